@@ -1,1 +1,148 @@
-//! Being built.
+//! PostgreSQL: one file per table group, concrete functions, set-based SQL.
+//!
+//! With the PostgreSQL log this is the only place that knows SQL. There are no repository traits: there is one database, and it is in
+//! every test. A function that belongs in somebody's transaction takes a [`Tx`]; one that stands alone takes the [`Store`].
+
+pub mod audit;
+pub mod console;
+pub mod deliveries;
+pub mod error;
+pub mod homes;
+pub mod households;
+pub mod judgements;
+pub mod partners;
+pub mod positions;
+pub mod queue;
+pub mod receipts;
+pub mod sessions;
+pub mod tasks;
+pub mod timelines;
+pub mod users;
+pub mod wake_ups;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres};
+
+pub use error::StoreError;
+pub use sqlx::PgPool as Pool;
+
+/// How long a caller waits for a free connection before it is told that the database is down.
+pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// The database, shared by everything in one process.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Connects with at most `connections` connections.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.parse().map_err(StoreError::Sql)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.application_name("voorveld"))
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Wraps a pool somebody else made (tests, the log in the same database).
+    #[must_use]
+    pub const fn from_pool(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool, for the log that lives in the same database.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction; dropping it rolls back. `name` says in the log and the metrics what it is for.
+    pub async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
+        Ok(Tx {
+            inner: self.pool.begin().await?,
+            name,
+        })
+    }
+
+    /// Brings the schema up to this release. Only `voorveld migrate` and the embedded default call it.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        MIGRATOR
+            .run(&self.pool)
+            .await
+            .map_err(StoreError::Migration)
+    }
+
+    /// Whether the schema is exactly the one this release knows: every migration applied, none that it has never heard of.
+    pub async fn schema_is_known(&self) -> Result<bool, StoreError> {
+        let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+            .fetch_one(&self.pool)
+            .await?;
+        if !there {
+            return Ok(false);
+        }
+        let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let known: Vec<(i64, Vec<u8>)> = MIGRATOR
+            .iter()
+            .map(|migration| (migration.version, migration.checksum.to_vec()))
+            .collect();
+        Ok(applied == known)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Closes all connections and waits for them.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// An open transaction.
+#[derive(Debug)]
+pub struct Tx {
+    inner: sqlx::Transaction<'static, Postgres>,
+    name: &'static str,
+}
+
+impl Tx {
+    /// Makes it so, durably.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.inner.commit().await.map_err(StoreError::Sql)
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_migrated_schema_is_known_and_a_foreign_one_is_not(pool: PgPool) {
+        let store = Store::from_pool(pool.clone());
+        assert!(store.schema_is_known().await.expect("answers"));
+        sqlx::query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
+            .execute(&pool)
+            .await
+            .expect("deletes");
+        assert!(!store.schema_is_known().await.expect("answers"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Who opened or changed what, when and why.

@@ -1,0 +1,1 @@
+//! Delivered files and the result of each row.

@@ -1,0 +1,61 @@
+//! What can go wrong between us and PostgreSQL.
+
+/// An error of the database, or a row that breaks what we promised ourselves.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// PostgreSQL or the way to it.
+    #[error("talking to the database failed")]
+    Sql(#[from] sqlx::Error),
+    /// Bringing the schema up to date.
+    #[error("migrating the schema failed")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A row breaks an invariant; a person must look.
+    #[error("a row of {table} breaks an invariant ({what})")]
+    Corrupt {
+        /// Which table.
+        table: &'static str,
+        /// Which invariant, never the value.
+        what: &'static str,
+    },
+    /// Another owner has this partition, or its position is not the expected one: drop the batch and the cache.
+    #[error("partition {partition} of {topic} has another owner")]
+    Fenced {
+        /// Which topic.
+        topic: String,
+        /// Which partition.
+        partition: i32,
+    },
+}
+
+impl StoreError {
+    /// Whether repeating the same thing later may help: connection trouble, a serialisation failure, a deadlock, a restart.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Sql(error) => match error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => true,
+                sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+                    // 08 connection, 40 rollback (deadlock, serialisation), 53 resources, 57 operator intervention (restart), 25006 read-only after failover.
+                    ["08", "40", "53", "57"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
+                        || code == "25006"
+                }),
+                _ => false,
+            },
+            Self::Migration(_) | Self::Corrupt { .. } | Self::Fenced { .. } => false,
+        }
+    }
+
+    /// Whether a unique constraint of this name said no.
+    #[must_use]
+    pub fn is_unique_violation_of(&self, constraint: &str) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(database))
+            if database.is_unique_violation() && database.constraint() == Some(constraint))
+    }
+}

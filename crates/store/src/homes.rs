@@ -1,0 +1,1 @@
+//! Where every signal is filed (S3), the resolver's decisions.

@@ -1,0 +1,1 @@
+//! Households, the keyed address and person indexes, sealed identities.

@@ -1,0 +1,1 @@
+//! Matches, suppressions, tasks and grounds as the correlator writes them.

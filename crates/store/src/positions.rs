@@ -1,0 +1,1 @@
+//! Partition positions and epochs (I3).

@@ -1,0 +1,1 @@
+//! Dead letters and unplaced signals, and their ways out (I2).

@@ -1,0 +1,1 @@
+//! Tasks as outreach reads and changes them.

@@ -1,0 +1,1 @@
+//! What changes a judgement without a signal.
