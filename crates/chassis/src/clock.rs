@@ -1,0 +1,166 @@
+//! The only place that asks the system what time it is.
+//!
+//! A service is handed a [`Clock`]; a test hands it one that stands still until it is moved. Civil dates are dates in
+//! Europe/Amsterdam (T1); instants are UTC.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+/// The time zone in which a day is a day.
+pub const CIVIL_ZONE: &str = "Europe/Amsterdam";
+
+/// What time it is, for everybody who holds a copy.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    source: Source,
+    zone: TimeZone,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    System,
+    Manual(Arc<watch::Sender<Timestamp>>),
+}
+
+impl Clock {
+    /// The clock on the wall.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::from_source(Source::System)
+    }
+
+    /// A clock that stands still at `start` until [`Clock::set`] or [`Clock::advance`] moves it. Copies move together.
+    #[must_use]
+    pub fn manual(start: Timestamp) -> Self {
+        Self::from_source(Source::Manual(Arc::new(watch::Sender::new(start))))
+    }
+
+    fn from_source(source: Source) -> Self {
+        let zone = TimeZone::get(CIVIL_ZONE).expect("the zone database is built into the binary");
+        Self { source, zone }
+    }
+
+    /// The instant, UTC.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the system clock is read"
+    )]
+    pub fn now(&self) -> Timestamp {
+        match &self.source {
+            Source::System => Timestamp::now(),
+            Source::Manual(held) => *held.borrow(),
+        }
+    }
+
+    /// The civil date in Amsterdam.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        self.date_of(self.now())
+    }
+
+    /// The civil date in Amsterdam of an instant.
+    #[must_use]
+    pub fn date_of(&self, instant: Timestamp) -> Date {
+        self.zone.to_datetime(instant).date()
+    }
+
+    /// Waits for `pause`. On a manual clock: until somebody has moved it that far.
+    pub async fn sleep(&self, pause: Duration) {
+        match &self.source {
+            Source::System => tokio::time::sleep(pause).await,
+            Source::Manual(held) => {
+                let until = SignedDuration::try_from(pause)
+                    .ok()
+                    .and_then(|pause| self.now().checked_add(pause).ok())
+                    .unwrap_or(Timestamp::MAX);
+                let mut moved = held.subscribe();
+                moved
+                    .wait_for(|now| until <= *now)
+                    .await
+                    .expect("this clock holds the sender itself");
+            }
+        }
+    }
+
+    /// Puts a manual clock at an instant; the system's clock is not ours to move, so there it does nothing.
+    pub fn set(&self, instant: Timestamp) {
+        if let Source::Manual(held) = &self.source {
+            held.send_replace(instant);
+        }
+    }
+
+    /// Moves a manual clock forward; does nothing to the system's clock.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Manual(held) = &self.source {
+            held.send_modify(|now| {
+                *now = SignedDuration::try_from(by)
+                    .ok()
+                    .and_then(|by| now.checked_add(by).ok())
+                    .unwrap_or(Timestamp::MAX);
+            });
+        }
+    }
+}
+
+/// How long something took: for canonical lines and histograms, never for a decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts measuring.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where durations are measured"
+    )]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// The time since the start in whole milliseconds, as log lines say it.
+    #[must_use]
+    pub fn millis(&self) -> u64 {
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_amsterdam() {
+        let clock = Clock::manual(at("2026-06-30T21:59:59Z"));
+        assert_eq!(clock.today(), jiff::civil::date(2026, 6, 30));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.today(), jiff::civil::date(2026, 7, 1));
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_wakes_when_the_clock_is_moved_far_enough() {
+        let clock = Clock::manual(at("2026-01-01T00:00:00Z"));
+        let sleep = clock.sleep(Duration::from_mins(1));
+        tokio::pin!(sleep);
+        assert!(futures::poll!(&mut sleep).is_pending());
+        clock.advance(Duration::from_secs(59));
+        assert!(futures::poll!(&mut sleep).is_pending());
+        clock.clone().advance(Duration::from_secs(1));
+        sleep.await;
+    }
+}
