@@ -1,0 +1,254 @@
+//! Half-open periods `[from, to)` and calendar months (T3).
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::{Date, date};
+
+use crate::{days_between, plus_days};
+
+/// Days from `from` up to and not including `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period {
+    from: Date,
+    to: Date,
+}
+
+impl Period {
+    /// The days `[from, to)`; empty when `to` is not after `from`.
+    #[must_use]
+    pub fn new(from: Date, to: Date) -> Self {
+        Self {
+            from,
+            to: to.max(from),
+        }
+    }
+
+    /// One day.
+    #[must_use]
+    pub fn day(day: Date) -> Self {
+        Self::new(day, plus_days(day, 1))
+    }
+
+    /// The rolling window of `days` days that ends on `last`: `[last − days + 1, last + 1)` (T3). Dates exactly `days` apart are
+    /// never both in it.
+    #[must_use]
+    pub fn rolling(days: u16, last: Date) -> Self {
+        Self::new(plus_days(last, 1 - i32::from(days)), plus_days(last, 1))
+    }
+
+    /// The first day.
+    #[must_use]
+    pub const fn from(&self) -> Date {
+        self.from
+    }
+
+    /// The day after the last.
+    #[must_use]
+    pub const fn to(&self) -> Date {
+        self.to
+    }
+
+    /// Whether the day is one of these.
+    #[must_use]
+    pub fn contains(&self, day: Date) -> bool {
+        self.from <= day && day < self.to
+    }
+
+    /// Whether the two have a day in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.from < other.to && other.from < self.to
+    }
+
+    /// How many days.
+    #[must_use]
+    pub fn days(&self) -> i32 {
+        days_between(self.from, self.to)
+    }
+
+    /// The shortest period that holds both.
+    #[must_use]
+    pub fn hull(&self, other: &Self) -> Self {
+        Self::new(self.from.min(other.from), self.to.max(other.to))
+    }
+}
+
+/// `2025-01-01/2025-02-01`, the second day not included; reads back.
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.from, self.to)
+    }
+}
+
+impl FromStr for Period {
+    type Err = MonthError;
+    fn from_str(raw: &str) -> Result<Self, MonthError> {
+        let (from, to) = raw.split_once('/').ok_or(MonthError)?;
+        let day = |text: &str| text.parse::<Date>().map_err(|_| MonthError);
+        Ok(Self::new(day(from)?, day(to)?))
+    }
+}
+
+/// A calendar month, e.g. January 2025.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct YearMonth {
+    year: i16,
+    month: i8,
+}
+
+/// A text that is no calendar month or period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a month such as 2025-01, or a period such as 2025-01-01/2025-02-01")]
+pub struct MonthError;
+
+impl YearMonth {
+    /// The month a day is in.
+    #[must_use]
+    pub fn of(day: Date) -> Self {
+        Self {
+            year: day.year(),
+            month: day.month(),
+        }
+    }
+
+    /// This year's number.
+    #[must_use]
+    pub const fn year(self) -> i16 {
+        self.year
+    }
+
+    /// From 1 to 12.
+    #[must_use]
+    pub const fn month(self) -> i8 {
+        self.month
+    }
+
+    /// The first day.
+    #[must_use]
+    pub fn first_day(self) -> Date {
+        date(self.year, self.month, 1)
+    }
+
+    /// All its days.
+    #[must_use]
+    pub fn period(self) -> Period {
+        Period::new(self.first_day(), self.plus(1).first_day())
+    }
+
+    /// The month this many months later, or earlier when negative; stops at the years 1 and 9998, so that every month has a next one.
+    #[must_use]
+    pub fn plus(self, months: i32) -> Self {
+        let count = (i32::from(self.year) * 12 + i32::from(self.month) - 1 + months)
+            .clamp(12, 9998 * 12 + 11);
+        Self {
+            year: i16::try_from(count.div_euclid(12)).expect("clamped to four digits"),
+            month: i8::try_from(count.rem_euclid(12) + 1).expect("a remainder of twelve"),
+        }
+    }
+
+    /// The `months` calendar months before this one, this one not included.
+    #[must_use]
+    pub fn preceding(self, months: u8) -> Period {
+        Period::new(self.plus(-i32::from(months)).first_day(), self.first_day())
+    }
+}
+
+impl fmt::Display for YearMonth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+impl FromStr for YearMonth {
+    type Err = MonthError;
+    fn from_str(raw: &str) -> Result<Self, MonthError> {
+        let well_formed = raw.len() == 7
+            && raw.char_indices().all(|(index, c)| {
+                if index == 4 {
+                    c == '-'
+                } else {
+                    c.is_ascii_digit()
+                }
+            });
+        if !well_formed {
+            return Err(MonthError);
+        }
+        let year: i16 = raw[..4].parse().map_err(|_| MonthError)?;
+        let month: i8 = raw[5..].parse().map_err(|_| MonthError)?;
+        if (1..=9998).contains(&year) && (1..=12).contains(&month) {
+            Ok(Self { year, month })
+        } else {
+            Err(MonthError)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn dates_exactly_n_apart_are_not_within_n_days() {
+        let window = Period::rolling(30, date(2025, 3, 31));
+        assert_eq!(window.days(), 30);
+        assert!(window.contains(date(2025, 3, 31)));
+        assert!(window.contains(date(2025, 3, 2)));
+        assert!(!window.contains(date(2025, 3, 1)));
+        assert!(!window.contains(date(2025, 4, 1)));
+    }
+
+    #[test]
+    fn months_step_over_the_new_year() {
+        let january: YearMonth = "2025-01".parse().expect("a month");
+        assert_eq!(january.plus(-1).to_string(), "2024-12");
+        assert_eq!(january.plus(12).to_string(), "2026-01");
+        assert_eq!(
+            january.preceding(6),
+            Period::new(date(2024, 7, 1), date(2025, 1, 1))
+        );
+        assert_eq!(
+            january.plus(1).period(),
+            Period::new(date(2025, 2, 1), date(2025, 3, 1))
+        );
+    }
+
+    #[test]
+    fn only_months_parse_as_months() {
+        for (raw, fits) in [
+            ("2025-01", true),
+            ("2025-12", true),
+            ("2025-13", false),
+            ("2025-00", false),
+            ("2025-1", false),
+            ("+025-01", false),
+            ("25-01", false),
+            ("202é-1", false),
+        ] {
+            assert_eq!(raw.parse::<YearMonth>().is_ok(), fits, "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_empty_period_holds_nothing_and_meets_nobody() {
+        let empty = Period::new(date(2025, 2, 1), date(2025, 1, 1));
+        assert_eq!(empty.days(), 0);
+        assert!(!empty.contains(date(2025, 2, 1)));
+        assert!(!empty.overlaps(&Period::day(date(2025, 2, 1))));
+    }
+
+    proptest! {
+        #[test]
+        fn a_month_holds_exactly_its_own_days(offset in 0..40_000i32) {
+            let day = plus_days(date(1950, 1, 1), offset);
+            let month = YearMonth::of(day);
+            prop_assert!(month.period().contains(day));
+            prop_assert!(!month.plus(1).period().contains(day));
+            prop_assert!(!month.preceding(6).contains(day));
+            prop_assert!(month.plus(3).preceding(3).contains(day));
+            prop_assert_eq!(month.to_string().parse(), Ok(month));
+            prop_assert_eq!(month.period().to_string().parse(), Ok(month.period()));
+        }
+    }
+}
