@@ -1,1 +1,28 @@
-//! Being built.
+//! The decision: which rules are true of a household, and what must become of its tasks.
+//!
+//! A function of values: same rules, same timeline, same day, same answer, for ever. No IO, no clock, no floats, no async. It does
+//! not know where signals come from, who lives in a household, or how a task is stored.
+//!
+//! - [`Timeline`] holds one household's signals; absorbing is a `max`, so arrival order and repeats leave no trace (I4).
+//! - [`evaluate`] says what is true now: verdicts with their reasons, and matches (M1–M7).
+//! - [`plan`] says what must become of the tasks: raise, join, annotate, withdraw, flag, hold (K1–K11).
+//! - [`explain`] says all that in plain Dutch.
+
+pub mod evidence;
+pub mod matched;
+pub mod rule;
+pub mod signal;
+pub mod task;
+mod timeline;
+
+pub use evidence::{About, Evidence, EvidenceError, Measure, Quantity};
+pub use matched::{Anchor, AnchorError, Evaluation, Match, MatchKind, Verdict, match_id};
+pub use rule::{
+    Condition, Cooldown, CooldownFrom, Deadline, Effect, FieldTest, Ladder, MutedBy, Predicate,
+    Raises, Reach, Rule, RuleSet, RuleSetError, RuleSetHash, RuleSettings, Sources,
+};
+pub use signal::{Decimal, FieldValue, Signal};
+pub use task::{
+    Closure, Ground, GroundKey, Guards, KnownTask, Plan, SuppressedBy, Suppression, TaskChange,
+};
+pub use timeline::Timeline;

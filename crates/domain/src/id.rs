@@ -102,6 +102,16 @@ slug_id!(
     "lower case letters, digits and underscores, at most 64"
 );
 slug_id!(
+    /// The field of life a kind of signal is about, e.g. `debt`; from `config/signals.yaml`.
+    SignalDomain, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_',
+    "lower case letters, digits and underscores, at most 64"
+);
+slug_id!(
+    /// A field of a kind of signal (S8), e.g. `monthly_rent`; from `config/signals.yaml`.
+    FieldName, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_',
+    "lower case letters, digits and underscores, at most 64"
+);
+slug_id!(
     /// A rule from `config/rules/`, e.g. `debt.multiple`.
     RuleId, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.',
     "lower case letters, digits, dots and underscores, at most 64"

@@ -13,8 +13,8 @@ pub mod signal;
 
 pub use code::UnknownCode;
 pub use id::{
-    AreaId, DebtorId, DeliveryId, HouseholdId, KindId, MunicipalityCode, PartnerId, RuleId,
-    SignalId, SlugError, TaskId, TeamId, UserId,
+    AreaId, DebtorId, DeliveryId, FieldName, HouseholdId, KindId, MunicipalityCode, PartnerId,
+    RuleId, SignalDomain, SignalId, SlugError, TaskId, TeamId, UserId,
 };
 pub use money::{Cents, CentsError};
 pub use outreach::{

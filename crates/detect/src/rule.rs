@@ -1,0 +1,439 @@
+//! Rules as data: a closed set of conditions with parameters, and what each raises.
+//!
+//! Read from `config/rules/*.yaml` by `policy`, which also checks that the legal ground of a rule covers its sources (I7). The
+//! enums are closed on purpose: live, shadow, backtest and explain run exactly these and nothing else (I6).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::Timestamp;
+use voorveld_calendar::Term;
+use voorveld_domain::{
+    Cents, FieldName, KindId, PartnerType, Purpose, RuleId, SignalDomain, Urgency,
+};
+
+use crate::signal::Decimal;
+
+/// One published rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name for ever, e.g. `debt.multiple`.
+    pub id: RuleId,
+    /// Raised with each change; a published version never changes.
+    pub version: u32,
+    /// What it is called on screen, in Dutch.
+    pub title: String,
+    /// What it does, in plain Dutch.
+    pub explanation: String,
+    /// What it is for: evidence meets only within a purpose (K1).
+    pub purpose: Purpose,
+    /// The ground in `config/legal.yaml` that covers it.
+    pub legal_basis: String,
+    /// Which signals it looks at.
+    pub sources: Sources,
+    /// When it is true.
+    pub condition: Condition,
+    /// What follows.
+    pub effect: Effect,
+    /// What may keep it from raising.
+    pub muted_by: MutedBy,
+    /// How long it keeps silent after having raised (K9).
+    pub cooldown: Option<Cooldown>,
+    /// With a newest unanswered witness older than this it raises nothing (K8).
+    pub not_older_than_days: Option<u16>,
+    /// How long its matches are kept.
+    pub retention_days: u16,
+    /// When this version came into force here: it raises only with a witness received since (design §5). `None`: always was.
+    pub active_since: Option<Timestamp>,
+}
+
+/// Which signals a rule looks at: of these kinds, or of these domains. Legal cover is judged on this (I7).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// All kinds of these domains.
+    pub domains: BTreeSet<SignalDomain>,
+    /// These kinds besides.
+    pub kinds: BTreeSet<KindId>,
+}
+
+/// When a rule is true of a household.
+///
+/// Each variant says how its matches are anchored (M2). A variant that joins others (all, any, at least n of), a sum, a rise, a
+/// sequence, an absence or school weeks is a further variant here and a further arm in `evaluate`, nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// A signal by itself. Anchor: that signal.
+    EachSignal(Predicate),
+    /// *Enkelvoudig* (M1): a calendar month with signals of fewer than `partner_types` types, and none in the `preceding_months`
+    /// before it. Anchor: the month.
+    SingleInMonth {
+        /// As in the rule for *meervoudig*.
+        partner_types: u8,
+        /// As in the rule for *opeenvolgend*.
+        preceding_months: u8,
+    },
+    /// *Meervoudig* (M1): a calendar month with signals of at least `partner_types` types. Anchor: the month.
+    ConcurrentInMonth {
+        /// Two, by the official definition.
+        partner_types: u8,
+    },
+    /// *Opeenvolgend* (M1): a calendar month with a signal, and a signal of any partner in the `preceding_months` before it.
+    /// Anchor: the month.
+    ConsecutiveMonths {
+        /// Six, by the official definition.
+        preceding_months: u8,
+    },
+    /// Enough of something within a rolling window (T3). One match per maximal run of overlapping satisfied windows; anchor: the
+    /// signal that completes the first of them (M2).
+    WithinDays {
+        /// Length of the window.
+        days: u16,
+        /// Which signals are looked at.
+        of: Predicate,
+        /// What must be reached.
+        reaches: Reach,
+    },
+}
+
+/// What the signals in a window must reach. Each of these only grows when a signal is added; `evaluate` leans on that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// At least this many signals.
+    Count(u16),
+    /// At least this many kinds.
+    Kinds(u16),
+    /// At least this many domains.
+    Domains(u16),
+    /// At least this many partners.
+    Partners(u16),
+    /// At least this many partner types, counted as M1 does.
+    PartnerTypes(u16),
+}
+
+/// A yes-or-no question to one signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Predicate {
+    /// Any signal at all.
+    Any,
+    /// All of these hold.
+    All(Vec<Predicate>),
+    /// At least one of these holds.
+    AnyOf(Vec<Predicate>),
+    /// This does not hold.
+    Not(Box<Predicate>),
+    /// It is one of these kinds.
+    Kind(BTreeSet<KindId>),
+    /// It is about one of these domains.
+    Domain(BTreeSet<SignalDomain>),
+    /// Its partner is of one of these types.
+    PartnerType(BTreeSet<PartnerType>),
+    /// It is a crisis (M6): the partner says so, supply ends, or its kind is on the list of [`RuleSettings::crisis_kinds`].
+    Crisis,
+    /// The partner hands over in person.
+    WarmHandover,
+    /// It says when supply ends.
+    SupplyEnd,
+    /// It tells an amount of at least this (M5). An absent amount never does.
+    AmountAtLeast(Cents),
+    /// It tells an amount of at least so many times a field in euros, e.g. two months' rent (M5). Absent either way: no.
+    AmountAtLeastTimes {
+        /// How many times.
+        times: u8,
+        /// The field, in euros.
+        field: FieldName,
+    },
+    /// One of its fields answers.
+    Field {
+        /// Which one.
+        name: FieldName,
+        /// The question; an absent field answers none with yes.
+        test: FieldTest,
+    },
+}
+
+/// A question to one field of a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldTest {
+    /// It is there, whatever it holds.
+    Present,
+    /// It is exactly this yes or no.
+    Is(bool),
+    /// It is a number of at least this.
+    AtLeast(Decimal),
+    /// It is a number below this.
+    Below(Decimal),
+    /// It is one of these codes.
+    CodeIn(BTreeSet<Box<str>>),
+}
+
+/// What follows when a rule is true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A task for a team, or evidence on the one that is open (I8).
+    Raise(Raises),
+    /// A hold on all outreach at the household, and a task for the safety desk (I10, K11).
+    Hold(Raises),
+    /// A match to be seen; no task.
+    Show,
+}
+
+/// What a ground asks of its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raises {
+    /// How soon.
+    pub urgency: Urgency,
+    /// By when.
+    pub deadline: Deadline,
+    /// Where on the ladder of channels.
+    pub ladder: Ladder,
+}
+
+/// By when a ground wants its task looked at, counted from first receipt (T5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// A plain term.
+    Term(Term),
+    /// The end of supply (M7): so many working days from receipt, never after so many before the end; past that it escalates.
+    SupplyEnd {
+        /// Three, by law.
+        working_days: u16,
+        /// Ten†.
+        before_end_working_days: u16,
+    },
+}
+
+/// Where a ground puts its task on the ladder of channels (letter, telephone, visit, card).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ladder {
+    /// The lowest step it begins on, from 1.
+    pub starts_at: u8,
+    /// Whether it takes the task one step up (*opeenvolgend*).
+    pub step_up: bool,
+}
+
+impl Ladder {
+    /// The lowest step: a letter or message.
+    pub const FIRST_STEP: u8 = 1;
+    /// The highest step: a visit that ends with a card through the door.
+    pub const LAST_STEP: u8 = 4;
+}
+
+/// Which of the settings may keep a rule from raising. Nothing mutes a crisis, a warm handover or a supply end (K5, K6, M6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MutedBy {
+    /// [`RuleSettings::threshold`] (K5); only *enkelvoudig* should say so.
+    pub threshold: bool,
+    /// A repeat of what is known (K6).
+    pub repeat: bool,
+    /// A resident who is a client already.
+    pub known_client: bool,
+}
+
+/// How long a rule keeps silent after it has raised (K9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cooldown {
+    /// The days it keeps silent; on the day after them it speaks again.
+    pub days: u16,
+    /// From when they count.
+    pub from: CooldownFrom,
+}
+
+/// From when a cooldown counts (K9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CooldownFrom {
+    /// The day the task got this ground.
+    Raising,
+    /// The day the task was closed.
+    Result,
+}
+
+/// What a municipality sets for all rules together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSettings {
+    /// Below this a lone signal raises nothing (K5). `None`: no threshold.
+    pub threshold: Option<Cents>,
+    /// How long after a result a signal can still be a repeat (K6).
+    pub repeat_window_days: u16,
+    /// Whether CAK Zorgverzekeringen and Zorg are one type (M1).
+    pub cak_is_zorg: bool,
+    /// Kinds that are a crisis whatever the partner calls them (M6).
+    pub crisis_kinds: BTreeSet<KindId>,
+}
+
+impl RuleSettings {
+    /// The median threshold of Dutch municipalities†.
+    pub const DEFAULT_THRESHOLD_CENTS: i64 = 7_500;
+    /// The default window for repeats†.
+    pub const DEFAULT_REPEAT_WINDOW_DAYS: u16 = 90;
+}
+
+impl Default for RuleSettings {
+    fn default() -> Self {
+        Self {
+            threshold: Cents::try_from(Self::DEFAULT_THRESHOLD_CENTS).ok(),
+            repeat_window_days: Self::DEFAULT_REPEAT_WINDOW_DAYS,
+            cak_is_zorg: true,
+            crisis_kinds: [
+                "eviction_notice",
+                "health_insurance_end",
+                "supply_end_notice",
+            ]
+            .into_iter()
+            .map(|kind| kind.parse().expect("a literal slug"))
+            .collect(),
+        }
+    }
+}
+
+/// The identity of a published set: the SHA-256 of its canonical content, computed by whoever read the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleSetHash(pub [u8; 32]);
+
+impl fmt::Display for RuleSetHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why rules do not make a set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleSetError {
+    /// Two rules with one name.
+    #[error("rule {0} is there twice")]
+    Twice(RuleId),
+    /// A parameter that can never be, or always is, satisfied.
+    #[error("rule {rule}: {expected}")]
+    Parameter {
+        /// Which rule.
+        rule: RuleId,
+        /// What would have been right.
+        expected: &'static str,
+    },
+}
+
+/// All rules in force, sorted by id, with their settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    settings: RuleSettings,
+    hash: RuleSetHash,
+}
+
+impl RuleSet {
+    /// Checks and sorts the rules.
+    pub fn new(
+        mut rules: Vec<Rule>,
+        settings: RuleSettings,
+        hash: RuleSetHash,
+    ) -> Result<Self, RuleSetError> {
+        rules.sort_by(|a, b| a.id.cmp(&b.id));
+        if let Some(pair) = rules.windows(2).find(|pair| pair[0].id == pair[1].id) {
+            return Err(RuleSetError::Twice(pair[0].id.clone()));
+        }
+        for rule in &rules {
+            if let Some(expected) = rule.fault() {
+                return Err(RuleSetError::Parameter {
+                    rule: rule.id.clone(),
+                    expected,
+                });
+            }
+        }
+        Ok(Self {
+            rules,
+            settings,
+            hash,
+        })
+    }
+
+    /// The rules, sorted by id.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule with this id.
+    #[must_use]
+    pub fn get(&self, id: &RuleId) -> Option<&Rule> {
+        self.rules
+            .binary_search_by(|rule| rule.id.cmp(id))
+            .ok()
+            .map(|index| &self.rules[index])
+    }
+
+    /// What goes for all rules together.
+    #[must_use]
+    pub const fn settings(&self) -> &RuleSettings {
+        &self.settings
+    }
+
+    /// The identity of this set.
+    #[must_use]
+    pub const fn hash(&self) -> RuleSetHash {
+        self.hash
+    }
+
+    /// The same rules with the moments at which they came into force (design §5, rules in force). A rule that is not named keeps
+    /// what it had.
+    #[must_use]
+    pub fn with_activations(mut self, since: &BTreeMap<RuleId, Timestamp>) -> Self {
+        for rule in &mut self.rules {
+            if let Some(at) = since.get(&rule.id) {
+                rule.active_since = Some(*at);
+            }
+        }
+        self
+    }
+}
+
+impl Rule {
+    /// What the rule raises, if anything.
+    #[must_use]
+    pub const fn raises(&self) -> Option<&Raises> {
+        match &self.effect {
+            Effect::Raise(raises) | Effect::Hold(raises) => Some(raises),
+            Effect::Show => None,
+        }
+    }
+
+    fn fault(&self) -> Option<&'static str> {
+        let holds = matches!(self.effect, Effect::Hold(_));
+        if holds != (self.purpose == Purpose::Safety) {
+            return Some("a hold and the purpose safety belong together (I10)");
+        }
+        if self.sources.domains.is_empty() && self.sources.kinds.is_empty() {
+            return Some("expected at least one domain or kind to look at");
+        }
+        if let Some(raises) = self.raises()
+            && !(Ladder::FIRST_STEP..=Ladder::LAST_STEP).contains(&raises.ladder.starts_at)
+        {
+            return Some("expected a step of the ladder from 1 to 4");
+        }
+        if self.muted_by.threshold && !matches!(self.condition, Condition::SingleInMonth { .. }) {
+            return Some("the threshold mutes only a lone signal (K5)");
+        }
+        match &self.condition {
+            Condition::EachSignal(_) => None,
+            Condition::SingleInMonth {
+                partner_types,
+                preceding_months,
+            } => (*partner_types < 2 || *preceding_months < 1)
+                .then_some("expected two partner types and one month before, or more"),
+            Condition::ConcurrentInMonth { partner_types } => {
+                (*partner_types < 2).then_some("expected two partner types or more")
+            }
+            Condition::ConsecutiveMonths { preceding_months } => {
+                (*preceding_months < 1).then_some("expected one month before, or more")
+            }
+            Condition::WithinDays { days, reaches, .. } => {
+                let least = match reaches {
+                    Reach::Count(n)
+                    | Reach::Kinds(n)
+                    | Reach::Domains(n)
+                    | Reach::Partners(n)
+                    | Reach::PartnerTypes(n) => *n,
+                };
+                (*days < 1 || least < 1).then_some("expected at least one day and one to reach")
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What `plan` is told of the tasks there are, and what it wants changed.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use voorveld_domain::{
+    Cents, HoldReason, Outcome, Purpose, RuleId, SignalId, TaskId, TaskState, Urgency,
+};
+
+use crate::Anchor;
+
+/// A task of this household as it stands, read under lock in the transaction that will write the changes (K3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTask {
+    /// Its id.
+    pub id: TaskId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Where it stands.
+    pub state: TaskState,
+    /// How soon it wants attention.
+    pub urgency: Urgency,
+    /// The last day of its term.
+    pub due_on: Date,
+    /// Its step on the ladder of channels (K7).
+    pub ladder_step: u8,
+    /// The day it was raised.
+    pub raised_on: Date,
+    /// When and how it ended, when it is closed.
+    pub closed: Option<Closure>,
+    /// The grounds that still stand: those that went (K10) or were replaced are left out while the task is open. Of a closed task:
+    /// all that stood when it was closed.
+    pub grounds: Vec<Ground>,
+}
+
+/// When and how a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closure {
+    /// The day, in Amsterdam.
+    pub on: Date,
+    /// The official result.
+    pub outcome: Outcome,
+}
+
+/// Why a task is there: a copy of the match that brought it (M3). Unique within its task by (rule, anchor).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ground {
+    /// Which rule.
+    pub rule: RuleId,
+    /// In the version that raised it.
+    pub version: u32,
+    /// Which match of that rule.
+    pub anchor: Anchor,
+    /// The signals it leans on, sorted by id.
+    pub witnesses: Vec<SignalId>,
+    /// The day it came to the task.
+    pub added_on: Date,
+    /// It only repeats what the task, or one closed shortly before, already says (K6).
+    pub repeat: bool,
+}
+
+impl Ground {
+    /// What names a ground within its task.
+    #[must_use]
+    pub fn key(&self) -> GroundKey {
+        GroundKey {
+            rule: self.rule.clone(),
+            anchor: self.anchor,
+        }
+    }
+}
+
+/// What names a ground within its task.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroundKey {
+    /// Which rule.
+    pub rule: RuleId,
+    /// Which match of that rule.
+    pub anchor: Anchor,
+}
+
+/// What keeps or changes the raising of tasks besides the tasks themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guards {
+    /// The hold on this household, if there is one. A hold is a mark (S5): tasks are raised under it and wait, so that the safety
+    /// desk sees their deadlines (K11); every door to a task checks it.
+    pub held: Option<HoldReason>,
+    /// A resident here is a client of debt help, or in another programme.
+    pub known_client: bool,
+    /// Signals of this household that were answered on a closed task elsewhere, before a move (K4).
+    pub answered_elsewhere: BTreeSet<(Purpose, SignalId)>,
+}
+
+/// What must become of a household's tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// To be done in this order, in the transaction that read the tasks.
+    pub changes: Vec<TaskChange>,
+    /// Matches that raise nothing and join nothing, and why: counted and shown, never silent.
+    pub suppressed: Vec<Suppression>,
+    /// The first day on which this may come out differently without a new signal: a cooldown that ends, a supply end that comes too
+    /// near. It wants a wake-up.
+    pub look_again_on: Option<Date>,
+}
+
+/// One change to a household's tasks. Carries no new id and no clock: the correlator gives those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskChange {
+    /// A new task; there is no open one of its purpose (I8).
+    Raise {
+        /// What for.
+        purpose: Purpose,
+        /// How soon.
+        urgency: Urgency,
+        /// The last day of its term.
+        due_on: Date,
+        /// Where it begins on the ladder.
+        ladder_step: u8,
+        /// Why; at least one.
+        grounds: Vec<Ground>,
+    },
+    /// New or changed evidence on an open task. The three facts are what the task becomes: never later, never less urgent, never a
+    /// lower step.
+    Join {
+        /// Which task.
+        task: TaskId,
+        /// Grounds to put in place by their key: new ones, and ones whose witnesses changed.
+        grounds: Vec<Ground>,
+        /// Grounds that go on in one of those (K4), e.g. *enkelvoudig* that became *meervoudig*.
+        replaced: Vec<GroundKey>,
+        /// How soon, from now.
+        urgency: Urgency,
+        /// The last day of its term, from now.
+        due_on: Date,
+        /// Its step, from now.
+        ladder_step: u8,
+    },
+    /// Some grounds went, others stand (K10): the team sees which.
+    Annotate {
+        /// Which task.
+        task: TaskId,
+        /// The grounds that no longer stand.
+        gone: Vec<GroundKey>,
+    },
+    /// All grounds went and nobody has the task (K10). Its signals are not answered by this.
+    Withdraw {
+        /// Which task.
+        task: TaskId,
+        /// The grounds that no longer stand.
+        gone: Vec<GroundKey>,
+    },
+    /// All grounds went while somebody has the task, or it is the safety desk's (K10, K11): a person decides.
+    Flag {
+        /// Which task.
+        task: TaskId,
+        /// The grounds that no longer stand.
+        gone: Vec<GroundKey>,
+    },
+    /// Hold all outreach at this household (I10).
+    Hold {
+        /// Why; for the safety desk only.
+        reason: HoldReason,
+        /// The signals that say so, not held on before.
+        signals: Vec<SignalId>,
+    },
+    /// Two households became one and so did their tasks (K10): the claimed, else the older one goes on.
+    Merge {
+        /// The task that ends as *merged*.
+        task: TaskId,
+        /// The task that goes on; a `Join` for it follows with the grounds.
+        into: TaskId,
+    },
+}
+
+/// A match that raises nothing and joins nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// Which rule.
+    pub rule: RuleId,
+    /// In which version.
+    pub version: u32,
+    /// Which match.
+    pub anchor: Anchor,
+    /// Why.
+    pub by: SuppressedBy,
+}
+
+/// What kept a match from raising.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SuppressedBy {
+    /// Its amounts lie below the threshold (K5).
+    Threshold {
+        /// The threshold.
+        threshold: Cents,
+        /// The highest amount it has.
+        highest: Cents,
+    },
+    /// It repeats what was closed shortly before (K6).
+    Repeat {
+        /// The signal it repeats.
+        of: SignalId,
+    },
+    /// A resident here is a client already.
+    KnownClient,
+    /// The rule raised shortly before (K9).
+    Cooldown {
+        /// The first day on which it may raise again.
+        until: Date,
+    },
+    /// Its newest unanswered witness is too old (K8).
+    TooOld {
+        /// The event date of that witness.
+        newest: Date,
+        /// How old it may be.
+        limit_days: u16,
+    },
+    /// All its unanswered witnesses were received before this version came into force (design §5).
+    BeforeActivation,
+}
+
+impl SuppressedBy {
+    /// The stable codes, for counters.
+    pub const CODES: [&'static str; 6] = [
+        "threshold",
+        "repeat",
+        "known_client",
+        "cooldown",
+        "too_old",
+        "before_activation",
+    ];
+
+    /// The stable code: what is stored, sent and counted.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Threshold { .. } => "threshold",
+            Self::Repeat { .. } => "repeat",
+            Self::KnownClient => "known_client",
+            Self::Cooldown { .. } => "cooldown",
+            Self::TooOld { .. } => "too_old",
+            Self::BeforeActivation => "before_activation",
+        }
+    }
+}

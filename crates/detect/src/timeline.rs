@@ -1,0 +1,95 @@
+//! One household's signals. How they came in leaves no trace here (I4).
+
+use voorveld_domain::SignalId;
+
+use crate::Signal;
+
+/// One household's signals by id; of each the greatest copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timeline {
+    by_id: Vec<Signal>,
+}
+
+impl Timeline {
+    /// Keeps the greatest copy of each signal: `max` does not care who came first, or twice. Tells whether anything changed.
+    pub fn absorb(&mut self, signal: Signal) -> bool {
+        match self
+            .by_id
+            .binary_search_by_key(&signal.id, |known| known.id)
+        {
+            Ok(index) if self.by_id[index] < signal => {
+                self.by_id[index] = signal;
+                true
+            }
+            Ok(_) => false,
+            Err(index) => {
+                self.by_id.insert(index, signal);
+                true
+            }
+        }
+    }
+
+    /// Takes a signal out for good: erased, not withdrawn. Tells whether it was there.
+    pub fn erase(&mut self, id: SignalId) -> bool {
+        match self.by_id.binary_search_by_key(&id, |known| known.id) {
+            Ok(index) => {
+                self.by_id.remove(index);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The copy held of a signal, whether it counts or not.
+    #[must_use]
+    pub fn get(&self, id: SignalId) -> Option<&Signal> {
+        self.by_id
+            .binary_search_by_key(&id, |known| known.id)
+            .ok()
+            .map(|index| &self.by_id[index])
+    }
+
+    /// Every signal in order of events, those that no longer count too.
+    #[must_use]
+    pub fn signals(&self) -> Vec<&Signal> {
+        let mut signals: Vec<&Signal> = self.by_id.iter().collect();
+        signals.sort_unstable_by_key(|signal| signal.event_order());
+        signals
+    }
+
+    /// The signals that count (S4), in order of events.
+    #[must_use]
+    pub fn counted(&self) -> Vec<&Signal> {
+        let mut signals: Vec<&Signal> = self.by_id.iter().filter(|s| s.counts()).collect();
+        signals.sort_unstable_by_key(|signal| signal.event_order());
+        signals
+    }
+
+    /// How many signals it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
+
+impl FromIterator<Signal> for Timeline {
+    fn from_iter<I: IntoIterator<Item = Signal>>(signals: I) -> Self {
+        let mut timeline = Self::default();
+        timeline.extend(signals);
+        timeline
+    }
+}
+
+impl Extend<Signal> for Timeline {
+    fn extend<I: IntoIterator<Item = Signal>>(&mut self, signals: I) {
+        for signal in signals {
+            self.absorb(signal);
+        }
+    }
+}
