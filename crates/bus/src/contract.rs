@@ -15,8 +15,6 @@ pub const MAX_BATCH: usize = 5_000;
 pub const MAX_WAIT: Duration = Duration::from_millis(50);
 /// How soon after its last record a reader is told that there is no more, at the latest.
 pub const IDLE_AFTER: Duration = Duration::from_millis(500);
-/// Events that wait for a slow reader. Small on purpose: a slow database slows the poll, memory does not grow.
-pub(crate) const EVENTS_WAITING: usize = 2;
 /// A reader that has taken no event for this long is taken for stalled, and its partitions go to others.
 const STALL_AFTER: Duration = Duration::from_mins(5);
 
