@@ -1,1 +1,194 @@
-//! Where every signal is filed (S3), the resolver's decisions.
+//! Where every signal is filed (S3): the resolver's decisions, and what of them is still to be produced.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+use voorveld_domain::{HouseholdId, SignalId};
+
+use crate::{StoreError, Tx};
+
+/// Where a signal is now: its greatest filing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The revision last decided on.
+    pub revision: u32,
+    /// The filing of that decision.
+    pub filing: u32,
+    /// The household; `None` while unplaced.
+    pub household: Option<HouseholdId>,
+    /// Whether the partner took it back.
+    pub withdrawn: bool,
+}
+
+/// A filing to write down.
+#[derive(Debug, Clone)]
+pub struct NewHome {
+    /// The signal.
+    pub signal: SignalId,
+    /// The decision itself.
+    pub home: Home,
+    /// The household before, when this filing moves the signal.
+    pub before: Option<HouseholdId>,
+    /// Why it is unplaced, as a code.
+    pub unplaced_reason: Option<&'static str>,
+    /// CBS code.
+    pub municipality: String,
+    /// Who pushed it.
+    pub partner: String,
+    /// Its kind.
+    pub kind: String,
+    /// What is to be produced (a list of `Resolved`), or, of an unplaced signal, what to try again with.
+    pub record: Option<serde_json::Value>,
+    /// Partition of `signals.received`.
+    pub partition: i32,
+    /// Whether something is to be produced.
+    pub to_produce: bool,
+    /// When the revision came in.
+    pub received_at: Timestamp,
+}
+
+/// A filing whose records are not yet known to be in the log.
+#[derive(Debug, Clone)]
+pub struct Unproduced {
+    /// Which filing.
+    pub id: FilingId,
+    /// The records.
+    pub record: serde_json::Value,
+}
+
+/// Names one filing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FilingId {
+    /// The signal.
+    pub signal: Uuid,
+    /// Its revision.
+    pub revision: i32,
+    /// Its filing.
+    pub filing: i32,
+}
+
+impl Tx {
+    /// The greatest filing of each of these signals.
+    pub async fn homes(&mut self, signals: &[Uuid]) -> Result<HashMap<Uuid, Home>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT DISTINCT ON (signal_id) signal_id, revision, filing, household_id, withdrawn
+             FROM signal_homes WHERE signal_id = ANY($1)
+             ORDER BY signal_id, revision DESC, filing DESC",
+            signals,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let home = Home {
+                    revision: row.revision.cast_unsigned(),
+                    filing: row.filing.cast_unsigned(),
+                    household: row.household_id.map(HouseholdId::from_uuid),
+                    withdrawn: row.withdrawn,
+                };
+                (row.signal_id, home)
+            })
+            .collect())
+    }
+
+    /// Writes new filings down.
+    pub async fn file(&mut self, homes: &[NewHome], now: Timestamp) -> Result<(), StoreError> {
+        if homes.is_empty() {
+            return Ok(());
+        }
+        let column = |pick: fn(&NewHome) -> i32| homes.iter().map(pick).collect::<Vec<i32>>();
+        let ids = |pick: fn(&NewHome) -> Option<Uuid>| {
+            homes.iter().map(pick).collect::<Vec<Option<Uuid>>>()
+        };
+        let words = |pick: fn(&NewHome) -> String| homes.iter().map(pick).collect::<Vec<String>>();
+        let signals: Vec<Uuid> = homes.iter().map(|new| new.signal.uuid()).collect();
+        let households = ids(|new| new.home.household.map(HouseholdId::uuid));
+        let befores = ids(|new| new.before.map(HouseholdId::uuid));
+        let reasons: Vec<Option<String>> = homes
+            .iter()
+            .map(|new| new.unplaced_reason.map(str::to_owned))
+            .collect();
+        let withdrawn: Vec<bool> = homes.iter().map(|new| new.home.withdrawn).collect();
+        let placed: Vec<bool> = homes.iter().map(|new| !new.to_produce).collect();
+        let records: Vec<Option<serde_json::Value>> =
+            homes.iter().map(|new| new.record.clone()).collect();
+        let received: Vec<jiff_sqlx::Timestamp> =
+            homes.iter().map(|new| new.received_at.to_sqlx()).collect();
+        sqlx::query!(
+            "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before,
+                unplaced_reason, withdrawn, record, partition, placed, received_at, decided_at)
+             SELECT n.*, $15 FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::uuid[],
+                $9::text[], $10::bool[], $11::jsonb[], $12::int[], $13::bool[], $14::timestamptz[]) AS n",
+            &signals,
+            &column(|new| new.home.revision.cast_signed()),
+            &column(|new| new.home.filing.cast_signed()),
+            &words(|new| new.municipality.clone()),
+            &words(|new| new.partner.clone()),
+            &words(|new| new.kind.clone()),
+            &households as _,
+            &befores as _,
+            &reasons as _,
+            &withdrawn,
+            &records as _,
+            &column(|new| new.partition),
+            &placed,
+            &received as _,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// What was decided but is not known to be produced, in order of decision per signal.
+    pub async fn unproduced(
+        &mut self,
+        partitions: &[i32],
+        most: i64,
+    ) -> Result<Vec<Unproduced>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT signal_id, revision, filing, record as "record!" FROM signal_homes
+               WHERE partition = ANY($1) AND NOT placed AND record IS NOT NULL
+               ORDER BY decided_at, signal_id, revision, filing LIMIT $2"#,
+            partitions,
+            most,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Unproduced {
+                id: FilingId {
+                    signal: row.signal_id,
+                    revision: row.revision,
+                    filing: row.filing,
+                },
+                record: row.record,
+            })
+            .collect())
+    }
+
+    /// Notes that the log holds what these filings had to produce, and drops the records.
+    pub async fn mark_placed(&mut self, filings: &[FilingId]) -> Result<(), StoreError> {
+        if filings.is_empty() {
+            return Ok(());
+        }
+        let signals: Vec<Uuid> = filings.iter().map(|id| id.signal).collect();
+        let revisions: Vec<i32> = filings.iter().map(|id| id.revision).collect();
+        let numbers: Vec<i32> = filings.iter().map(|id| id.filing).collect();
+        sqlx::query!(
+            "UPDATE signal_homes AS h SET placed = true, record = NULL
+             FROM UNNEST($1::uuid[], $2::int[], $3::int[]) AS p (signal_id, revision, filing)
+             WHERE h.signal_id = p.signal_id AND h.revision = p.revision AND h.filing = p.filing",
+            &signals,
+            &revisions,
+            &numbers,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,1 +1,268 @@
-//! Households, the keyed address and person indexes, sealed identities.
+//! Households, the keyed address and person indexes, sealed identities. All keys are keyed hashes: nothing here says who or where.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+use voorveld_domain::{DebtorId, HouseholdId, MunicipalityCode};
+
+use crate::{StoreError, Tx};
+
+/// A keyed hash of something personal, within a municipality.
+pub type BlindKey = (MunicipalityCode, [u8; 32]);
+
+/// Under which key and normaliser the blind keys were made; rotating either re-indexes and renames nobody.
+#[derive(Debug, Clone)]
+pub struct IndexVersion<'a> {
+    /// Id of the index key.
+    pub key_id: &'a str,
+    /// Version of the normaliser.
+    pub normaliser: i32,
+}
+
+/// An address at which nothing is joined across persons (K14).
+#[derive(Debug, Clone)]
+pub struct ExcludedAddress {
+    /// The keyed address.
+    pub key: BlindKey,
+    /// Code: `institution`, `shelter`, `too_many_residents`.
+    pub reason: String,
+}
+
+/// An envelope to keep.
+#[derive(Debug, Clone)]
+pub struct SealedRow {
+    /// The signal.
+    pub signal: Uuid,
+    /// The revision it was sealed for.
+    pub revision: u32,
+    /// The envelope.
+    pub envelope: Vec<u8>,
+    /// When the revision came in.
+    pub received_at: Timestamp,
+}
+
+impl Tx {
+    /// The household of each keyed address; one that was never seen gets the proposed id. Two owners that propose for the same address get the same answer.
+    pub async fn households_of(
+        &mut self,
+        version: &IndexVersion<'_>,
+        proposed: &[(BlindKey, HouseholdId)],
+        now: Timestamp,
+    ) -> Result<HashMap<BlindKey, HouseholdId>, StoreError> {
+        if proposed.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (municipalities, keys) = blind_columns(proposed.iter().map(|(key, _)| key));
+        let found = sqlx::query!(
+            "SELECT a.municipality, a.address_key, a.household_id FROM address_index a
+             JOIN UNNEST($3::text[], $4::bytea[]) AS k (municipality, address_key) USING (municipality, address_key)
+             WHERE a.key_id = $1 AND a.normaliser_version = $2",
+            version.key_id,
+            version.normaliser,
+            &municipalities,
+            &keys,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let mut households: HashMap<BlindKey, HouseholdId> = HashMap::with_capacity(proposed.len());
+        for row in found {
+            households.insert(
+                blind_key(&row.municipality, &row.address_key)?,
+                HouseholdId::from_uuid(row.household_id),
+            );
+        }
+        let mut fresh: Vec<&(BlindKey, HouseholdId)> = proposed
+            .iter()
+            .filter(|(key, _)| !households.contains_key(key))
+            .collect();
+        if fresh.is_empty() {
+            return Ok(households);
+        }
+        // In key order, so that two owners that meet here wait for each other instead of deadlocking.
+        fresh.sort_unstable_by_key(|(key, _)| *key);
+        let (municipalities, keys) = blind_columns(fresh.iter().map(|(key, _)| key));
+        let ids: Vec<Uuid> = fresh
+            .iter()
+            .map(|(_, household)| household.uuid())
+            .collect();
+        sqlx::query!(
+            "INSERT INTO households (household_id, municipality, first_seen_at)
+             SELECT h.id, h.municipality, $3 FROM UNNEST($1::uuid[], $2::text[]) AS h (id, municipality)",
+            &ids,
+            &municipalities,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        let settled = sqlx::query!(
+            "INSERT INTO address_index AS a (municipality, key_id, normaliser_version, address_key, household_id)
+             SELECT n.municipality, $1, $2, n.address_key, n.household_id
+             FROM UNNEST($3::text[], $4::bytea[], $5::uuid[]) AS n (municipality, address_key, household_id)
+             ON CONFLICT (municipality, key_id, normaliser_version, address_key)
+               DO UPDATE SET household_id = a.household_id
+             RETURNING municipality, address_key, household_id",
+            version.key_id,
+            version.normaliser,
+            &municipalities,
+            &keys,
+            &ids,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        for row in &settled {
+            households.insert(
+                blind_key(&row.municipality, &row.address_key)?,
+                HouseholdId::from_uuid(row.household_id),
+            );
+        }
+        let lost: Vec<Uuid> = ids
+            .into_iter()
+            .filter(|id| !settled.iter().any(|row| row.household_id == *id))
+            .collect();
+        if !lost.is_empty() {
+            // Another owner met the same address first; its proposal stands and ours leaves no trace.
+            sqlx::query!("DELETE FROM households WHERE household_id = ANY($1)", &lost)
+                .execute(&mut *self.inner)
+                .await?;
+        }
+        Ok(households)
+    }
+
+    /// The random id of each keyed person; one that was never seen gets the proposed id (S7).
+    pub async fn debtors_of(
+        &mut self,
+        version: &IndexVersion<'_>,
+        proposed: &[(BlindKey, DebtorId)],
+    ) -> Result<HashMap<BlindKey, DebtorId>, StoreError> {
+        if proposed.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut sorted: Vec<&(BlindKey, DebtorId)> = proposed.iter().collect();
+        sorted.sort_unstable_by_key(|(key, _)| *key);
+        let (municipalities, keys) = blind_columns(sorted.iter().map(|(key, _)| key));
+        let ids: Vec<Uuid> = sorted.iter().map(|(_, debtor)| debtor.uuid()).collect();
+        let rows = sqlx::query!(
+            "INSERT INTO debtor_index AS d (municipality, key_id, normaliser_version, person_key, debtor_id)
+             SELECT n.municipality, $1, $2, n.person_key, n.debtor_id
+             FROM UNNEST($3::text[], $4::bytea[], $5::uuid[]) AS n (municipality, person_key, debtor_id)
+             ON CONFLICT (municipality, key_id, normaliser_version, person_key)
+               DO UPDATE SET debtor_id = d.debtor_id
+             RETURNING municipality, person_key, debtor_id",
+            version.key_id,
+            version.normaliser,
+            &municipalities,
+            &keys,
+            &ids,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok((
+                    blind_key(&row.municipality, &row.person_key)?,
+                    DebtorId::from_uuid(row.debtor_id),
+                ))
+            })
+            .collect()
+    }
+
+    /// Which of these keyed addresses are excluded (K14).
+    pub async fn excluded_among(
+        &mut self,
+        version: &IndexVersion<'_>,
+        addresses: &[BlindKey],
+    ) -> Result<Vec<BlindKey>, StoreError> {
+        if addresses.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (municipalities, keys) = blind_columns(addresses.iter());
+        let rows = sqlx::query!(
+            "SELECT e.municipality, e.address_key FROM excluded_addresses e
+             JOIN UNNEST($3::text[], $4::bytea[]) AS k (municipality, address_key) USING (municipality, address_key)
+             WHERE e.key_id = $1 AND e.normaliser_version = $2",
+            version.key_id,
+            version.normaliser,
+            &municipalities,
+            &keys,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.iter()
+            .map(|row| blind_key(&row.municipality, &row.address_key))
+            .collect()
+    }
+
+    /// Puts addresses on the list of excluded ones; one that is there stays.
+    pub async fn exclude_addresses(
+        &mut self,
+        version: &IndexVersion<'_>,
+        addresses: &[ExcludedAddress],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (municipalities, keys) = blind_columns(addresses.iter().map(|address| &address.key));
+        let reasons: Vec<String> = addresses
+            .iter()
+            .map(|address| address.reason.clone())
+            .collect();
+        let done = sqlx::query!(
+            "INSERT INTO excluded_addresses (municipality, key_id, normaliser_version, address_key, reason, added_at)
+             SELECT n.municipality, $1, $2, n.address_key, n.reason, $6
+             FROM UNNEST($3::text[], $4::bytea[], $5::text[]) AS n (municipality, address_key, reason)
+             ON CONFLICT DO NOTHING",
+            version.key_id,
+            version.normaliser,
+            &municipalities,
+            &keys,
+            &reasons,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Keeps envelopes; the same one twice is kept once.
+    pub async fn keep_sealed(&mut self, rows: &[SealedRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let signals: Vec<Uuid> = rows.iter().map(|row| row.signal).collect();
+        let revisions: Vec<i32> = rows.iter().map(|row| row.revision.cast_signed()).collect();
+        let envelopes: Vec<Vec<u8>> = rows.iter().map(|row| row.envelope.clone()).collect();
+        let received: Vec<jiff_sqlx::Timestamp> =
+            rows.iter().map(|row| row.received_at.to_sqlx()).collect();
+        sqlx::query!(
+            "INSERT INTO sealed_identities AS kept (signal_id, revision, envelope, received_at)
+             SELECT * FROM UNNEST($1::uuid[], $2::int[], $3::bytea[], $4::timestamptz[])
+             ON CONFLICT (signal_id, revision) DO UPDATE SET envelope = excluded.envelope",
+            &signals,
+            &revisions,
+            &envelopes,
+            &received as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+}
+
+fn blind_columns<'a>(keys: impl Iterator<Item = &'a BlindKey>) -> (Vec<String>, Vec<Vec<u8>>) {
+    keys.map(|(municipality, key)| (municipality.to_string(), key.to_vec()))
+        .unzip()
+}
+
+fn blind_key(municipality: &str, key: &[u8]) -> Result<BlindKey, StoreError> {
+    let corrupt = |what| StoreError::Corrupt {
+        table: "address_index",
+        what,
+    };
+    Ok((
+        municipality
+            .parse()
+            .map_err(|_| corrupt("a municipality code has four digits"))?,
+        key.try_into()
+            .map_err(|_| corrupt("a blind key has 32 bytes"))?,
+    ))
+}

@@ -54,7 +54,7 @@ pub struct Content {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FieldValue {
-    /// A whole number in the unit that the kind names.
+    /// A number in thousandths of the unit that the kind names: three decimals, exact.
     Number(i64),
     /// A civil date.
     Date(Date),
@@ -93,6 +93,10 @@ pub struct Received {
     /// Reason code when this revision takes the signal back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<String>,
+    /// A colleague asks to decide once more where this revision lives (a corrected address, a mended normaliser). Heeded only while the
+    /// signal is unplaced, so that asking twice is asking once.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub again: bool,
 }
 
 /// One filing of a revision, as the resolver decided it (S3).
@@ -324,6 +328,7 @@ mod tests {
             content: None,
             sealed: None,
             withdrawn: Some("paid".into()),
+            again: false,
         }
     }
 
