@@ -8,15 +8,22 @@
 //! - [`plan`] says what must become of the tasks: raise, join, annotate, withdraw, flag, hold (K1–K11).
 //! - [`explain`] says all that in plain Dutch.
 
+mod evaluate;
 pub mod evidence;
 pub mod matched;
+mod mute;
+mod plan;
+mod predicate;
 pub mod rule;
 pub mod signal;
 pub mod task;
 mod timeline;
+mod window;
 
+pub use evaluate::evaluate;
 pub use evidence::{About, Evidence, EvidenceError, Measure, Quantity};
 pub use matched::{Anchor, AnchorError, Evaluation, Match, MatchKind, Verdict, match_id};
+pub use plan::plan;
 pub use rule::{
     Condition, Cooldown, CooldownFrom, Deadline, Effect, FieldTest, Ladder, MutedBy, Predicate,
     Raises, Reach, Rule, RuleSet, RuleSetError, RuleSetHash, RuleSettings, Sources,

@@ -13,6 +13,8 @@ use crate::Evidence;
 /// What every rule says of one household, with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation {
+    /// The day it was judged for (T2).
+    pub as_of: Date,
     /// One per rule, in order of rule id; silent ones too.
     pub verdicts: Vec<Verdict>,
     /// All matches, in order of rule id and anchor.

@@ -232,7 +232,7 @@ pub struct MutedBy {
 /// How long a rule keeps silent after it has raised (K9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cooldown {
-    /// The days it keeps silent; on the day after them it speaks again.
+    /// How long: raised on day D, it speaks again on D + days.
     pub days: u16,
     /// From when they count.
     pub from: CooldownFrom,
@@ -424,16 +424,8 @@ impl Rule {
             Condition::ConsecutiveMonths { preceding_months } => {
                 (*preceding_months < 1).then_some("expected one month before, or more")
             }
-            Condition::WithinDays { days, reaches, .. } => {
-                let least = match reaches {
-                    Reach::Count(n)
-                    | Reach::Kinds(n)
-                    | Reach::Domains(n)
-                    | Reach::Partners(n)
-                    | Reach::PartnerTypes(n) => *n,
-                };
-                (*days < 1 || least < 1).then_some("expected at least one day and one to reach")
-            }
+            Condition::WithinDays { days, reaches, .. } => (*days < 1 || reaches.least() < 1)
+                .then_some("expected at least one day and one to reach"),
         }
     }
 }

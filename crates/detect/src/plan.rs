@@ -1,0 +1,503 @@
+//! What must become of a household's tasks (K1–K11).
+//!
+//! Planning twice changes nothing: what a plan asks for, done, is what the next plan finds. So a batch that is repeated after a
+//! crash leaves no trace (I4).
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use voorveld_calendar::{Calendar, amsterdam_date, plus_days};
+use voorveld_domain::{HoldReason, Outcome, Purpose, SignalId, TaskId, TaskState, Urgency};
+
+use crate::evaluate::last_useful_day;
+use crate::mute::Mutes;
+use crate::rule::{Deadline, Effect, Ladder, Raises, Rule, RuleSet};
+use crate::task::{
+    Ground, GroundKey, Guards, KnownTask, Plan, SuppressedBy, Suppression, TaskChange,
+};
+use crate::{Evaluation, Match, Signal, Timeline};
+
+/// What must become of this household's tasks, given what is true of it.
+///
+/// `tasks`: the open ones, and the closed ones that are kept. Records of one household are judged one by one, in log order (K2):
+/// absorb, evaluate, plan, apply, next.
+#[must_use]
+pub fn plan(
+    evaluation: &Evaluation,
+    timeline: &Timeline,
+    tasks: &[KnownTask],
+    guards: &Guards,
+    rules: &RuleSet,
+    calendar: &Calendar,
+    as_of: Date,
+) -> Plan {
+    let mut purposes: BTreeMap<Purpose, Vec<(&Rule, &Raises, &Match)>> = BTreeMap::new();
+    for task in tasks.iter().filter(|task| task.state.is_open()) {
+        purposes.entry(task.purpose).or_default();
+    }
+    for found in &evaluation.matches {
+        if let Some(rule) = rules.get(&found.rule)
+            && let Some(raises) = rule.raises()
+        {
+            purposes
+                .entry(rule.purpose)
+                .or_default()
+                .push((rule, raises, found));
+        }
+    }
+    let mut whole = Plan::default();
+    for (purpose, matches) in purposes {
+        let planner = Planner {
+            mutes: Mutes {
+                purpose,
+                timeline,
+                tasks,
+                guards,
+                settings: rules.settings(),
+                as_of,
+            },
+            answered: answered(purpose, tasks, guards),
+            calendar,
+        };
+        planner.plan(&matches, &mut whole);
+    }
+    whole
+}
+
+/// The signals of this purpose that a closed task answered (K4). A task that was withdrawn or merged answered nothing.
+fn answered(purpose: Purpose, tasks: &[KnownTask], guards: &Guards) -> BTreeSet<SignalId> {
+    let here = tasks
+        .iter()
+        .filter(|task| task.purpose == purpose && task.state == TaskState::Closed)
+        .flat_map(|task| &task.grounds)
+        .flat_map(|ground| ground.witnesses.iter().copied());
+    let elsewhere = guards
+        .answered_elsewhere
+        .iter()
+        .filter(|(known, _)| *known == purpose)
+        .map(|(_, signal)| *signal);
+    here.chain(elsewhere).collect()
+}
+
+/// One purpose of one household.
+struct Planner<'a> {
+    mutes: Mutes<'a>,
+    answered: BTreeSet<SignalId>,
+    calendar: &'a Calendar,
+}
+
+/// A match that has something unanswered to say.
+struct Candidate<'a> {
+    rule: &'a Rule,
+    raises: &'a Raises,
+    found: &'a Match,
+    /// Its unanswered witnesses, in order of events; at least one.
+    unanswered: Vec<&'a Signal>,
+}
+
+impl Candidate<'_> {
+    fn key(&self) -> GroundKey {
+        GroundKey {
+            rule: self.found.rule.clone(),
+            anchor: self.found.anchor,
+        }
+    }
+
+    fn leans_on(&self, ground: &Ground) -> bool {
+        self.unanswered
+            .iter()
+            .any(|signal| ground.witnesses.contains(&signal.id))
+    }
+}
+
+/// What grounds ask of their task, together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Facts {
+    urgency: Urgency,
+    due_on: Date,
+    ladder_step: u8,
+}
+
+impl<'a> Planner<'a> {
+    fn plan(&self, matches: &[(&'a Rule, &'a Raises, &'a Match)], whole: &mut Plan) {
+        let candidates: Vec<Candidate<'a>> = matches
+            .iter()
+            .filter_map(|(rule, raises, found)| {
+                let unanswered = self.unanswered(found);
+                (!unanswered.is_empty()).then_some(Candidate {
+                    rule,
+                    raises,
+                    found,
+                    unanswered,
+                })
+            })
+            .collect();
+        let mut open: Vec<&KnownTask> = self
+            .mutes
+            .tasks
+            .iter()
+            .filter(|task| task.purpose == self.mutes.purpose && task.state.is_open())
+            .collect();
+        open.sort_by_key(|task| (task.state != TaskState::Claimed, task.raised_on, task.id));
+        if let Some((task, others)) = open.split_first() {
+            self.tend(task, others, &candidates, whole);
+        } else {
+            self.raise(&candidates, whole);
+        }
+    }
+
+    fn unanswered(&self, found: &Match) -> Vec<&'a Signal> {
+        let mut signals: Vec<&Signal> = found
+            .witnesses
+            .iter()
+            .filter(|id| !self.answered.contains(id))
+            .filter_map(|id| self.mutes.timeline.get(*id))
+            .collect();
+        signals.sort_unstable_by_key(|signal| signal.event_order());
+        signals
+    }
+
+    /// No task is open: raises one when a match may, and lets every other match join it that may join.
+    fn raise(&self, candidates: &[Candidate<'a>], whole: &mut Plan) {
+        let mut grounds = Vec::new();
+        let mut pressing = Vec::new();
+        let mut suppressed = Vec::new();
+        let mut muted_by_threshold = Vec::new();
+        for candidate in candidates {
+            let by = self
+                .mutes
+                .suppressed(candidate.rule, candidate.found, &candidate.unanswered);
+            let Some(by) = by else {
+                pressing.push(candidate);
+                grounds.push(self.ground(candidate, false));
+                continue;
+            };
+            let suppression = suppression(candidate, by);
+            if matches!(by, SuppressedBy::Threshold { .. }) {
+                muted_by_threshold.push(suppression);
+            } else {
+                let repeat = matches!(by, SuppressedBy::Repeat { .. });
+                grounds.push(self.ground(candidate, repeat));
+                suppressed.push(suppression);
+            }
+        }
+        whole.suppressed.append(&mut muted_by_threshold);
+        if pressing.is_empty() {
+            for suppression in &suppressed {
+                if let SuppressedBy::Cooldown { until } = suppression.by {
+                    look_again(whole, until);
+                }
+            }
+            whole.suppressed.append(&mut suppressed);
+            return;
+        }
+        let base = Facts {
+            urgency: Urgency::Routine,
+            due_on: Date::MAX,
+            ladder_step: self.step_so_far(),
+        };
+        let facts = self.press(base, &pressing, |candidate| {
+            candidate.rule.raises().is_some()
+        });
+        self.hold(candidates, &[], whole);
+        self.watch_supply(&pressing, facts.urgency, whole);
+        whole.changes.push(TaskChange::Raise {
+            purpose: self.mutes.purpose,
+            urgency: facts.urgency,
+            due_on: facts.due_on,
+            ladder_step: facts.ladder_step,
+            grounds,
+        });
+    }
+
+    /// A task is open: evidence joins it, grounds that went are told, and a second task of this purpose ends in it.
+    fn tend(
+        &self,
+        task: &KnownTask,
+        others: &[&KnownTask],
+        candidates: &[Candidate<'a>],
+        whole: &mut Plan,
+    ) {
+        let mut standing: BTreeMap<GroundKey, Ground> = BTreeMap::new();
+        let mut joining: BTreeMap<GroundKey, Ground> = BTreeMap::new();
+        let before = Facts {
+            urgency: task.urgency,
+            due_on: task.due_on,
+            ladder_step: task.ladder_step,
+        };
+        let mut base = before;
+        for ground in &task.grounds {
+            standing.insert(ground.key(), ground.clone());
+        }
+        for other in others {
+            whole.changes.push(TaskChange::Merge {
+                task: other.id,
+                into: task.id,
+            });
+            base.urgency = base.urgency.max(other.urgency);
+            base.due_on = base.due_on.min(other.due_on);
+            base.ladder_step = base.ladder_step.max(other.ladder_step);
+            for ground in &other.grounds {
+                if let Entry::Vacant(free) = standing.entry(ground.key()) {
+                    joining.insert(ground.key(), ground.clone());
+                    free.insert(ground.clone());
+                }
+            }
+        }
+        let known: Vec<&Ground> = standing.values().collect();
+        self.hold(candidates, &known, whole);
+
+        let by_key: BTreeMap<GroundKey, &Candidate<'a>> = candidates
+            .iter()
+            .map(|candidate| (candidate.key(), candidate))
+            .collect();
+        let lost: Vec<&Ground> = standing
+            .values()
+            .filter(|ground| !by_key.contains_key(&ground.key()))
+            .collect();
+
+        let mut pressing = Vec::new();
+        let mut stepping = BTreeSet::new();
+        for (key, candidate) in &by_key {
+            if let Some(ground) = standing.get(key) {
+                if ground.witnesses != candidate.found.witnesses {
+                    let changed = Ground {
+                        added_on: ground.added_on,
+                        ..self.ground(candidate, ground.repeat)
+                    };
+                    joining.insert(key.clone(), changed);
+                    pressing.push(*candidate);
+                }
+                continue;
+            }
+            let continues = lost.iter().any(|ground| candidate.leans_on(ground));
+            let by = self
+                .mutes
+                .suppressed(candidate.rule, candidate.found, &candidate.unanswered);
+            if let Some(by @ SuppressedBy::Threshold { .. }) = by
+                && !continues
+            {
+                whole.suppressed.push(suppression(candidate, by));
+                continue;
+            }
+            let fresh: Vec<&Signal> = candidate
+                .unanswered
+                .iter()
+                .copied()
+                .filter(|signal| known.iter().all(|g| !g.witnesses.contains(&signal.id)))
+                .collect();
+            let repeat = !fresh.is_empty() && self.mutes.repeat(candidate.rule, &fresh).is_some();
+            // What could not have raised does not press; what goes on in another form does.
+            if !repeat && (by.is_none() || continues) {
+                pressing.push(*candidate);
+                if !fresh.is_empty() {
+                    stepping.insert(key.clone());
+                }
+            }
+            joining.insert(key.clone(), self.ground(candidate, repeat));
+        }
+
+        let facts = self.press(base, &pressing, |candidate| {
+            stepping.contains(&candidate.key())
+        });
+        let standing_now: Vec<&Candidate<'a>> = by_key
+            .iter()
+            .filter(|(key, _)| standing.contains_key(key) || joining.contains_key(key))
+            .map(|(_, candidate)| *candidate)
+            .collect();
+        let facts = Facts {
+            urgency: facts.urgency.max(self.supply_urgency(&standing_now)),
+            ..facts
+        };
+        self.watch_supply(&standing_now, facts.urgency, whole);
+
+        let (replaced, gone): (Vec<&Ground>, Vec<&Ground>) = lost.iter().partition(|ground| {
+            by_key.iter().any(|(key, candidate)| {
+                joining.contains_key(key)
+                    && !standing.contains_key(key)
+                    && candidate.leans_on(ground)
+            })
+        });
+        let keys = |grounds: &[&Ground]| grounds.iter().map(|ground| ground.key()).collect();
+        let (replaced, gone): (Vec<GroundKey>, Vec<GroundKey>) = (keys(&replaced), keys(&gone));
+        if !joining.is_empty() || facts != before {
+            whole.changes.push(TaskChange::Join {
+                task: task.id,
+                grounds: joining.into_values().collect(),
+                replaced,
+                urgency: facts.urgency,
+                due_on: facts.due_on,
+                ladder_step: facts.ladder_step,
+            });
+        }
+        if standing_now.is_empty() {
+            whole.changes.extend(self.without_grounds(task, gone));
+        } else if !gone.is_empty() {
+            whole.changes.push(TaskChange::Annotate {
+                task: task.id,
+                gone,
+            });
+        }
+    }
+
+    /// All grounds went (K10). The safety desk's tasks are never withdrawn: it alone lifts their hold (K11).
+    fn without_grounds(&self, task: &KnownTask, gone: Vec<GroundKey>) -> Option<TaskChange> {
+        let task_id: TaskId = task.id;
+        if task.state == TaskState::Open && self.mutes.purpose != Purpose::Safety {
+            return Some(TaskChange::Withdraw {
+                task: task_id,
+                gone,
+            });
+        }
+        // With nothing gone now, it was flagged before.
+        (!gone.is_empty()).then_some(TaskChange::Flag {
+            task: task_id,
+            gone,
+        })
+    }
+
+    /// A safety marker that no task of the safety desk knows yet holds the household (I10); what the desk lifted stays lifted.
+    fn hold(&self, candidates: &[Candidate<'a>], known: &[&Ground], whole: &mut Plan) {
+        if self.mutes.guards.held == Some(HoldReason::Safety) {
+            return;
+        }
+        let signals: BTreeSet<SignalId> = candidates
+            .iter()
+            .filter(|candidate| matches!(candidate.rule.effect, Effect::Hold(_)))
+            .flat_map(|candidate| &candidate.unanswered)
+            .map(|signal| signal.id)
+            .filter(|id| known.iter().all(|ground| !ground.witnesses.contains(id)))
+            .collect();
+        if !signals.is_empty() {
+            whole.changes.push(TaskChange::Hold {
+                reason: HoldReason::Safety,
+                signals: signals.into_iter().collect(),
+            });
+        }
+    }
+
+    fn ground(&self, candidate: &Candidate<'_>, repeat: bool) -> Ground {
+        Ground {
+            rule: candidate.found.rule.clone(),
+            version: candidate.found.version,
+            anchor: candidate.found.anchor,
+            witnesses: candidate.found.witnesses.clone(),
+            added_on: self.mutes.as_of,
+            repeat,
+        }
+    }
+
+    /// What the task becomes when these grounds press on it: the earliest term (T5), the highest urgency, the highest step; at most
+    /// one step up, whatever the number of grounds that ask for one.
+    fn press(
+        &self,
+        base: Facts,
+        pressing: &[&Candidate<'a>],
+        may_step: impl Fn(&Candidate<'a>) -> bool,
+    ) -> Facts {
+        let mut facts = base;
+        let mut step_up = false;
+        for candidate in pressing {
+            facts.urgency = facts.urgency.max(candidate.raises.urgency);
+            facts.due_on = facts.due_on.min(self.due_on(candidate));
+            if may_step(candidate) {
+                facts.ladder_step = facts.ladder_step.max(candidate.raises.ladder.starts_at);
+                step_up |= candidate.raises.ladder.step_up;
+            }
+        }
+        facts.urgency = facts.urgency.max(self.supply_urgency(pressing));
+        if step_up {
+            facts.ladder_step = facts.ladder_step.max(base.ladder_step.saturating_add(1));
+        }
+        facts.ladder_step = facts
+            .ladder_step
+            .clamp(Ladder::FIRST_STEP, Ladder::LAST_STEP.max(base.ladder_step));
+        facts
+    }
+
+    /// The last day of the term this match asks for. It counts from first receipt of the signal that brought it (T5): when that one
+    /// was answered already, from that of the first one that was not.
+    fn due_on(&self, candidate: &Candidate<'_>) -> Date {
+        let brought = candidate
+            .unanswered
+            .iter()
+            .find(|signal| signal.id == candidate.found.brought_by)
+            .or_else(|| {
+                candidate
+                    .unanswered
+                    .iter()
+                    .min_by_key(|signal| signal.receipt_order())
+            })
+            .expect("a candidate has an unanswered witness");
+        let day_zero = amsterdam_date(brought.first_received_at);
+        match candidate.raises.deadline {
+            Deadline::Term(term) => self.calendar.end_of(term, day_zero),
+            Deadline::SupplyEnd { working_days, .. } => {
+                let due = self.calendar.add_working_days(day_zero, working_days);
+                match self.last_useful_day(candidate) {
+                    Some(last) => due.min(last).max(day_zero),
+                    None => due,
+                }
+            }
+        }
+    }
+
+    fn last_useful_day(&self, candidate: &Candidate<'_>) -> Option<Date> {
+        candidate
+            .unanswered
+            .iter()
+            .filter_map(|signal| last_useful_day(candidate.raises.deadline, signal, self.calendar))
+            .min()
+    }
+
+    /// Past the last useful day a supply end escalates at once (M7).
+    fn supply_urgency(&self, candidates: &[&Candidate<'_>]) -> Urgency {
+        let too_late = candidates
+            .iter()
+            .filter_map(|candidate| self.last_useful_day(candidate))
+            .any(|last| last < self.mutes.as_of);
+        if too_late {
+            Urgency::Escalated
+        } else {
+            Urgency::Routine
+        }
+    }
+
+    fn watch_supply(&self, candidates: &[&Candidate<'_>], urgency: Urgency, whole: &mut Plan) {
+        if urgency == Urgency::Escalated {
+            return;
+        }
+        for last in candidates
+            .iter()
+            .filter_map(|candidate| self.last_useful_day(candidate))
+        {
+            look_again(whole, plus_days(last, 1));
+        }
+    }
+
+    /// Where the ladder stands before a new task (K7): after *geen contact* it goes on, after any other result it begins anew.
+    fn step_so_far(&self) -> u8 {
+        self.mutes
+            .tasks
+            .iter()
+            .filter(|task| task.purpose == self.mutes.purpose && task.state == TaskState::Closed)
+            .filter_map(|task| task.closed.map(|end| (end, task)))
+            .max_by_key(|(end, task)| (end.on, task.raised_on, task.id))
+            .filter(|(end, _)| end.outcome == Outcome::NoContact)
+            .map_or(Ladder::FIRST_STEP, |(_, task)| task.ladder_step)
+    }
+}
+
+fn suppression(candidate: &Candidate<'_>, by: SuppressedBy) -> Suppression {
+    Suppression {
+        rule: candidate.found.rule.clone(),
+        version: candidate.found.version,
+        anchor: candidate.found.anchor,
+        by,
+    }
+}
+
+fn look_again(whole: &mut Plan, on: Date) {
+    whole.look_again_on = Some(whole.look_again_on.map_or(on, |known| known.min(on)));
+}
