@@ -1,0 +1,419 @@
+//! What can be typed after `voorveld`. Shapes and words only; what a command does is in `ops`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
+use voorveld_chassis::telemetry::LogFormat;
+use voorveld_domain::{MunicipalityCode, PartnerId};
+
+/// All went well.
+pub const EXIT_OK: u8 = 0;
+/// Something failed; the last line on standard error says what.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line or the settings are not valid; nothing was done.
+pub const EXIT_USAGE: u8 = 2;
+/// `push`: the file was taken in, but some rows were refused.
+pub const EXIT_ROWS_REFUSED: u8 = 3;
+
+const AFTER_HELP: &str = "\
+Examples:
+  voorveld demo                             a municipality to look at, nothing to install but PostgreSQL
+  voorveld all                              every role in one process, for a laptop or a small municipality
+  voorveld gateway --config gateway.toml    one role, as in production
+  voorveld check --policy ./policy          are my rules valid, and do their examples hold?
+
+Settings come from the file (--config), then from the environment (VOORVELD__POSTGRES__URL is
+postgres.url), then from flags (--set postgres.url=…); the later one wins.
+
+Exit codes:
+  0  all went well
+  1  something failed; the last line says what
+  2  the command line or the settings are not valid; nothing was done
+  3  push: the file was taken in, but some rows were refused";
+
+/// Early signals of need, joined per household, for Dutch municipalities.
+///
+/// Voorveld takes in what partners see early (a rent not paid, water to be cut off), finds out which household it is
+/// about, and proposes to a neighbourhood team whom to visit, why, and by when. It decides nothing about anyone.
+#[derive(Debug, Parser)]
+#[command(name = "voorveld", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What goes for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that go for every command.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Read settings from this file [default: config/voorveld.toml where it exists]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "For every command",
+        value_name = "FILE",
+        env = "VOORVELD_CONFIG"
+    )]
+    pub config: Option<PathBuf>,
+    /// Set one setting by its name in the file; may be repeated
+    #[arg(long, global = true, help_heading = "For every command", value_name = "NAME=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// Which lines to log, such as `info,voorveld_gateway=debug`
+    #[arg(
+        long,
+        global = true,
+        help_heading = "For every command",
+        value_name = "FILTER"
+    )]
+    pub log_filter: Option<String>,
+    /// How a log line looks: auto is plain text on a terminal and JSON elsewhere
+    #[arg(long, global = true, help_heading = "For every command", value_name = "FORMAT", value_parser = log_format)]
+    pub log_format: Option<LogFormat>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as name=value, such as gateway.listen=127.0.0.1:8080".to_owned())
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err("choose auto, json or text".to_owned()),
+    }
+}
+
+/// Roles and commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the partners' door: takes in signals over HTTP and from files, seals identities, writes the log
+    ///
+    /// Answers a partner only when the log holds the signal. Holds the public half of the sealing key only: it cannot
+    /// open what it sealed.
+    #[command(display_order = 1)]
+    Gateway,
+    /// Run the resolver: finds the household of each signal
+    ///
+    /// Reads signals.received, opens the seal, decides the household, writes signals.resolved. Holds the private half of
+    /// the sealing key.
+    #[command(display_order = 2)]
+    Resolver,
+    /// Run the correlator: judges each household by the rules and proposes tasks
+    ///
+    /// Reads signals.resolved. What a signal causes and the position it came from are stored in one transaction.
+    #[command(display_order = 3)]
+    Correlator,
+    /// Run the worklists: pages and API for neighbourhood teams and the safety desk
+    #[command(display_order = 4)]
+    Outreach,
+    /// Run the operations page: what came in, what is stuck, what is overdue. Reads only
+    #[command(display_order = 5)]
+    Console,
+    /// Run every role in one process
+    ///
+    /// With no database configured it starts a private PostgreSQL of its own from the installed binaries, brings its
+    /// schema up to date, makes keys, and keeps all of it in the data folder. With no broker configured the log is in
+    /// that database too.
+    #[command(display_order = 6)]
+    All,
+    /// Bring the database schema up to this release
+    ///
+    /// Roles refuse to start on a schema they do not know. Run this before a rollout: old processes go on working.
+    #[command(display_order = 10)]
+    Migrate,
+    /// Check the settings and the rules, and run the rules' own examples
+    ///
+    /// Prints every example with what had to happen and what did. Ends with exit code 1 when one does not hold, so that
+    /// it can stand in a pipeline before a new rule set is put in force.
+    #[command(display_order = 11)]
+    Check(Check),
+    /// Make the keys that seal identities
+    #[command(subcommand, display_order = 12)]
+    Keys(Keys),
+    /// Add, list, rotate or disable partners and their API keys
+    #[command(subcommand, display_order = 13)]
+    Partner(Partner),
+    /// Add, list, disable or reset accounts of colleagues
+    #[command(subcommand, display_order = 14)]
+    User(User),
+    /// Look at what is stuck, and mend it: dead letters and signals without a household
+    #[command(subcommand, display_order = 15)]
+    Queue(Queue),
+    /// Show who opened or changed what, when and why
+    #[command(display_order = 16)]
+    Audit(Audit),
+    /// Show what is known of a household and what each rule says of it, also the rules that stay silent
+    #[command(display_order = 17)]
+    Explain(Explain),
+    /// Print the OpenAPI document of the partners' door
+    #[command(display_order = 18)]
+    Openapi,
+}
+
+/// `voorveld check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The folder with signals.yaml, legal.yaml, routing.yaml, calendar.yaml and rules/ [default: policy_dir of the
+    /// settings, else the rules that came with this release]
+    #[arg(long, value_name = "FOLDER")]
+    pub policy: Option<PathBuf>,
+    /// Print only what does not hold
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `voorveld keys …`
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a sealing key pair and an index secret, in new files
+    ///
+    /// Writes sealing.public (for the gateway), opening.private (for resolver and outreach only) and index.secret (for
+    /// gateway and resolver). Never overwrites: a lost opening key makes every identity sealed to it unreadable.
+    Generate {
+        /// Where to write the three files
+        #[arg(long, value_name = "FOLDER", default_value = "keys")]
+        folder: PathBuf,
+    },
+}
+
+/// `voorveld partner …`
+#[derive(Debug, Subcommand)]
+pub enum Partner {
+    /// Add a partner and print its API key, once
+    #[command(
+        after_help = "Example:\n  voorveld partner add corporatie-noord --name 'Corporatie Noord' \\\n    --municipality 0518 --kind rent_arrears"
+    )]
+    Add {
+        /// A short name in lower case: letters, digits, hyphens
+        id: PartnerId,
+        /// What people call it
+        #[arg(long)]
+        name: String,
+        /// A municipality it may send for (CBS code of four digits); may be repeated [default: all that are served]
+        #[arg(long = "municipality", value_name = "CODE")]
+        municipalities: Vec<MunicipalityCode>,
+        /// A signal kind it may send; may be repeated
+        #[arg(long = "kind", value_name = "KIND", required = true)]
+        kinds: Vec<String>,
+        /// An official partner type it acts as; may be repeated. Needed only where a kind allows several
+        #[arg(long = "type", value_name = "TYPE")]
+        partner_types: Vec<String>,
+        /// Most signals a minute it may send
+        #[arg(long, value_name = "N", default_value_t = 60_000)]
+        rows_per_minute: u32,
+        /// Know a row without reference by what it says, instead of refusing it
+        #[arg(long)]
+        natural_key: bool,
+        /// Write the API key to a new file that only its owner can read, instead of to the screen
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// List partners, what they may send, and how old their keys are
+    List,
+    /// Give a partner a new API key; the old one goes on working for a while
+    Rotate {
+        /// The partner
+        id: PartnerId,
+        /// How many hours the old key goes on working
+        #[arg(long, value_name = "HOURS", default_value_t = 168)]
+        overlap_hours: u32,
+        /// Write the API key to a new file that only its owner can read, instead of to the screen
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Stop taking signals from a partner: its keys end now
+    Disable {
+        /// The partner
+        id: PartnerId,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `voorveld user …`
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Add an account; asks for a first password, which must be changed at first sign-in
+    #[command(
+        after_help = "Example:\n  voorveld user add sam --name 'Sam de Vries' --municipality 0518 --role team_member --team noord"
+    )]
+    Add {
+        /// What the colleague signs in with
+        login: String,
+        /// What colleagues call them
+        #[arg(long)]
+        name: String,
+        /// The municipality they work for (CBS code of four digits)
+        #[arg(long, value_name = "CODE")]
+        municipality: MunicipalityCode,
+        /// What they may do; may be repeated
+        #[arg(long = "role", value_name = "ROLE", required = true)]
+        roles: Vec<String>,
+        /// A team whose worklist they see; may be repeated
+        #[arg(long = "team", value_name = "TEAM")]
+        teams: Vec<String>,
+        /// Read the first password from this file instead of asking for it
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// List accounts
+    List,
+    /// Close an account and end its sessions
+    Disable {
+        /// What the colleague signs in with
+        login: String,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+    /// Give an account a new first password and end its sessions
+    Reset {
+        /// What the colleague signs in with
+        login: String,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: String,
+        /// Read the first password from this file instead of asking for it
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+}
+
+/// `voorveld queue …`
+#[derive(Debug, Subcommand)]
+pub enum Queue {
+    /// List what is stuck, oldest first
+    List {
+        /// Only this many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+        /// Print JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one entry and what can be done about it
+    Show {
+        /// Its number in the list
+        entry: String,
+    },
+    /// Offer a dead letter to its stage again, after the cause is gone
+    Retry {
+        /// Its number in the list
+        entry: String,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+    /// Give a signal without a household its address, read from standard input or a file
+    ///
+    /// The address is a line of JSON: {"postcode":"1234AB","houseNumber":12,"suffix":"A"}. It does not go on the command
+    /// line, where others on this machine could read it.
+    Correct {
+        /// Its number in the list
+        entry: String,
+        /// Read the address from this file [default: standard input]
+        #[arg(long, value_name = "FILE")]
+        address_file: Option<PathBuf>,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+    /// Set an entry aside for good
+    Discard {
+        /// Its number in the list
+        entry: String,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `voorveld audit`
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Only acts of this colleague, by account id; or of `cli:name`, a system user at a command line
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// Only acts on this task, signal, household or partner
+    #[arg(long, value_name = "ID")]
+    pub subject: Option<String>,
+    /// Only acts of this kind, such as identity.opened
+    #[arg(long, value_name = "ACTION")]
+    pub action: Option<String>,
+    /// Only on or after this day
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<jiff::civil::Date>,
+    /// Only this many, newest first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u32,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `voorveld explain`
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, id = "what")]
+pub struct Explain {
+    /// The household, by its id
+    #[arg(long, value_name = "ID", group = "what")]
+    pub household: Option<Uuid>,
+    /// The household of this signal
+    #[arg(long, value_name = "ID", group = "what")]
+    pub signal: Option<Uuid>,
+    /// The household of this task
+    #[arg(long, value_name = "ID", group = "what")]
+    pub task: Option<Uuid>,
+    /// Judge as of this day [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub as_of: Option<jiff::civil::Date>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_exit_codes_are_those_of_the_program() {
+        for code in [EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_ROWS_REFUSED] {
+            assert!(AFTER_HELP.contains(&format!("\n  {code}  ")), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        fn look(command: &clap::Command) {
+            for sub in command
+                .get_subcommands()
+                .filter(|sub| sub.get_name() != "help")
+            {
+                assert!(sub.get_about().is_some(), "{} says nothing", sub.get_name());
+                for argument in sub.get_arguments() {
+                    assert!(
+                        argument.get_help().is_some(),
+                        "{} {} says nothing",
+                        sub.get_name(),
+                        argument.get_id()
+                    );
+                }
+                look(sub);
+            }
+        }
+        look(&Cli::command());
+    }
+}
