@@ -1,1 +1,617 @@
 //! Signals as the gateway knows them: receipts and revisions (I1, S1, S2).
+//!
+//! What a claim means for a signal is decided by the gateway; here are the lock, the facts to decide on, and the writing down. Every
+//! function takes a whole request or chunk and runs a fixed number of statements.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+
+use crate::{Store, StoreError, Tx};
+
+/// The keyed index of a partner's reference.
+pub type ReferenceIndex = [u8; 32];
+/// The keyed digest of what a revision says.
+pub type Digest = [u8; 32];
+
+/// A reference that may be new.
+#[derive(Debug, Clone)]
+pub struct OfferedReference {
+    /// The reference.
+    pub index: ReferenceIndex,
+    /// The id the signal gets when the reference is new.
+    pub signal: Uuid,
+    /// CBS code.
+    pub municipality: String,
+    /// Signal kind.
+    pub kind: String,
+    /// What the first revision says.
+    pub digest: Digest,
+}
+
+/// A signal under lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedReceipt {
+    /// The signal.
+    pub signal: Uuid,
+    /// Its reference.
+    pub index: ReferenceIndex,
+    /// CBS code.
+    pub municipality: String,
+    /// Signal kind.
+    pub kind: String,
+    /// Current revision.
+    pub revision: u32,
+    /// What the current revision says.
+    pub digest: Digest,
+    /// Whether the log is known to hold the current revision.
+    pub acknowledged: bool,
+    /// Why it is withdrawn, while it is.
+    pub withdrawn: Option<String>,
+    /// First receipt.
+    pub first_received_at: Timestamp,
+    /// Receipt of the current revision.
+    pub received_at: Timestamp,
+    /// Whether this transaction made it: the current revision is then still to be written down.
+    pub is_new: bool,
+    /// What every revision said, the current one too.
+    pub said: HashSet<Digest>,
+}
+
+/// A revision to write down.
+#[derive(Debug, Clone)]
+pub struct NewRevision {
+    /// The signal.
+    pub signal: Uuid,
+    /// Its number.
+    pub revision: u32,
+    /// What it says.
+    pub digest: Digest,
+    /// Signal kind.
+    pub kind: String,
+    /// Why the signal is withdrawn by it.
+    pub withdrawn: Option<String>,
+}
+
+/// Where revisions come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Provenance<'a> {
+    /// The partner.
+    pub partner: &'a str,
+    /// The delivered file, if any.
+    pub delivery: Option<Uuid>,
+    /// The request.
+    pub request_id: &'a str,
+    /// The moment.
+    pub now: Timestamp,
+}
+
+/// A number to add to the day's counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IntakeCount {
+    /// CBS code, empty where none could be read.
+    pub municipality: String,
+    /// accepted, corrected, withdrawn, unchanged or refused.
+    pub outcome: &'static str,
+    /// Refusal code, else empty.
+    pub code: &'static str,
+}
+
+/// A receipt as its partner may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The signal.
+    pub signal: Uuid,
+    /// CBS code.
+    pub municipality: String,
+    /// Signal kind.
+    pub kind: String,
+    /// Current revision.
+    pub revision: u32,
+    /// Whether the log is known to hold it.
+    pub acknowledged: bool,
+    /// Why it is withdrawn, while it is.
+    pub withdrawn: Option<String>,
+    /// First receipt.
+    pub first_received_at: Timestamp,
+    /// Receipt of the current revision.
+    pub received_at: Timestamp,
+}
+
+fn fixed(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt {
+        table: "signal_receipts",
+        what: "an index or digest has 32 bytes",
+    })
+}
+
+fn counter(number: i32) -> Result<u32, StoreError> {
+    u32::try_from(number)
+        .ok()
+        .filter(|number| *number >= 1)
+        .ok_or(StoreError::Corrupt {
+            table: "signal_receipts",
+            what: "revisions count from 1",
+        })
+}
+
+impl Tx {
+    /// Gives every new reference its signal, locks all of them and says what is known of each.
+    ///
+    /// New rows are made first and in order, then old rows are locked in order: a transaction that waits for a new row holds
+    /// no lock that another could wait for, so two requests with the same references never deadlock.
+    pub async fn lock_references(
+        &mut self,
+        from: Provenance<'_>,
+        offered: &[OfferedReference],
+    ) -> Result<HashMap<ReferenceIndex, LockedReceipt>, StoreError> {
+        if offered.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let indexes: Vec<Vec<u8>> = offered.iter().map(|one| one.index.to_vec()).collect();
+        let signals: Vec<Uuid> = offered.iter().map(|one| one.signal).collect();
+        let municipalities: Vec<String> =
+            offered.iter().map(|one| one.municipality.clone()).collect();
+        let kinds: Vec<String> = offered.iter().map(|one| one.kind.clone()).collect();
+        let digests: Vec<Vec<u8>> = offered.iter().map(|one| one.digest.to_vec()).collect();
+        let made: HashSet<Uuid> = sqlx::query_scalar!(
+            "INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, delivery_id,
+                first_received_at, received_at)
+             SELECT n.signal_id, n.municipality, $6, n.reference_index, n.kind, 1, n.digest, 'pending', $7, $8, $8
+             FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bytea[])
+                AS n(signal_id, municipality, reference_index, kind, digest)
+             ORDER BY n.reference_index
+             ON CONFLICT (partner_id, reference_index) DO NOTHING
+             RETURNING signal_id",
+            &signals,
+            &municipalities,
+            &indexes,
+            &kinds,
+            &digests,
+            from.partner,
+            from.delivery,
+            from.now.to_sqlx() as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .collect();
+        let rows = sqlx::query!(
+            "SELECT signal_id, reference_index, municipality, kind, revision, digest, state = 'acknowledged' AS \"acknowledged!\",
+                withdrawn, first_received_at, received_at
+             FROM signal_receipts WHERE partner_id = $1 AND reference_index = ANY($2) ORDER BY reference_index FOR UPDATE",
+            from.partner,
+            &indexes,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let mut locked = HashMap::with_capacity(rows.len());
+        let mut owner = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let (index, digest) = (fixed(&row.reference_index)?, fixed(&row.digest)?);
+            owner.insert(row.signal_id, index);
+            let receipt = LockedReceipt {
+                signal: row.signal_id,
+                index,
+                municipality: row.municipality,
+                kind: row.kind,
+                revision: counter(row.revision)?,
+                digest,
+                acknowledged: row.acknowledged,
+                withdrawn: row.withdrawn,
+                first_received_at: row.first_received_at.to_jiff(),
+                received_at: row.received_at.to_jiff(),
+                is_new: made.contains(&row.signal_id),
+                said: HashSet::from([digest]),
+            };
+            locked.insert(index, receipt);
+        }
+        let old: Vec<Uuid> = owner
+            .keys()
+            .copied()
+            .filter(|signal| !made.contains(signal))
+            .collect();
+        for (signal, digest) in self.digests_of(&old).await? {
+            if let Some(receipt) = locked.get_mut(&owner[&signal]) {
+                receipt.said.insert(digest);
+            }
+        }
+        Ok(locked)
+    }
+
+    async fn digests_of(&mut self, signals: &[Uuid]) -> Result<Vec<(Uuid, Digest)>, StoreError> {
+        if signals.is_empty() {
+            return Ok(Vec::new());
+        }
+        sqlx::query!(
+            "SELECT signal_id, digest FROM signal_revisions WHERE signal_id = ANY($1)",
+            signals
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .map(|row| Ok((row.signal_id, fixed(&row.digest)?)))
+        .collect()
+    }
+
+    /// Locks one signal of this partner and says what is known of it.
+    pub async fn lock_receipt(
+        &mut self,
+        partner: &str,
+        signal: Uuid,
+    ) -> Result<Option<LockedReceipt>, StoreError> {
+        let Some(row) = sqlx::query!(
+            "SELECT reference_index, municipality, kind, revision, digest, state = 'acknowledged' AS \"acknowledged!\", withdrawn,
+                first_received_at, received_at
+             FROM signal_receipts WHERE partner_id = $1 AND signal_id = $2 FOR UPDATE",
+            partner,
+            signal,
+        )
+        .fetch_optional(&mut *self.inner)
+        .await?
+        else {
+            return Ok(None);
+        };
+        let said = self
+            .digests_of(&[signal])
+            .await?
+            .into_iter()
+            .map(|(_, digest)| digest)
+            .collect();
+        Ok(Some(LockedReceipt {
+            signal,
+            index: fixed(&row.reference_index)?,
+            municipality: row.municipality,
+            kind: row.kind,
+            revision: counter(row.revision)?,
+            digest: fixed(&row.digest)?,
+            acknowledged: row.acknowledged,
+            withdrawn: row.withdrawn,
+            first_received_at: row.first_received_at.to_jiff(),
+            received_at: row.received_at.to_jiff(),
+            is_new: false,
+            said,
+        }))
+    }
+
+    /// Writes new revisions down, pending, and makes the greatest of each signal its current one. In the order given, which is the order of
+    /// their numbers.
+    pub async fn write_revisions(
+        &mut self,
+        from: Provenance<'_>,
+        revisions: &[NewRevision],
+    ) -> Result<(), StoreError> {
+        if revisions.is_empty() {
+            return Ok(());
+        }
+        let signals: Vec<Uuid> = revisions.iter().map(|new| new.signal).collect();
+        let numbers: Vec<i32> = revisions
+            .iter()
+            .map(|new| new.revision.cast_signed())
+            .collect();
+        let digests: Vec<Vec<u8>> = revisions.iter().map(|new| new.digest.to_vec()).collect();
+        sqlx::query!(
+            "INSERT INTO signal_revisions (signal_id, revision, digest, received_at, request_id)
+             SELECT n.*, $4, $5 FROM UNNEST($1::uuid[], $2::int[], $3::bytea[]) AS n",
+            &signals,
+            &numbers,
+            &digests,
+            from.now.to_sqlx() as _,
+            from.request_id,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        // The first revision stands in the receipt already.
+        let later: Vec<&NewRevision> = revisions.iter().filter(|new| new.revision > 1).collect();
+        if later.is_empty() {
+            return Ok(());
+        }
+        let signals: Vec<Uuid> = later.iter().map(|new| new.signal).collect();
+        let numbers: Vec<i32> = later.iter().map(|new| new.revision.cast_signed()).collect();
+        let digests: Vec<Vec<u8>> = later.iter().map(|new| new.digest.to_vec()).collect();
+        let kinds: Vec<String> = later.iter().map(|new| new.kind.clone()).collect();
+        let reasons: Vec<Option<String>> = later.iter().map(|new| new.withdrawn.clone()).collect();
+        sqlx::query!(
+            "UPDATE signal_receipts r
+             SET revision = n.revision, digest = n.digest, kind = n.kind, withdrawn = n.withdrawn, state = 'pending', acknowledged_at = NULL,
+                 received_at = $6, delivery_id = $7
+             FROM (SELECT DISTINCT ON (signal_id) * FROM UNNEST($1::uuid[], $2::int[], $3::bytea[], $4::text[], $5::text[])
+                       AS u(signal_id, revision, digest, kind, withdrawn) ORDER BY signal_id, revision DESC) n
+             WHERE r.signal_id = n.signal_id",
+            &signals,
+            &numbers,
+            &digests,
+            &kinds,
+            &reasons as _,
+            from.now.to_sqlx() as _,
+            from.delivery,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that the log holds these revisions. One that was followed by another meanwhile stays as it is.
+    pub async fn acknowledge_revisions(
+        &mut self,
+        revisions: &[(Uuid, u32)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if revisions.is_empty() {
+            return Ok(());
+        }
+        let signals: Vec<Uuid> = revisions.iter().map(|(signal, _)| *signal).collect();
+        let numbers: Vec<i32> = revisions
+            .iter()
+            .map(|(_, number)| number.cast_signed())
+            .collect();
+        sqlx::query!(
+            "UPDATE signal_receipts r SET state = 'acknowledged', acknowledged_at = $3
+             FROM UNNEST($1::uuid[], $2::int[]) AS n(signal_id, revision)
+             WHERE r.signal_id = n.signal_id AND r.revision = n.revision AND r.state = 'pending'",
+            &signals,
+            &numbers,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Adds to the day's counts.
+    pub async fn count_intake(
+        &mut self,
+        day: Date,
+        partner: &str,
+        counts: &HashMap<IntakeCount, u64>,
+    ) -> Result<(), StoreError> {
+        if counts.is_empty() {
+            return Ok(());
+        }
+        // In order, so that two requests of one partner meet the rows in the same order.
+        let mut ordered: Vec<(&IntakeCount, &u64)> = counts.iter().collect();
+        ordered.sort_unstable();
+        let municipalities: Vec<String> = ordered
+            .iter()
+            .map(|(count, _)| count.municipality.clone())
+            .collect();
+        let outcomes: Vec<String> = ordered
+            .iter()
+            .map(|(count, _)| count.outcome.to_owned())
+            .collect();
+        let codes: Vec<String> = ordered
+            .iter()
+            .map(|(count, _)| count.code.to_owned())
+            .collect();
+        let numbers: Vec<i64> = ordered
+            .iter()
+            .map(|(_, number)| i64::try_from(**number).unwrap_or(i64::MAX))
+            .collect();
+        sqlx::query!(
+            "INSERT INTO intake_counts AS c (day, partner_id, municipality, outcome, code, signals)
+             SELECT $1, $2, n.* FROM UNNEST($3::text[], $4::text[], $5::text[], $6::bigint[]) AS n
+             ON CONFLICT (day, partner_id, municipality, outcome, code) DO UPDATE SET signals = c.signals + EXCLUDED.signals",
+            day.to_sqlx() as _,
+            partner,
+            &municipalities,
+            &outcomes,
+            &codes,
+            &numbers,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The receipt of a signal of this partner.
+    pub async fn receipt(
+        &self,
+        partner: &str,
+        signal: Uuid,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let row = sqlx::query!(
+            "SELECT municipality, kind, revision, state = 'acknowledged' AS \"acknowledged!\", withdrawn, first_received_at, received_at
+             FROM signal_receipts WHERE partner_id = $1 AND signal_id = $2",
+            partner,
+            signal,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(Receipt {
+                signal,
+                municipality: row.municipality,
+                kind: row.kind,
+                revision: counter(row.revision)?,
+                acknowledged: row.acknowledged,
+                withdrawn: row.withdrawn,
+                first_received_at: row.first_received_at.to_jiff(),
+                received_at: row.received_at.to_jiff(),
+            })
+        })
+        .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::PgPool;
+
+    fn now() -> Timestamp {
+        "2026-02-01T10:00:00Z".parse().unwrap()
+    }
+
+    async fn store(pool: PgPool) -> Store {
+        sqlx::query(
+            "INSERT INTO partners VALUES ('a', 'A', '{0518}', '{rent_arrears}', '{rent}', 10, false, now(), NULL)",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        Store::from_pool(pool)
+    }
+
+    fn offer(index: u8, digest: u8) -> OfferedReference {
+        OfferedReference {
+            index: [index; 32],
+            signal: Uuid::now_v7(),
+            municipality: "0518".into(),
+            kind: "rent_arrears".into(),
+            digest: [digest; 32],
+        }
+    }
+
+    fn from() -> Provenance<'static> {
+        Provenance {
+            partner: "a",
+            delivery: None,
+            request_id: "test",
+            now: now(),
+        }
+    }
+
+    fn revision(signal: Uuid, revision: u32, digest: u8, withdrawn: Option<&str>) -> NewRevision {
+        NewRevision {
+            signal,
+            revision,
+            digest: [digest; 32],
+            kind: "rent_arrears".into(),
+            withdrawn: withdrawn.map(str::to_owned),
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_reference_keeps_its_signal_and_remembers_what_every_revision_said(pool: PgPool) {
+        let store = store(pool).await;
+        let first = offer(1, 1);
+        let mut tx = store.begin("test").await.unwrap();
+        let locked = tx
+            .lock_references(from(), &[first.clone(), offer(2, 2)])
+            .await
+            .unwrap();
+        assert!(locked[&[1; 32]].is_new && locked[&[2; 32]].is_new);
+        tx.write_revisions(
+            from(),
+            &[
+                revision(first.signal, 1, 1, None),
+                revision(first.signal, 2, 3, None),
+                revision(first.signal, 3, 4, Some("paid")),
+            ],
+        )
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+
+        let mut tx = store.begin("test").await.unwrap();
+        let locked = tx
+            .lock_references(from(), &[offer(1, 9)])
+            .await
+            .unwrap()
+            .remove(&[1; 32])
+            .unwrap();
+        assert_eq!(
+            (locked.signal, locked.revision, locked.is_new),
+            (first.signal, 3, false)
+        );
+        assert_eq!(locked.withdrawn.as_deref(), Some("paid"));
+        assert_eq!(
+            locked.said,
+            HashSet::from([[1; 32], [3; 32], [4; 32]]),
+            "every revision counts for S2"
+        );
+        drop(tx);
+        let mut tx = store.begin("test").await.unwrap();
+        assert_eq!(
+            tx.lock_receipt("a", first.signal).await.unwrap(),
+            Some(locked)
+        );
+        assert_eq!(tx.lock_receipt("b", first.signal).await.unwrap(), None);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn only_the_current_revision_is_acknowledged(pool: PgPool) {
+        let store = store(pool).await;
+        let first = offer(1, 1);
+        let mut tx = store.begin("test").await.unwrap();
+        tx.lock_references(from(), std::slice::from_ref(&first))
+            .await
+            .unwrap();
+        tx.write_revisions(
+            from(),
+            &[
+                revision(first.signal, 1, 1, None),
+                revision(first.signal, 2, 2, None),
+            ],
+        )
+        .await
+        .unwrap();
+        tx.acknowledge_revisions(&[(first.signal, 1)], now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let receipt = store.receipt("a", first.signal).await.unwrap().unwrap();
+        assert_eq!((receipt.revision, receipt.acknowledged), (2, false));
+        let mut tx = store.begin("test").await.unwrap();
+        tx.acknowledge_revisions(&[(first.signal, 2)], now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        assert!(
+            store
+                .receipt("a", first.signal)
+                .await
+                .unwrap()
+                .unwrap()
+                .acknowledged
+        );
+        assert_eq!(store.receipt("b", first.signal).await.unwrap(), None);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn two_requests_with_the_same_references_in_another_order_do_not_deadlock(pool: PgPool) {
+        let store = store(pool).await;
+        let forth: Vec<_> = (0..50).map(|n| offer(n, n)).collect();
+        let back: Vec<_> = (0..50).rev().map(|n| offer(n, n)).collect();
+        let take = async |offers: Vec<OfferedReference>| {
+            let mut tx = store.begin("test").await?;
+            let locked = tx.lock_references(from(), &offers).await?;
+            let made = locked.values().filter(|one| one.is_new).count();
+            tx.commit().await?;
+            Ok::<usize, StoreError>(made)
+        };
+        let (one, two) = tokio::join!(take(forth), take(back));
+        assert_eq!(one.unwrap() + two.unwrap(), 50);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn counts_add_up(pool: PgPool) {
+        let store = store(pool.clone()).await;
+        let count = IntakeCount {
+            municipality: "0518".into(),
+            outcome: "refused",
+            code: "too_old",
+        };
+        for number in [2, 3] {
+            let mut tx = store.begin("test").await.unwrap();
+            tx.count_intake(
+                jiff::civil::date(2026, 2, 1),
+                "a",
+                &HashMap::from([(count.clone(), number)]),
+            )
+            .await
+            .unwrap();
+            tx.commit().await.unwrap();
+        }
+        let sum: i64 = sqlx::query_scalar("SELECT signals FROM intake_counts")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!(sum, 5);
+    }
+}

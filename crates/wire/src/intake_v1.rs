@@ -115,10 +115,20 @@ prints_nothing!(Claim, PersonClaim, AddressClaim, FieldClaim);
 #[schema(as = Signal)]
 pub struct SignalV1 {
     /// Your own reference. With you as sender it is the identity of the signal: the same reference later is the same signal.
-    #[schema(min_length = 1, max_length = 128, pattern = r"^[!-~]([ -~]*[!-~])?$", example = "HA-2026-000123")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[!-~]([ -~]*[!-~])?$",
+        example = "HA-2026-000123"
+    )]
     pub reference: String,
     /// The kind of signal, from the list you agreed on.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9][a-z0-9_]*$", example = "rent_arrears")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-z0-9][a-z0-9_]*$",
+        example = "rent_arrears"
+    )]
     pub kind: String,
     /// CBS code of the municipality.
     #[schema(pattern = "^[0-9]{4}$", example = "0518")]
@@ -134,7 +144,13 @@ pub struct SignalV1 {
     #[schema(value_type = String, format = Date, nullable = false, required = false, example = "2025-12-20")]
     pub arisen_on: Option<Date>,
     /// The amount in whole euro cents. Zero reads as absent.
-    #[schema(nullable = false, required = false, minimum = 0, maximum = 1_000_000_000, example = 45_000)]
+    #[schema(
+        nullable = false,
+        required = false,
+        minimum = 0,
+        maximum = 1_000_000_000,
+        example = 45_000
+    )]
     pub amount_cents: Option<i64>,
     /// A threatening situation (`crisissignaal`).
     #[schema(nullable = false, required = false)]
@@ -165,13 +181,31 @@ pub struct PersonV1 {
     #[schema(nullable = false, required = false, pattern = "^[0-9]{8,9}$")]
     pub bsn: Option<String>,
     /// Initials.
-    #[schema(nullable = false, required = false, min_length = 1, max_length = 200, example = "A.B.")]
+    #[schema(
+        nullable = false,
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        example = "A.B."
+    )]
     pub initials: Option<String>,
     /// Prefix of the family name.
-    #[schema(nullable = false, required = false, min_length = 1, max_length = 200, example = "van der")]
+    #[schema(
+        nullable = false,
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        example = "van der"
+    )]
     pub prefix: Option<String>,
     /// Family name.
-    #[schema(nullable = false, required = false, min_length = 1, max_length = 200, example = "Voorbeeld")]
+    #[schema(
+        nullable = false,
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        example = "Voorbeeld"
+    )]
     pub surname: Option<String>,
     /// Birth date.
     #[schema(value_type = String, format = Date, nullable = false, required = false, example = "1985-06-15")]
@@ -184,18 +218,48 @@ pub struct PersonV1 {
 #[schema(as = Address)]
 pub struct AddressV1 {
     /// Street.
-    #[schema(nullable = false, required = false, min_length = 1, max_length = 200, example = "Voorbeeldstraat")]
+    #[schema(
+        nullable = false,
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        example = "Voorbeeldstraat"
+    )]
     pub street: Option<String>,
     /// Postcode.
-    #[schema(nullable = false, required = false, min_length = 1, max_length = 200, example = "1234AB")]
+    #[schema(
+        nullable = false,
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        example = "1234AB"
+    )]
     pub postcode: Option<String>,
     /// House number.
-    #[schema(nullable = false, required = false, min_length = 1, max_length = 200, example = "10")]
+    #[schema(
+        nullable = false,
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        example = "10"
+    )]
     pub house_number: Option<String>,
     /// Letter and suffix.
-    #[schema(nullable = false, required = false, min_length = 1, max_length = 200, example = "A")]
+    #[schema(
+        nullable = false,
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        example = "A"
+    )]
     pub suffix: Option<String>,
     /// Town.
-    #[schema(nullable = false, required = false, min_length = 1, max_length = 200, example = "Voorbeeldstad")]
+    #[schema(
+        nullable = false,
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        example = "Voorbeeldstad"
+    )]
     pub town: Option<String>,
 }

@@ -75,7 +75,11 @@ impl<'a> ClaimReader<'a> {
     /// A text without control characters, trimmed, at most `max` characters. Empty reads as absent.
     pub fn text(&mut self, name: &'static str, max: usize) -> Option<String> {
         let Some(raw) = self.value(name)?.as_str() else {
-            self.flaw(name, FlawCode::WrongType, Some("Zet hier een tekst, tussen aanhalingstekens."));
+            self.flaw(
+                name,
+                FlawCode::WrongType,
+                Some("Zet hier een tekst, tussen aanhalingstekens."),
+            );
             return None;
         };
         match clean_text(raw, max) {
@@ -92,7 +96,11 @@ impl<'a> ClaimReader<'a> {
         let value = self.value(name)?;
         let date = value.as_str().and_then(iso_date);
         if date.is_none() {
-            self.flaw(name, FlawCode::DateFormat, Some("Schrijf de datum als 2026-12-31."));
+            self.flaw(
+                name,
+                FlawCode::DateFormat,
+                Some("Schrijf de datum als 2026-12-31."),
+            );
         }
         date
     }
@@ -102,7 +110,11 @@ impl<'a> ClaimReader<'a> {
         let value = self.value(name)?;
         let answer = value.as_bool();
         if answer.is_none() {
-            self.flaw(name, FlawCode::WrongType, Some("Zet hier true of false, zonder aanhalingstekens."));
+            self.flaw(
+                name,
+                FlawCode::WrongType,
+                Some("Zet hier true of false, zonder aanhalingstekens."),
+            );
         }
         answer
     }
@@ -112,7 +124,11 @@ impl<'a> ClaimReader<'a> {
         let value = self.value(name)?;
         let number = value.as_i64();
         if number.is_none() {
-            self.flaw(name, FlawCode::WrongType, Some("Zet hier een heel getal, zonder aanhalingstekens."));
+            self.flaw(
+                name,
+                FlawCode::WrongType,
+                Some("Zet hier een heel getal, zonder aanhalingstekens."),
+            );
         }
         number
     }
@@ -216,7 +232,10 @@ pub fn claim_in_json(value: &Value, pointer: &str) -> (Claim, Vec<Flaw>) {
     if let Some(fields) = reader.object("fields") {
         let place = fields.pointer.clone();
         if fields.object.len() > FIELDS_MAX {
-            inner_flaws.push(Flaw::new(place, FlawCode::TooLong).expecting("Een signaal heeft hoogstens 32 eigen velden."));
+            inner_flaws.push(
+                Flaw::new(place, FlawCode::TooLong)
+                    .expecting("Een signaal heeft hoogstens 32 eigen velden."),
+            );
         } else {
             for (name, value) in fields.object {
                 let claimed = match value {
