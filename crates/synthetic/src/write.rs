@@ -1,0 +1,122 @@
+//! How each partner writes a file.
+
+mod json;
+mod sheet;
+
+use std::io;
+
+use jiff::civil::Date;
+
+use crate::partner::{Format, Partner};
+use crate::row::{Cell, FieldValue, Row};
+
+pub(crate) use sheet::{CsvFile, csv_writer};
+
+/// The whole file.
+pub(crate) fn file(partner: &Partner, municipality: &str, day: Date, rows: &[Row]) -> Vec<u8> {
+    match partner.format {
+        Format::DutchCsvWindows1252 | Format::DutchCsvUtf8 | Format::EnglishCsv => {
+            let mut bytes = Vec::new();
+            let written = csv_file(partner, rows, &mut bytes);
+            written.expect("writing to memory does not fail");
+            bytes
+        }
+        Format::Xlsx => sheet::xlsx(rows),
+        Format::Ndjson => json::ndjson(rows),
+        Format::Ddas09 => json::ddas_09(partner, municipality, day, rows),
+        Format::Ddas12 => json::ddas_12(partner, municipality, day, rows),
+    }
+}
+
+fn csv_file(partner: &Partner, rows: &[Row], bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut file: CsvFile<'_, _> = csv_writer(partner, bytes)?;
+    for row in rows {
+        file.row(row)?;
+    }
+    file.finish()
+}
+
+/// The columns of a table, in order: Dutch heading, English heading.
+const COLUMNS: [(&str, &str); 19] = [
+    ("Kenmerk", "reference"),
+    ("Soort", "kind"),
+    ("Gemeentecode", "municipality"),
+    ("Signaaldatum", "signalledOn"),
+    ("Ontstaansdatum", "arisenOn"),
+    ("Bedrag", "amount"),
+    ("Crisis", "isCrisis"),
+    ("Warme overdracht", "warmHandover"),
+    ("Einddatum levering", "supplyEndsOn"),
+    ("BSN", "bsn"),
+    ("Voorletters", "initials"),
+    ("Voorvoegsel", "prefix"),
+    ("Achternaam", "surname"),
+    ("Geboortedatum", "birthDate"),
+    ("Straat", "street"),
+    ("Postcode", "postcode"),
+    ("Huisnummer", "houseNumber"),
+    ("Toevoeging", "suffix"),
+    ("Plaats", "town"),
+];
+
+/// A value of a table before it is written.
+enum Value<'a> {
+    Text(&'a str),
+    Date(Date),
+    Cents(u32),
+    Flag(bool),
+    Empty,
+}
+
+/// The values of a row in the order of [`COLUMNS`].
+fn values(row: &Row) -> [Value<'_>; 19] {
+    let text = |text: &'_ str| if text.is_empty() { None } else { Some(()) };
+    let cell = |raw: &'static str| Value::Text(raw);
+    macro_rules! t {
+        ($field:ident) => {
+            if text(&row.$field).is_some() {
+                Value::Text(&row.$field)
+            } else {
+                Value::Empty
+            }
+        };
+    }
+    let date = |date: Option<Date>| date.map_or(Value::Empty, Value::Date);
+    [
+        t!(reference),
+        Value::Text(row.kind),
+        t!(municipality),
+        match row.signalled_on {
+            Cell::Good(date) => Value::Date(date),
+            Cell::Nonsense(raw) => cell(raw),
+        },
+        date(row.arisen_on),
+        match row.amount_cents {
+            Some(Cell::Good(cents)) => Value::Cents(cents),
+            Some(Cell::Nonsense(raw)) => cell(raw),
+            None => Value::Empty,
+        },
+        Value::Flag(row.crisis),
+        Value::Flag(row.warm_handover),
+        date(row.supply_ends_on),
+        t!(bsn),
+        t!(initials),
+        t!(prefix),
+        t!(surname),
+        date(row.birth_date),
+        t!(street),
+        t!(postcode),
+        t!(house_number),
+        t!(suffix),
+        t!(town),
+    ]
+}
+
+fn field_json(value: &FieldValue) -> serde_json::Value {
+    match value {
+        FieldValue::Number(number) => (*number).into(),
+        FieldValue::Boolean(flag) => (*flag).into(),
+        FieldValue::Date(date) => date.to_string().into(),
+        FieldValue::Code(code) => (*code).into(),
+    }
+}
