@@ -23,7 +23,7 @@ pub fn examples(plan: &Plan) -> [Delivery; 2] {
         let mut row = Row::about(sender, &door, 0, plan.municipality.as_str(), kind, day);
         row.arisen_on = Some(arisen(day, age_days));
         row.amount_cents = Some(Cell::Good(euros * 100));
-        row.reference = reference.to_owned();
+        reference.clone_into(&mut row.reference);
         row
     };
     let premium = "health_insurance_arrears";

@@ -70,45 +70,41 @@ enum Value<'a> {
 
 /// The values of a row in the order of [`COLUMNS`].
 fn values(row: &Row) -> [Value<'_>; 19] {
-    let text = |text: &'_ str| if text.is_empty() { None } else { Some(()) };
-    let cell = |raw: &'static str| Value::Text(raw);
-    macro_rules! t {
-        ($field:ident) => {
-            if text(&row.$field).is_some() {
-                Value::Text(&row.$field)
-            } else {
-                Value::Empty
-            }
-        };
+    fn text(text: &str) -> Value<'_> {
+        if text.is_empty() {
+            Value::Empty
+        } else {
+            Value::Text(text)
+        }
     }
     let date = |date: Option<Date>| date.map_or(Value::Empty, Value::Date);
     [
-        t!(reference),
+        text(&row.reference),
         Value::Text(row.kind),
-        t!(municipality),
+        text(&row.municipality),
         match row.signalled_on {
             Cell::Good(date) => Value::Date(date),
-            Cell::Nonsense(raw) => cell(raw),
+            Cell::Nonsense(raw) => Value::Text(raw),
         },
         date(row.arisen_on),
         match row.amount_cents {
             Some(Cell::Good(cents)) => Value::Cents(cents),
-            Some(Cell::Nonsense(raw)) => cell(raw),
+            Some(Cell::Nonsense(raw)) => Value::Text(raw),
             None => Value::Empty,
         },
         Value::Flag(row.crisis),
         Value::Flag(row.warm_handover),
         date(row.supply_ends_on),
-        t!(bsn),
-        t!(initials),
-        t!(prefix),
-        t!(surname),
+        text(&row.bsn),
+        text(&row.initials),
+        text(&row.prefix),
+        text(&row.surname),
         date(row.birth_date),
-        t!(street),
-        t!(postcode),
-        t!(house_number),
-        t!(suffix),
-        t!(town),
+        text(&row.street),
+        text(&row.postcode),
+        text(&row.house_number),
+        text(&row.suffix),
+        text(&row.town),
     ]
 }
 

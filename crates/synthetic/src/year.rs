@@ -243,7 +243,7 @@ impl<'a> Year<'a> {
             row.street = door.street;
             row.postcode = door.postcode;
             row.house_number = door.number.to_string();
-            row.suffix = door.suffix.to_owned();
+            door.suffix.clone_into(&mut row.suffix);
         } else if let Some(Cell::Good(cents)) = &mut row.amount_cents {
             *cents += dice.between(10, 90) * 100;
         } else {
@@ -289,7 +289,10 @@ impl<'a> Year<'a> {
             row.fate = fate;
             if partner.partner_type == PartnerType::School {
                 row.fields = vec![
-                    ("absent_from", FieldValue::Date(day.saturating_sub(27.days()))),
+                    (
+                        "absent_from",
+                        FieldValue::Date(day.saturating_sub(27.days())),
+                    ),
                     ("absent_until", FieldValue::Date(day)),
                     ("hours", FieldValue::Number(dice.between(16, 60))),
                 ];
@@ -300,7 +303,10 @@ impl<'a> Year<'a> {
                 row.fields = vec![
                     ("step", FieldValue::Code("5")),
                     ("acute", FieldValue::Boolean(acute)),
-                    ("structural", FieldValue::Boolean(!acute || dice.chance(500))),
+                    (
+                        "structural",
+                        FieldValue::Boolean(!acute || dice.chance(500)),
+                    ),
                 ];
             }
             files.entry(place).or_default().push(row);
@@ -387,7 +393,8 @@ fn spell(row: &mut Row, dice: &mut Dice) {
     match dice.below(100) {
         0..=3 => row.surname = plain(&row.surname),
         4 | 5 => {
-            row.surname = format!("{} {}", row.prefix, row.surname).trim().to_owned();
+            let whole = format!("{} {}", row.prefix, row.surname);
+            whole.trim().clone_into(&mut row.surname);
             row.prefix.clear();
         }
         6 | 7 => row.surname = row.surname.replace("ij", "y"),
@@ -402,10 +409,10 @@ fn spell(row: &mut Row, dice: &mut Dice) {
     }
     if row.suffix == "A" {
         match dice.below(4) {
-            0 => row.suffix = "a".to_owned(),
+            0 => "a".clone_into(&mut row.suffix),
             1 => (row.house_number, row.suffix) = (format!("{}A", row.house_number), String::new()),
             2 => {
-                (row.house_number, row.suffix) = (format!("{}-a", row.house_number), String::new())
+                (row.house_number, row.suffix) = (format!("{}-a", row.house_number), String::new());
             }
             _ => {}
         }
@@ -468,10 +475,14 @@ fn mistake(row: &mut Row, partner: &Partner, dice: &mut Dice) {
         6 => {
             row.amount_cents = Some(Cell::Nonsense("onbekend"));
             let ndjson = partner.format == Format::Ndjson;
-            row.fate = Fate::Refused(if ndjson { "wrong_type" } else { "amount_format" });
+            row.fate = Fate::Refused(if ndjson {
+                "wrong_type"
+            } else {
+                "amount_format"
+            });
         }
         7 => {
-            row.municipality = "9998".to_owned();
+            "9998".clone_into(&mut row.municipality);
             row.fate = Fate::Refused("municipality_not_served");
         }
         8 => {

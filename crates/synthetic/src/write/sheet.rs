@@ -37,7 +37,7 @@ impl<W: Write> CsvFile<'_, W> {
     /// Writes one row.
     pub(crate) fn row(&mut self, row: &Row) -> io::Result<()> {
         for value in values(row) {
-            let text = self.text(value);
+            let text = self.text(&value);
             if self.format == Format::DutchCsvWindows1252 {
                 let (bytes, ..) = encoding_rs::WINDOWS_1252.encode(&text);
                 self.out.write_field(bytes)?;
@@ -49,9 +49,9 @@ impl<W: Write> CsvFile<'_, W> {
         Ok(())
     }
 
-    fn text(&self, value: Value<'_>) -> String {
+    fn text(&self, value: &Value<'_>) -> String {
         let english = self.format == Format::EnglishCsv;
-        match value {
+        match *value {
             Value::Empty => String::new(),
             Value::Text(text) => text.to_owned(),
             Value::Date(date) if english => date.to_string(),
