@@ -1,0 +1,79 @@
+//! What a municipality sets for everything together (`settings.yaml`), and its own days off (`calendar.yaml`).
+
+use jiff::civil::Date;
+use serde::Deserialize;
+use voorveld_calendar::Calendar;
+use voorveld_domain::Cents;
+
+use crate::error::PolicyErrors;
+use crate::yaml::{Euros, Located, read_list, read_whole};
+
+const SETTINGS_FILE: &str = "settings.yaml";
+const CALENDAR_FILE: &str = "calendar.yaml";
+/// Furthest a signal may be dated ahead.
+const FUTURE_TOLERANCE_MAX_DAYS: u8 = 31;
+/// Longest window for repeats.
+const REPEAT_WINDOW_MAX_DAYS: u16 = 730;
+
+/// What goes for everything together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Below this a lone signal raises nothing (K5). `None`: no threshold. †
+    pub threshold: Option<Cents>,
+    /// How long after a result a signal can still be a repeat (K6). †
+    pub repeat_window_days: u16,
+    /// Whether CAK Zorgverzekeringen and Zorg are one type (M1). †
+    pub cak_is_zorg: bool,
+    /// How many days after today a signal may be dated (S6). †
+    pub future_tolerance_days: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsFile {
+    threshold_euros: Euros,
+    repeat_window_days: u16,
+    cak_counts_as_health_insurance: bool,
+    future_tolerance_days: u8,
+}
+
+impl Settings {
+    pub(crate) fn read(text: &str, errors: &mut PolicyErrors) -> Option<Self> {
+        let item: Located<SettingsFile> = read_whole(SETTINGS_FILE, text, errors)?;
+        let file = &item.value;
+        if file.future_tolerance_days > FUTURE_TOLERANCE_MAX_DAYS {
+            errors.push(
+                SETTINGS_FILE,
+                Some(item.line_of("future_tolerance_days")),
+                format_args!("expected at most {FUTURE_TOLERANCE_MAX_DAYS} days"),
+            );
+        }
+        if !(1..=REPEAT_WINDOW_MAX_DAYS).contains(&file.repeat_window_days) {
+            errors.push(
+                SETTINGS_FILE,
+                Some(item.line_of("repeat_window_days")),
+                format_args!("expected 1 to {REPEAT_WINDOW_MAX_DAYS} days"),
+            );
+        }
+        Some(Self {
+            threshold: file.threshold_euros.0,
+            repeat_window_days: file.repeat_window_days,
+            cak_is_zorg: file.cak_counts_as_health_insurance,
+            future_tolerance_days: file.future_tolerance_days,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DayOffFile {
+    on: Date,
+    /// For the reader of the file.
+    #[serde(rename = "why")]
+    _why: String,
+}
+
+pub(crate) fn read_calendar(text: &str, errors: &mut PolicyErrors) -> Calendar {
+    let days: Vec<Located<DayOffFile>> = read_list(CALENDAR_FILE, text, "local_days_off", errors);
+    Calendar::with_local_days(days.into_iter().map(|day| day.value.on))
+}
