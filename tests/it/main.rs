@@ -1,1 +1,8 @@
-//! The whole house, tested.
+//! The whole house, tested: what needs two roles to be true at once, and what the house asks of itself.
+#![expect(
+    clippy::unwrap_used,
+    reason = "everything here is a test, and an unwrap that fails is a test that fails"
+)]
+
+mod samples;
+mod tidy;

@@ -1,0 +1,274 @@
+//! The house itself: who may look at whom, lists in documents, and words that have no business here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use voorveld_chassis::ProblemType;
+use voorveld_tests::root;
+
+/// Which crate of ours may depend on which. A new arrow is a decision and gets its own commit.
+///
+/// `domain` at the bottom; `seal`, `bus` and `chassis` know nobody; services know crates and never each other; only the
+/// binary knows all services.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("accounts", &["chassis", "domain", "seal", "store"]),
+    ("bus", &[]),
+    ("calendar", &[]),
+    ("chassis", &[]),
+    ("detect", &["calendar", "domain"]),
+    ("domain", &[]),
+    ("linkage", &["domain"]),
+    ("policy", &["calendar", "detect", "domain"]),
+    ("seal", &[]),
+    ("stage", &["bus", "chassis", "store"]),
+    ("store", &["domain"]),
+    ("synthetic", &["domain"]),
+    ("wire", &["domain"]),
+    (
+        "gateway",
+        &[
+            "bus", "chassis", "domain", "policy", "seal", "store", "wire",
+        ],
+    ),
+    (
+        "resolver",
+        &[
+            "bus", "chassis", "domain", "linkage", "policy", "seal", "stage", "store", "wire",
+        ],
+    ),
+    (
+        "correlator",
+        &[
+            "bus", "calendar", "chassis", "detect", "domain", "policy", "stage", "store", "wire",
+        ],
+    ),
+    (
+        "outreach",
+        &[
+            "accounts", "calendar", "chassis", "domain", "policy", "seal", "store", "wire",
+        ],
+    ),
+    (
+        "console",
+        &[
+            "accounts", "bus", "calendar", "chassis", "domain", "policy", "store",
+        ],
+    ),
+];
+
+/// The binary and the whole-house tests may know everybody.
+const KNOW_ALL: &[&str] = &["voorveld", "tests"];
+
+fn arrows_of_cargo() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "cargo metadata failed");
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ours = |name: &str| name.strip_prefix("voorveld-").map(str::to_owned);
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            let name = package["name"].as_str().unwrap();
+            let arrows = package["dependencies"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|dependency| dependency["kind"].is_null())
+                .filter_map(|dependency| ours(dependency["name"].as_str().unwrap()))
+                .collect();
+            (ours(name).unwrap_or_else(|| name.to_owned()), arrows)
+        })
+        .collect()
+}
+
+#[test]
+fn crates_look_only_where_the_table_says() {
+    let table: BTreeMap<&str, BTreeSet<&str>> = ARROWS
+        .iter()
+        .map(|(name, to)| (*name, to.iter().copied().collect()))
+        .collect();
+    let mut wrong = Vec::new();
+    for (name, arrows) in arrows_of_cargo() {
+        if KNOW_ALL.contains(&name.as_str()) {
+            continue;
+        }
+        let Some(allowed) = table.get(name.as_str()) else {
+            wrong.push(format!("{name} is not in the table"));
+            continue;
+        };
+        for arrow in arrows {
+            if !allowed.contains(arrow.as_str()) {
+                wrong.push(format!("{name} may not look at {arrow}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_brain_has_no_io() {
+    // What decides about a household must be able to stand alone: no clock, no network, no database, no runtime.
+    for name in ["domain", "calendar", "detect", "linkage"] {
+        let manifest =
+            std::fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
+        let normal = manifest.split("[dev-dependencies]").next().unwrap();
+        for stranger in [
+            "tokio", "sqlx", "reqwest", "axum", "rdkafka", "serde", "rand", "tracing",
+        ] {
+            assert!(
+                !normal.contains(&format!("\n{stranger}")),
+                "{name} depends on {stranger}"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_problem_type_is_in_the_document() {
+    let text = std::fs::read_to_string(root().join("docs/api.md")).expect("docs/api.md is there");
+    let missing: Vec<&str> = ProblemType::ALL
+        .iter()
+        .map(|kind| kind.urn())
+        .filter(|urn| !text.contains(urn))
+        .collect();
+    assert!(missing.is_empty(), "docs/api.md lacks {missing:?}");
+}
+
+/// The files that are kept: what git knows.
+fn kept_files() -> Vec<String> {
+    let output = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git ls-files failed");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_text(name: &str) -> bool {
+    let extension = Path::new(name)
+        .extension()
+        .and_then(|extension| extension.to_str());
+    matches!(
+        extension,
+        Some(
+            "rs" | "toml"
+                | "yaml"
+                | "yml"
+                | "md"
+                | "sql"
+                | "html"
+                | "css"
+                | "js"
+                | "sh"
+                | "py"
+                | "json"
+                | "txt"
+                | "tpl"
+        )
+    )
+}
+
+/// Words in two halves, so that this file does not hold them.
+const UNWANTED: &[(&str, &str, &str)] = &[
+    ("dbg", "!(", "left over from looking for something"),
+    ("todo", "!(", "not finished"),
+    ("unimplemented", "!(", "not finished"),
+    ("#[ign", "ore", "a failing test is never ignored"),
+    ("#[all", "ow(", "use #[expect(…, reason = \"…\")]"),
+    ("FIX", "ME", "not finished"),
+    ("XX", "X:", "not finished"),
+    ("thread::", "sleep(", "await the event"),
+];
+
+#[test]
+fn no_file_holds_an_unwanted_word() {
+    let mut found = Vec::new();
+    for name in kept_files().into_iter().filter(|name| is_text(name)) {
+        let Ok(text) = std::fs::read_to_string(root().join(&name)) else {
+            continue;
+        };
+        for (number, line) in text.lines().enumerate() {
+            for (first, second, why) in UNWANTED {
+                if line.contains(&format!("{first}{second}")) {
+                    found.push(format!("{name}:{}: {first}{second} ({why})", number + 1));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_table_says_how_long_it_keeps_a_row() {
+    let mut silent = Vec::new();
+    for name in kept_files() {
+        if !name.starts_with("migrations/") || !name.to_ascii_lowercase().ends_with(".sql") {
+            continue;
+        }
+        let text = std::fs::read_to_string(root().join(&name)).unwrap();
+        for line in text
+            .lines()
+            .filter(|line| line.starts_with("CREATE TABLE "))
+        {
+            let table = line["CREATE TABLE ".len()..]
+                .trim_start_matches("IF NOT EXISTS ")
+                .split([' ', '('])
+                .next()
+                .unwrap();
+            // A partition of a table keeps what its table keeps.
+            if line.contains("PARTITION OF") {
+                continue;
+            }
+            let comment = text
+                .split(&format!("COMMENT ON TABLE {table} IS "))
+                .nth(1)
+                .and_then(|rest| rest.split("';").next());
+            if !comment.is_some_and(|comment| comment.to_lowercase().contains("retention:")) {
+                silent.push(format!("{name}: {table}"));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn migrations_are_named_by_their_moment_and_none_shares_it() {
+    let mut moments = BTreeSet::new();
+    for name in kept_files() {
+        let Some(file) = name.strip_prefix("migrations/") else {
+            continue;
+        };
+        if !file.to_ascii_lowercase().ends_with(".sql") {
+            continue;
+        }
+        let (moment, rest) = file.split_once('_').unwrap();
+        assert!(
+            moment.len() == 14 && moment.bytes().all(|byte| byte.is_ascii_digit()),
+            "{file}"
+        );
+        assert!(rest.len() > ".sql".len(), "{file} has no name");
+        assert!(
+            moments.insert(moment.to_owned()),
+            "{file} shares its moment"
+        );
+    }
+    assert!(!moments.is_empty());
+}
