@@ -10,6 +10,7 @@
 
 mod evaluate;
 pub mod evidence;
+pub mod explain;
 pub mod matched;
 mod mute;
 mod plan;
@@ -33,3 +34,6 @@ pub use task::{
     Closure, Ground, GroundKey, Guards, KnownTask, Plan, SuppressedBy, Suppression, TaskChange,
 };
 pub use timeline::Timeline;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! The decision as a whole. All households, partners and amounts here are invented.
+
+#![expect(
+    clippy::needless_raw_string_hashes,
+    reason = "expect-test writes its values that way"
+)]
+
+mod laws;
+mod scenarios;
+mod sentences;
+mod tables;
+mod world;

@@ -1,0 +1,435 @@
+//! Tables: each row a case, each case decided.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::date;
+use uuid::Uuid;
+use voorveld_calendar::Calendar;
+use voorveld_domain::{
+    HoldReason, Outcome, PartnerType, Presence, Purpose, RuleId, Standing, TaskId, TaskState,
+    Urgency,
+};
+
+use super::world::{World, cents, debt_signal, default_rules, noon, rule_set, signal_id};
+use crate::*;
+
+fn rule_id(raw: &str) -> RuleId {
+    raw.parse().expect("a rule id")
+}
+
+/// The default rules with one of them changed.
+fn rules_with(id: &str, change: impl Fn(&mut Rule)) -> RuleSet {
+    let mut rules = default_rules();
+    let rule = rules
+        .iter_mut()
+        .find(|rule| rule.id.as_str() == id)
+        .expect("a default rule");
+    change(rule);
+    rule_set(rules)
+}
+
+fn gone(signal: &Signal, standing: Standing, presence: Presence) -> Signal {
+    let mut copy = signal.clone();
+    copy.revision = copy.revision.next();
+    copy.standing = standing;
+    copy.presence = presence;
+    copy
+}
+
+/// What happens to a task with some or all of its grounds gone, by who has it (K10, K11).
+#[test]
+fn a_task_whose_grounds_go_is_annotated_withdrawn_or_flagged() {
+    #[derive(Debug, PartialEq)]
+    enum Fate {
+        Annotated,
+        Withdrawn,
+        Flagged,
+        Untouched,
+    }
+    use Fate::{Annotated, Flagged, Untouched, Withdrawn};
+    for (purpose, state, all, expected) in [
+        (Purpose::DebtHelp, TaskState::Open, false, Annotated),
+        (Purpose::DebtHelp, TaskState::Open, true, Withdrawn),
+        (Purpose::DebtHelp, TaskState::Claimed, false, Annotated),
+        (Purpose::DebtHelp, TaskState::Claimed, true, Flagged),
+        (Purpose::DebtHelp, TaskState::Closed, false, Untouched),
+        (Purpose::DebtHelp, TaskState::Closed, true, Untouched),
+        (Purpose::DebtHelp, TaskState::Withdrawn, true, Untouched),
+        (Purpose::Safety, TaskState::Open, false, Annotated),
+        (Purpose::Safety, TaskState::Open, true, Flagged),
+        (Purpose::Safety, TaskState::Claimed, true, Flagged),
+        (Purpose::Safety, TaskState::Closed, true, Untouched),
+    ] {
+        for (standing, presence) in [
+            (Standing::Withdrawn, Presence::LivesHere),
+            (Standing::Objected, Presence::LivesHere),
+            (Standing::Expired, Presence::LivesHere),
+            (Standing::Counted, Presence::MovedAway),
+        ] {
+            // Two signals, each with a ground of its own: seven months apart, or two markers.
+            let mut first = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+            let mut second = debt_signal(2, PartnerType::Rent, date(2025, 8, 11));
+            if purpose == Purpose::Safety {
+                for signal in [&mut first, &mut second] {
+                    signal.domain = "safety".parse().expect("a domain");
+                    let acute = "acute".parse().expect("a field");
+                    signal.fields.insert(acute, FieldValue::Bool(true));
+                }
+            }
+            let mut world = World::new(rule_set(default_rules()));
+            world.record(first.clone());
+            world.record(second.clone());
+            assert_eq!(world.open().grounds.len(), 2);
+            match state {
+                TaskState::Closed => world.close(Outcome::NeedsNoHelp),
+                TaskState::Withdrawn => {
+                    for signal in [&first, &second] {
+                        world.record(gone(signal, Standing::Withdrawn, Presence::LivesHere));
+                    }
+                    assert_eq!(world.tasks[0].state, TaskState::Withdrawn);
+                }
+                other => world.open().state = other,
+            }
+            let mut changes = world.record(gone(&first, standing, presence)).changes;
+            if all {
+                changes = world.record(gone(&second, standing, presence)).changes;
+            }
+            let fate = match changes.as_slice() {
+                [] => Untouched,
+                [TaskChange::Annotate { .. }] => Annotated,
+                [TaskChange::Withdraw { .. }] => Withdrawn,
+                [TaskChange::Flag { .. }] => Flagged,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(fate, expected, "{purpose} {state} {standing} all: {all}");
+        }
+    }
+}
+
+#[test]
+fn a_withdrawn_task_answers_nothing() {
+    let mut world = World::new(rule_set(default_rules()));
+    let signal = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+    world.record(signal.clone());
+    let withdrawn = gone(&signal, Standing::Withdrawn, Presence::LivesHere);
+    world.record(withdrawn.clone());
+    let revived = gone(&withdrawn, Standing::Counted, Presence::LivesHere);
+    let changes = world.record(revived).changes;
+    assert!(
+        matches!(changes.as_slice(), [TaskChange::Raise { .. }]),
+        "{changes:?}"
+    );
+}
+
+#[test]
+fn a_signal_answered_before_a_move_raises_nothing_in_the_new_household() {
+    let signal = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+    for (purpose, raises) in [(Purpose::DebtHelp, false), (Purpose::JointHelp, true)] {
+        let mut world = World::new(rule_set(default_rules()));
+        world.guards.answered_elsewhere = [(purpose, signal.id)].into();
+        let planned = world.record(signal.clone());
+        assert_eq!(!planned.changes.is_empty(), raises, "{purpose}");
+        assert_eq!(world.evaluate().matches.len(), 1);
+    }
+}
+
+#[test]
+fn a_cooldown_silences_its_rule_and_is_planned_once_when_it_ends() {
+    for (from, until) in [
+        (CooldownFrom::Raising, date(2025, 1, 20)),
+        (CooldownFrom::Result, date(2025, 1, 25)),
+    ] {
+        let mut world = World::new(rules_with("debt.high_amount", |rule| {
+            rule.cooldown = Some(Cooldown { days: 10, from });
+            rule.muted_by = MutedBy::default();
+            rule.condition = Condition::EachSignal(Predicate::Any);
+        }));
+        // Only the rule in question may raise.
+        world.rules = rule_set(vec![
+            world
+                .rules
+                .get(&rule_id("debt.high_amount"))
+                .expect("it is there")
+                .clone(),
+        ]);
+        world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 10)));
+        world.as_of = date(2025, 1, 15);
+        world.close(Outcome::NeedsNoHelp);
+        let planned = world.record(debt_signal(2, PartnerType::Water, date(2025, 1, 16)));
+        assert_eq!(planned.changes, []);
+        assert_eq!(
+            planned.suppressed.first().map(|silent| silent.by),
+            Some(SuppressedBy::Cooldown { until })
+        );
+        assert_eq!(planned.look_again_on, Some(until));
+        world.as_of = voorveld_calendar::plus_days(until, -1);
+        assert_eq!(world.judge().changes, []);
+        world.as_of = until;
+        let changes = world.judge().changes;
+        assert!(
+            matches!(changes.as_slice(), [TaskChange::Raise { grounds, .. }] if grounds.len() == 1)
+        );
+        assert_eq!(world.judge().changes, []);
+    }
+}
+
+#[test]
+fn an_old_match_is_shown_and_joins_but_raises_nothing() {
+    let rules = rules_with("debt.single", |rule| rule.not_older_than_days = Some(31));
+    for (late_by, raises) in [(0, true), (31, true), (32, false)] {
+        let mut world = World::new(rules.clone());
+        let mut signal = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+        signal.received_at = noon(voorveld_calendar::plus_days(signal.event_date, late_by));
+        signal.first_received_at = signal.received_at;
+        let planned = world.record(signal);
+        assert_eq!(!planned.changes.is_empty(), raises, "{late_by} days late");
+        assert_eq!(world.evaluate().matches.len(), 1, "it is shown");
+        if !raises {
+            let newest = date(2025, 1, 10);
+            assert_eq!(
+                planned.suppressed.first().map(|silent| silent.by),
+                Some(SuppressedBy::TooOld {
+                    newest,
+                    limit_days: 31
+                })
+            );
+            // More than six months later, so that only the old match is opeenvolgend to nothing.
+            world.record(debt_signal(2, PartnerType::Water, date(2025, 9, 10)));
+            assert_eq!(world.open().grounds.len(), 2, "it joins");
+        }
+    }
+}
+
+#[test]
+fn an_old_match_that_joins_does_not_make_the_task_overdue() {
+    let mut world = World::new(rules_with("debt.single", |rule| {
+        rule.not_older_than_days = Some(31);
+    }));
+    let mut old = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+    old.received_at = noon(date(2025, 9, 10));
+    world.record(old);
+    world.record(debt_signal(2, PartnerType::Water, date(2025, 9, 10)));
+    assert_eq!(world.open().due_on, date(2025, 9, 24));
+}
+
+#[test]
+fn a_new_rule_raises_only_with_a_witness_received_since() {
+    let since = noon(date(2025, 2, 1));
+    let activations = BTreeMap::from([(rule_id("debt.single"), since)]);
+    let rules = rule_set(default_rules()).with_activations(&activations);
+    let mut world = World::new(rules);
+    let planned = world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 31)));
+    assert_eq!(planned.changes, []);
+    assert_eq!(
+        planned.suppressed.first().map(|silent| silent.by),
+        Some(SuppressedBy::BeforeActivation)
+    );
+    let planned = world.record(debt_signal(2, PartnerType::Rent, date(2025, 9, 1)));
+    assert!(!planned.changes.is_empty());
+}
+
+#[test]
+fn a_safety_marker_under_a_hold_reaches_the_desk_without_a_second_hold() {
+    for (held, holds) in [
+        (None, true),
+        (Some(HoldReason::Objection), true),
+        (Some(HoldReason::Safety), false),
+    ] {
+        let mut world = World::new(rule_set(default_rules()));
+        world.guards.held = held;
+        let mut marker = debt_signal(1, PartnerType::Care, date(2025, 1, 10));
+        marker.domain = "safety".parse().expect("a domain");
+        let structural = "structural".parse().expect("a field");
+        marker.fields.insert(structural, FieldValue::Bool(true));
+        let changes = world.record(marker).changes;
+        let held_now = changes
+            .iter()
+            .any(|change| matches!(change, TaskChange::Hold { .. }));
+        assert_eq!(held_now, holds, "{held:?}");
+        assert!(changes.iter().any(|change| matches!(
+            change,
+            TaskChange::Raise {
+                purpose: Purpose::Safety,
+                urgency: Urgency::Crisis,
+                ..
+            }
+        )));
+    }
+}
+
+#[test]
+fn of_two_open_tasks_the_claimed_else_the_older_goes_on() {
+    for (claimed, survivor) in [(None, 0), (Some(0), 0), (Some(1), 1)] {
+        // Two households with a task each become one.
+        let task_of = |number, day, task: u128| {
+            let mut world = World::new(rule_set(default_rules()));
+            world.record(debt_signal(number, PartnerType::Rent, day));
+            let mut task = KnownTask {
+                id: TaskId::from_uuid(Uuid::from_u128(task)),
+                ..world.tasks.remove(0)
+            };
+            task.ladder_step = 1;
+            task
+        };
+        let mut world = World::new(rule_set(default_rules()));
+        world.tasks = vec![
+            task_of(1, date(2025, 1, 10), 8),
+            task_of(2, date(2025, 8, 20), 7),
+        ];
+        if let Some(index) = claimed {
+            world.tasks[index].state = TaskState::Claimed;
+        }
+        world
+            .timeline
+            .absorb(debt_signal(1, PartnerType::Rent, date(2025, 1, 10)));
+        world.record(debt_signal(2, PartnerType::Rent, date(2025, 8, 20)));
+        let (kept, other) = (&world.tasks[survivor], &world.tasks[1 - survivor]);
+        assert_eq!(other.state, TaskState::Merged, "{claimed:?}");
+        assert!(kept.state.is_open());
+        assert_eq!(kept.grounds.len(), 2);
+        assert_eq!(kept.due_on, date(2025, 1, 24), "the earliest term goes on");
+    }
+}
+
+#[test]
+fn a_repeat_is_of_the_same_partner_kind_and_debtor_and_no_higher() {
+    type Change = fn(&mut Signal);
+    let cases: [(&str, Change, bool); 9] = [
+        ("the same again", |_| {}, true),
+        ("lower", |s| s.amount = Some(cents(19_999)), true),
+        ("higher", |s| s.amount = Some(cents(20_001)), false),
+        ("no amount told", |s| s.amount = None, false),
+        ("unknown debtor", |s| s.debtor = None, false),
+        (
+            "another partner",
+            |s| s.partner = "elders".parse().expect("a partner"),
+            false,
+        ),
+        (
+            "another kind",
+            |s| s.kind = "other_arrears".parse().expect("a kind"),
+            false,
+        ),
+        ("a crisis", |s| s.crisis = true, false),
+        ("handed over", |s| s.warm_handover = true, false),
+    ];
+    for (name, change, repeats) in cases {
+        let mut world = World::new(rule_set(default_rules()));
+        world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 10)));
+        world.close(Outcome::NeedsNoHelp);
+        let mut again = debt_signal(2, PartnerType::Rent, date(2025, 2, 10));
+        change(&mut again);
+        let planned = world.record(again);
+        assert_eq!(planned.changes.is_empty(), repeats, "{name}");
+    }
+}
+
+#[test]
+fn what_was_taken_back_mutes_no_later_signal() {
+    let mut world = World::new(rule_set(default_rules()));
+    let first = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+    world.record(first.clone());
+    world.close(Outcome::PaidOrArranged);
+    world.record(gone(&first, Standing::Withdrawn, Presence::LivesHere));
+    let planned = world.record(debt_signal(2, PartnerType::Rent, date(2025, 2, 10)));
+    assert_eq!(planned.changes.len(), 1);
+}
+
+#[test]
+fn a_silent_rule_says_what_came_nearest() {
+    let mut world = World::new(rule_set(default_rules()));
+    let nothing = world.evaluate();
+    assert!(nothing.verdicts.iter().all(|verdict| !verdict.fired));
+    assert!(nothing.verdicts.iter().all(|verdict| {
+        verdict
+            .why
+            .iter()
+            .map(ToString::to_string)
+            .eq(["signals_looked_at;household;count:1;count:0"])
+    }));
+    world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 10)));
+    let said: Vec<String> = world
+        .evaluate()
+        .verdicts
+        .iter()
+        .flat_map(|verdict| {
+            verdict
+                .why
+                .iter()
+                .map(|why| format!("{} {} {why}", verdict.rule, verdict.fired))
+        })
+        .collect();
+    expect_test::expect![[r#"
+        debt.consecutive false signals_before;period:2024-07-01/2025-01-01;count:1;count:0
+        debt.crisis false crisis;signal:00000000-0000-0000-0000-000000000001;yes;no
+        debt.end_of_supply false supply_end;signal:00000000-0000-0000-0000-000000000001;absent;absent
+        debt.high_amount false amount;signal:00000000-0000-0000-0000-000000000001;cents:50000;cents:20000
+        debt.high_amount false amount_against.monthly_rent;signal:00000000-0000-0000-0000-000000000001;absent;cents:20000
+        debt.multiple false partner_types;month:2025-01;count:2;partner_types:rent
+        debt.single true partner_types;month:2025-01;count:2;partner_types:rent
+        debt.single true signals_before;period:2024-07-01/2025-01-01;count:1;count:0
+        debt.warm_handover false warm_handover;signal:00000000-0000-0000-0000-000000000001;yes;no
+        safety.meldcode false signals_looked_at;household;count:1;count:0"#]].assert_eq(&said.join("\n"));
+}
+
+#[test]
+fn rules_that_cannot_be_meant_do_not_make_a_set() {
+    let refused = |id: &str, change: fn(&mut Rule)| {
+        let mut rules = default_rules();
+        let rule = rules
+            .iter_mut()
+            .find(|rule| rule.id.as_str() == id)
+            .expect("a default rule");
+        change(rule);
+        RuleSet::new(rules, RuleSettings::default(), RuleSetHash([0; 32])).is_err()
+    };
+    assert!(!refused("debt.single", |_| {}));
+    assert!(refused("debt.single", |rule| rule.id = rule_id("debt.multiple")));
+    assert!(refused("debt.single", |rule| rule.purpose = Purpose::Safety));
+    assert!(refused("safety.meldcode", |rule| rule.effect = Effect::Show));
+    assert!(refused("debt.single", |rule| rule.sources = Sources::default()));
+    assert!(refused("debt.multiple", |rule| rule.muted_by.threshold = true));
+    assert!(refused("debt.multiple", |rule| {
+        rule.condition = Condition::ConcurrentInMonth { partner_types: 1 };
+    }));
+    assert!(refused("debt.consecutive", |rule| {
+        rule.condition = Condition::ConsecutiveMonths {
+            preceding_months: 0,
+        };
+    }));
+    assert!(refused("debt.crisis", |rule| {
+        rule.condition = Condition::WithinDays {
+            days: 0,
+            of: Predicate::Any,
+            reaches: Reach::Count(2),
+        };
+    }));
+}
+
+#[test]
+fn a_ground_is_brought_by_the_signal_that_completes_it() {
+    let rules = rule_set(default_rules());
+    let calendar = Calendar::national();
+    // The energy signal happened first and came last.
+    let mut energy = debt_signal(1, PartnerType::Energy, date(2025, 1, 3));
+    energy.first_received_at = noon(date(2025, 1, 28));
+    let rent = debt_signal(2, PartnerType::Rent, date(2025, 1, 10));
+    let water = debt_signal(3, PartnerType::Water, date(2025, 2, 2));
+    let timeline: Timeline = [energy, rent, water].into_iter().collect();
+    let brought: Vec<String> = evaluate(&rules, &timeline, &calendar, date(2025, 3, 1))
+        .matches
+        .iter()
+        .map(|found| {
+            let number = super::world::number_of(found.brought_by);
+            format!("{}@{} by {number}", found.rule, found.anchor)
+        })
+        .collect();
+    assert_eq!(
+        brought,
+        [
+            "debt.consecutive@2025-02 by 3",
+            "debt.multiple@2025-01 by 1"
+        ]
+    );
+    assert!(timeline.get(signal_id(4)).is_none());
+}
