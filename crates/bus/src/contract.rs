@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::BusError;
+use crate::postgres::PostgresLog;
 
 /// Most records in one [`Event::Records`].
 pub const MAX_BATCH: usize = 5_000;
@@ -15,6 +16,8 @@ pub const MAX_BATCH: usize = 5_000;
 pub const MAX_WAIT: Duration = Duration::from_millis(50);
 /// How soon after its last record a reader is told that there is no more, at the latest.
 pub const IDLE_AFTER: Duration = Duration::from_millis(500);
+/// Events that wait for a slow reader. Small on purpose: a slow database slows the poll, memory does not grow.
+pub(crate) const EVENTS_WAITING: usize = 2;
 /// A reader that has taken no event for this long is taken for stalled, and its partitions go to others.
 const STALL_AFTER: Duration = Duration::from_mins(5);
 
@@ -148,6 +151,14 @@ pub struct Log {
 }
 
 impl Log {
+    /// The log in PostgreSQL, in the database of this pool. Each subscription keeps one connection of it for notifications.
+    #[must_use]
+    pub fn postgres(pool: sqlx::PgPool) -> Self {
+        Self {
+            backend: Arc::new(PostgresLog::new(pool)),
+        }
+    }
+
     /// Makes the topics that are missing. A topic that has another number of partitions is an error.
     pub async fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
         self.backend.ensure_topics(topics).await

@@ -12,6 +12,7 @@
 mod contract;
 mod error;
 mod partitioner;
+mod postgres;
 
 pub use contract::{
     Event, IDLE_AFTER, Log, MAX_BATCH, MAX_WAIT, Outgoing, PartitionRange, Progress, Record,

@@ -1,0 +1,588 @@
+//! The log as tables in PostgreSQL: the default where no broker is configured. Here stand its topics, its appender and all its SQL;
+//! `reader` is what a subscription does with them.
+//!
+//! Appenders hold the row of a partition until they commit, so offsets are dense and nobody sees a record before all lower ones (design,
+//! *Log*). Readers share partitions by leases on the database's clock: whoever looks, under the group's lock, buries the expired,
+//! gives back what is above its share and takes what is free. No reader decides for another.
+
+mod reader;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sqlx::postgres::PgListener;
+use sqlx::{PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::contract::{
+    Backend, MAX_BATCH, Outgoing, PartitionRange, Record, SubscribeOptions, Subscription,
+    TopicSpec, TopicState,
+};
+use crate::{BusError, partition_of};
+
+/// Told when records were appended; the payload is the topic.
+const APPENDED: &str = "voorveld_log";
+/// Told when somebody joined, left or let go; the payload is the topic.
+const MOVED: &str = "voorveld_log_groups";
+/// How long a reader may be silent before others take over its partitions.
+const LEASE: Duration = Duration::from_secs(6);
+
+pub(crate) struct PostgresLog {
+    pool: PgPool,
+    /// Partition counts, which never change.
+    partitions: RwLock<HashMap<String, i32>>,
+}
+
+impl PostgresLog {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            partitions: RwLock::default(),
+        }
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<i32, BusError> {
+        let known = self
+            .partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(topic)
+            .copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let partitions =
+            sqlx::query_scalar!("SELECT partitions FROM log_topics WHERE topic = $1", topic)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|error| failure("looking up a topic", error))?
+                .ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))?;
+        self.partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(topic.to_owned(), partitions);
+        Ok(partitions)
+    }
+
+    async fn append_in(
+        &self,
+        topic: &str,
+        records: &[Outgoing],
+        partitions: &[i32],
+    ) -> Result<Vec<(i32, i64)>, sqlx::Error> {
+        let mut counts = BTreeMap::<i32, i64>::new();
+        for partition in partitions {
+            *counts.entry(*partition).or_default() += 1;
+        }
+        let touched: Vec<i32> = counts.keys().copied().collect();
+        let added: Vec<i64> = counts.values().copied().collect();
+
+        let mut tx = self.pool.begin().await?;
+        // In partition order, so that two appenders never wait for each other.
+        let mut next: HashMap<i32, i64> = sqlx::query!(
+            "SELECT partition, next_offset FROM log_partitions
+             WHERE topic = $1 AND partition = ANY ($2)
+             ORDER BY partition
+             FOR UPDATE",
+            topic,
+            &touched,
+        )
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .map(|row| (row.partition, row.next_offset))
+        .collect();
+        if next.len() != touched.len() {
+            return Err(sqlx::Error::RowNotFound);
+        }
+        let places: Vec<(i32, i64)> = partitions
+            .iter()
+            .map(|partition| {
+                let offset = next
+                    .get_mut(partition)
+                    .expect("every touched partition was locked");
+                *offset += 1;
+                (*partition, *offset - 1)
+            })
+            .collect();
+        let offsets: Vec<i64> = places.iter().map(|(_, offset)| *offset).collect();
+        let keys: Vec<&[u8]> = records.iter().map(|record| &record.key[..]).collect();
+        let values: Vec<&[u8]> = records.iter().map(|record| &record.value[..]).collect();
+        let request_ids: Vec<Option<&str>> = records
+            .iter()
+            .map(|record| record.request_id.as_deref())
+            .collect();
+        sqlx::query!(
+            "INSERT INTO log_records (topic, partition, record_offset, record_key, record_value, request_id, appended_at)
+             SELECT $1, new.partition, new.record_offset, new.record_key, new.record_value, new.request_id,
+                    (SELECT clock_timestamp())
+             FROM unnest($2::int[], $3::bigint[], $4::bytea[], $5::bytea[], $6::text[])
+                  AS new (partition, record_offset, record_key, record_value, request_id)",
+            topic,
+            partitions,
+            &offsets,
+            &keys as _,
+            &values as _,
+            &request_ids as _,
+        )
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query!(
+            "UPDATE log_partitions SET next_offset = next_offset + moved.added
+             FROM unnest($2::int[], $3::bigint[]) AS moved (partition, added)
+             WHERE topic = $1 AND log_partitions.partition = moved.partition",
+            topic,
+            &touched,
+            &added,
+        )
+        .execute(&mut *tx)
+        .await?;
+        // Acknowledged means fsynced, whatever the server's default says (I1).
+        sqlx::query!(
+            "SELECT set_config('synchronous_commit', 'on', true), pg_notify($1, $2)",
+            APPENDED,
+            topic,
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(places)
+    }
+}
+
+#[async_trait]
+impl Backend for PostgresLog {
+    async fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
+        let fail = |error| failure("making topics", error);
+        for topic in topics {
+            let retention_seconds = i64::try_from(topic.retention.as_secs()).unwrap_or(i64::MAX);
+            let mut tx = self.pool.begin().await.map_err(fail)?;
+            sqlx::query!(
+                "INSERT INTO log_topics (topic, topic_id, partitions, retention_seconds, created_at)
+                 VALUES ($1, $2, $3, $4, now())
+                 ON CONFLICT (topic) DO UPDATE SET retention_seconds = excluded.retention_seconds",
+                topic.name,
+                Uuid::new_v4(),
+                topic.partitions,
+                retention_seconds,
+            )
+            .execute(&mut *tx)
+            .await
+            .map_err(fail)?;
+            let found = sqlx::query_scalar!(
+                "SELECT partitions FROM log_topics WHERE topic = $1",
+                topic.name
+            )
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(fail)?;
+            if found != topic.partitions {
+                return Err(BusError::PartitionCountDiffers {
+                    topic: topic.name.clone(),
+                    expected: topic.partitions,
+                    found,
+                });
+            }
+            sqlx::query!(
+                "INSERT INTO log_partitions (topic, partition, first_offset, next_offset)
+                 SELECT $1, partition, 0, 0 FROM generate_series(0, $2 - 1) AS partition
+                 ON CONFLICT DO NOTHING",
+                topic.name,
+                topic.partitions,
+            )
+            .execute(&mut *tx)
+            .await
+            .map_err(fail)?;
+            tx.commit().await.map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    async fn topic(&self, name: &str) -> Result<TopicState, BusError> {
+        let rows = sqlx::query!(
+            "SELECT topic_id, partition, first_offset, next_offset
+             FROM log_topics JOIN log_partitions USING (topic)
+             WHERE topic = $1
+             ORDER BY partition",
+            name,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| failure("looking up a topic", error))?;
+        let id = rows
+            .first()
+            .ok_or_else(|| BusError::UnknownTopic(name.to_owned()))?
+            .topic_id
+            .to_string();
+        let partitions = rows
+            .into_iter()
+            .map(|row| PartitionRange {
+                partition: row.partition,
+                first: row.first_offset,
+                next: row.next_offset,
+            })
+            .collect();
+        Ok(TopicState { id, partitions })
+    }
+
+    async fn append(
+        &self,
+        topic: &str,
+        records: Vec<Outgoing>,
+    ) -> Result<Vec<(i32, i64)>, BusError> {
+        let count = self.partitions(topic).await?;
+        let partitions: Vec<i32> = records
+            .iter()
+            .map(|record| partition_of(&record.key, count))
+            .collect();
+        self.append_in(topic, &records, &partitions)
+            .await
+            .map_err(|error| match error {
+                sqlx::Error::RowNotFound => BusError::UnknownTopic(topic.to_owned()),
+                error => failure("appending records", error),
+            })
+    }
+
+    async fn subscribe(
+        &self,
+        topic: &str,
+        group: &str,
+        options: SubscribeOptions,
+    ) -> Result<Subscription, BusError> {
+        self.partitions(topic).await?;
+        let tables = Tables {
+            pool: self.pool.clone(),
+            topic: topic.to_owned(),
+            group: group.to_owned(),
+        };
+        reader::start(tables, options).await
+    }
+
+    async fn trim(&self) -> Result<u64, BusError> {
+        // Times rise with offsets, because both are given under the partition's lock: what is erased is a prefix.
+        let trimmed = sqlx::query!(
+            "WITH ends AS MATERIALIZED (
+                 SELECT topic, partition, coalesce(
+                     (SELECT min(record_offset) FROM log_records AS kept
+                      WHERE kept.topic = log_partitions.topic AND kept.partition = log_partitions.partition
+                        AND kept.appended_at >= clock_timestamp() - make_interval(secs => retention_seconds)),
+                     next_offset) AS keep_from
+                 FROM log_partitions JOIN log_topics USING (topic)
+                 FOR UPDATE OF log_partitions
+             ), moved AS (
+                 UPDATE log_partitions SET first_offset = keep_from
+                 FROM ends
+                 WHERE log_partitions.topic = ends.topic AND log_partitions.partition = ends.partition
+                   AND first_offset < keep_from
+             )
+             DELETE FROM log_records USING ends
+             WHERE log_records.topic = ends.topic AND log_records.partition = ends.partition
+               AND record_offset < keep_from",
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(|error| failure("trimming the log", error))?;
+        Ok(trimmed.rows_affected())
+    }
+}
+
+/// What one group reads of one topic: the statements a reader is made of.
+struct Tables {
+    pool: PgPool,
+    topic: String,
+    group: String,
+}
+
+/// How the partitions stand after a look.
+struct Share {
+    /// The member's lease was still there. Without it everything it held may belong to another by now.
+    alive: bool,
+    /// What it has, gains included, but not what is above its share.
+    kept: Vec<i32>,
+    /// What is above its share, to be given back once the reader has let go.
+    excess: Vec<i32>,
+}
+
+impl Tables {
+    async fn listener(&self) -> Result<PgListener, BusError> {
+        let fail = |error| failure("listening for records", error);
+        let mut listener = PgListener::connect_with(&self.pool).await.map_err(fail)?;
+        listener.listen_all([APPENDED, MOVED]).await.map_err(fail)?;
+        Ok(listener)
+    }
+
+    /// Becomes a member of the group.
+    async fn join(&self, member: Uuid) -> Result<(), BusError> {
+        let fail = |error| failure("joining a group", error);
+        let mut tx = self.lock_group().await.map_err(fail)?;
+        sqlx::query!(
+            "INSERT INTO log_assignments (topic, group_name, partition)
+             SELECT topic, $2, partition FROM log_partitions WHERE topic = $1
+             ON CONFLICT DO NOTHING",
+            self.topic,
+            self.group,
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(fail)?;
+        sqlx::query!(
+            "INSERT INTO log_members (member, topic, group_name, expires_at)
+             VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))",
+            member,
+            self.topic,
+            self.group,
+            LEASE.as_secs_f64(),
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(fail)?;
+        self.tell_group(&mut tx).await.map_err(fail)?;
+        tx.commit().await.map_err(fail)
+    }
+
+    /// Keeps the lease of a member that is still there.
+    async fn beat(&self, member: Uuid) -> Result<(), BusError> {
+        sqlx::query!(
+            "UPDATE log_members SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE member = $1",
+            member,
+            LEASE.as_secs_f64(),
+        )
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(|error| failure("keeping a lease", error))
+    }
+
+    /// Buries the expired, counts who is there, and takes what is free up to this member's share.
+    async fn take_share(&self, member: Uuid) -> Result<Share, BusError> {
+        let fail = |error| failure("sharing partitions", error);
+        let mut tx = self.lock_group().await.map_err(fail)?;
+        sqlx::query!(
+            "DELETE FROM log_members WHERE topic = $1 AND group_name = $2 AND expires_at <= clock_timestamp()",
+            self.topic,
+            self.group,
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(fail)?;
+        let members = sqlx::query_scalar!(
+            "SELECT member FROM log_members WHERE topic = $1 AND group_name = $2 ORDER BY member",
+            self.topic,
+            self.group,
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(fail)?;
+        let Ok(rank) = members.binary_search(&member) else {
+            tx.commit().await.map_err(fail)?;
+            return Ok(Share {
+                alive: false,
+                kept: Vec::new(),
+                excess: Vec::new(),
+            });
+        };
+        let assignments = sqlx::query!(
+            "SELECT partition, member FROM log_assignments WHERE topic = $1 AND group_name = $2 ORDER BY partition",
+            self.topic,
+            self.group,
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(fail)?;
+        let quota = assignments.len() / members.len()
+            + usize::from(rank < assignments.len() % members.len());
+        let mut kept: Vec<i32> = assignments
+            .iter()
+            .filter(|row| row.member == Some(member))
+            .map(|row| row.partition)
+            .collect();
+        let excess = kept.split_off(kept.len().min(quota));
+        let gained: Vec<i32> = assignments
+            .iter()
+            .filter(|row| row.member.is_none())
+            .map(|row| row.partition)
+            .take(quota - kept.len())
+            .collect();
+        if !gained.is_empty() {
+            sqlx::query!(
+                "UPDATE log_assignments SET member = $3
+                 WHERE topic = $1 AND group_name = $2 AND partition = ANY ($4)",
+                self.topic,
+                self.group,
+                member,
+                &gained,
+            )
+            .execute(&mut *tx)
+            .await
+            .map_err(fail)?;
+            kept.extend(gained);
+        }
+        tx.commit().await.map_err(fail)?;
+        Ok(Share {
+            alive: true,
+            kept,
+            excess,
+        })
+    }
+
+    /// Gives partitions back, for others to take.
+    async fn give_back(&self, member: Uuid, partitions: &[i32]) -> Result<(), BusError> {
+        let fail = |error| failure("giving partitions back", error);
+        let mut tx = self.lock_group().await.map_err(fail)?;
+        sqlx::query!(
+            "UPDATE log_assignments SET member = NULL WHERE member = $1 AND partition = ANY ($2)",
+            member,
+            partitions,
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(fail)?;
+        self.tell_group(&mut tx).await.map_err(fail)?;
+        tx.commit().await.map_err(fail)
+    }
+
+    /// Leaves the group; what it held is free at once.
+    async fn leave(&self, member: Uuid) -> Result<(), BusError> {
+        let fail = |error| failure("leaving a group", error);
+        let mut tx = self.lock_group().await.map_err(fail)?;
+        sqlx::query!("DELETE FROM log_members WHERE member = $1", member)
+            .execute(&mut *tx)
+            .await
+            .map_err(fail)?;
+        self.tell_group(&mut tx).await.map_err(fail)?;
+        tx.commit().await.map_err(fail)
+    }
+
+    /// One look or change at a time per topic, so that shares add up.
+    async fn lock_group(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!(
+            "SELECT topic FROM log_topics WHERE topic = $1 FOR UPDATE",
+            self.topic
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        Ok(tx)
+    }
+
+    async fn tell_group(&self, tx: &mut Transaction<'static, Postgres>) -> Result<(), sqlx::Error> {
+        sqlx::query!("SELECT pg_notify($1, $2)", MOVED, self.topic)
+            .fetch_one(&mut **tx)
+            .await
+            .map(drop)
+    }
+
+    /// What the partitions have now.
+    async fn ranges(&self, partitions: &[i32]) -> Result<Vec<PartitionRange>, BusError> {
+        sqlx::query_as!(
+            PartitionRange,
+            r#"SELECT partition, first_offset AS "first", next_offset AS "next" FROM log_partitions
+               WHERE topic = $1 AND partition = ANY ($2)"#,
+            self.topic,
+            partitions,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| failure("looking up partitions", error))
+    }
+
+    /// Up to [`MAX_BATCH`] records from these positions on, the first partition's first.
+    async fn read(&self, partitions: &[i32], offsets: &[i64]) -> Result<Vec<Record>, BusError> {
+        let limit = i64::try_from(MAX_BATCH).expect("a batch is small");
+        let rows = sqlx::query!(
+            r#"SELECT found.partition, record_offset, record_key, record_value, request_id,
+                      (extract(epoch FROM appended_at) * 1000)::bigint AS "appended_at_ms!"
+               FROM unnest($2::int[], $3::bigint[]) AS wanted (partition, from_offset)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM log_records
+                   WHERE log_records.topic = $1 AND log_records.partition = wanted.partition
+                     AND record_offset >= wanted.from_offset
+                   ORDER BY record_offset
+                   LIMIT $4
+               ) AS found
+               LIMIT $4"#,
+            self.topic,
+            partitions,
+            offsets,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| failure("reading records", error))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Record {
+                partition: row.partition,
+                offset: row.record_offset,
+                key: Bytes::from(row.record_key),
+                value: Bytes::from(row.record_value),
+                request_id: row.request_id,
+                appended_at_ms: row.appended_at_ms,
+            })
+            .collect())
+    }
+
+    /// Writes down how far the reader says it is.
+    async fn note(&self, positions: &BTreeMap<i32, i64>) -> Result<(), BusError> {
+        let partitions: Vec<i32> = positions.keys().copied().collect();
+        let offsets: Vec<i64> = positions.values().copied().collect();
+        sqlx::query!(
+            "UPDATE log_assignments SET noted_offset = noted.next_offset
+             FROM unnest($3::int[], $4::bigint[]) AS noted (partition, next_offset)
+             WHERE topic = $1 AND group_name = $2 AND log_assignments.partition = noted.partition",
+            self.topic,
+            self.group,
+            &partitions,
+            &offsets,
+        )
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(|error| failure("noting progress", error))
+    }
+}
+
+/// The database's answer without its detail, which may quote a row.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {message}")]
+struct Answer {
+    code: String,
+    message: String,
+}
+
+fn failure(doing: &'static str, error: sqlx::Error) -> BusError {
+    match error {
+        sqlx::Error::Database(answer) => {
+            let code = answer.code().unwrap_or_default().into_owned();
+            // Connection, rollback, lock, resource, operator and system troubles pass by themselves; the rest is a fault.
+            let passes = ["08", "40", "53", "55", "57", "58"]
+                .iter()
+                .any(|class| code.starts_with(class));
+            let source = Box::new(Answer {
+                code,
+                message: answer.message().to_owned(),
+            });
+            if passes {
+                BusError::Unavailable { doing, source }
+            } else {
+                BusError::Refused { doing, source }
+            }
+        }
+        error @ (sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed) => BusError::Unavailable {
+            doing,
+            source: Box::new(error),
+        },
+        error => BusError::Refused {
+            doing,
+            source: Box::new(error),
+        },
+    }
+}
