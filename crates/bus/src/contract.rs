@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::BusError;
+use crate::kafka::{KafkaConfig, KafkaLog};
 use crate::postgres::PostgresLog;
 
 /// Most records in one [`Event::Records`].
@@ -151,6 +152,13 @@ pub struct Log {
 }
 
 impl Log {
+    /// The log on Kafka. Nothing is contacted yet: with the brokers down, it is the first append or subscription that waits.
+    pub fn kafka(config: KafkaConfig) -> Result<Self, BusError> {
+        Ok(Self {
+            backend: Arc::new(KafkaLog::new(config)?),
+        })
+    }
+
     /// The log in PostgreSQL, in the database of this pool. Each subscription keeps one connection of it for notifications.
     #[must_use]
     pub fn postgres(pool: sqlx::PgPool) -> Self {

@@ -11,6 +11,7 @@
 
 mod contract;
 mod error;
+mod kafka;
 mod partitioner;
 mod postgres;
 
@@ -19,4 +20,5 @@ pub use contract::{
     SubscribeOptions, Subscription, TopicSpec, TopicState,
 };
 pub use error::BusError;
+pub use kafka::KafkaConfig;
 pub use partitioner::partition_of;

@@ -1,0 +1,472 @@
+//! The log on Apache Kafka. This file and `kafka/reader.rs` are the only ones that know rdkafka.
+//!
+//! The producer is idempotent and waits for all in-sync replicas (I1). Kafka does not fsync before it answers: with one replica the topics
+//! are therefore made with `flush.messages=1`, unless the operator says that a power cut may cost the last records.
+
+mod reader;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::metadata::MetadataPartition;
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+use crate::contract::{
+    Backend, Outgoing, PartitionRange, SubscribeOptions, Subscription, TopicSpec, TopicState,
+};
+use crate::{BusError, partition_of};
+
+/// The header that carries [`Outgoing::request_id`].
+const REQUEST_ID: &str = "request.id";
+/// How long one question to the brokers may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long an append may take before it has failed.
+const APPEND_WITHIN: Duration = Duration::from_secs(30);
+/// Records an appender may have on the way; above it, it waits.
+const ON_THE_WAY: usize = 100_000;
+/// How long an appender waits for room among those on the way.
+const ROOM_IN: Duration = Duration::from_millis(5);
+/// How long it waits before it asks again whether a new topic is there.
+const TOPIC_IN: Duration = Duration::from_millis(50);
+
+/// How to reach Kafka.
+#[derive(Clone)]
+pub struct KafkaConfig {
+    /// `host:port`, comma-separated.
+    pub brokers: String,
+    /// librdkafka properties for connection and security (`security.protocol`, `sasl.username`, …). What the contract needs is set by us and wins.
+    pub properties: BTreeMap<String, String>,
+    /// Replicas of a topic we make. Production wants 3.
+    pub replication: i32,
+    /// In-sync replicas that must hold a record before it is acknowledged, of a topic we make. Production wants 2.
+    pub min_insync_replicas: i32,
+    /// With a single replica: fsync each append. Off, a power cut may cost the last records although they were acknowledged.
+    pub flush_when_alone: bool,
+}
+
+impl KafkaConfig {
+    /// One broker, one replica, fsynced.
+    #[must_use]
+    pub fn new(brokers: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            properties: BTreeMap::new(),
+            replication: 1,
+            min_insync_replicas: 1,
+            flush_when_alone: true,
+        }
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        for (name, value) in &self.properties {
+            client.set(name, value);
+        }
+        client
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", "voorveld")
+            .set("allow.auto.create.topics", "false");
+        client
+    }
+}
+
+impl std::fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Properties may hold a password: names only.
+        f.debug_struct("KafkaConfig")
+            .field("brokers", &self.brokers)
+            .field("properties", &self.properties.keys())
+            .field("replication", &self.replication)
+            .field("min_insync_replicas", &self.min_insync_replicas)
+            .field("flush_when_alone", &self.flush_when_alone)
+            .finish()
+    }
+}
+
+pub(crate) struct KafkaLog {
+    config: KafkaConfig,
+    producer: RwLock<FutureProducer<Told>>,
+    admin: Arc<AdminClient<Told>>,
+    /// Partition counts, which never change.
+    partitions: RwLock<HashMap<String, i32>>,
+}
+
+impl KafkaLog {
+    pub(crate) fn new(config: KafkaConfig) -> Result<Self, BusError> {
+        let producer = producer(&config)?;
+        let admin = config
+            .client()
+            .create_with_context(Told)
+            .map_err(|error| failure("setting up Kafka", "", error))?;
+        Ok(Self {
+            config,
+            producer: RwLock::new(producer),
+            admin: Arc::new(admin),
+            partitions: RwLock::default(),
+        })
+    }
+
+    /// Asks the brokers something on a thread that may block.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Client<Told>) -> Result<T, BusError> + Send + 'static,
+    ) -> Result<T, BusError> {
+        let admin = Arc::clone(&self.admin);
+        tokio::task::spawn_blocking(move || question(admin.inner()))
+            .await
+            .unwrap_or_else(|panic| {
+                Err(BusError::Refused {
+                    doing: "asking Kafka",
+                    source: Box::new(panic),
+                })
+            })
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<i32, BusError> {
+        let known = self
+            .partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(topic)
+            .copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let name = topic.to_owned();
+        let found = self
+            .ask(move |client| count_partitions(client, &name))
+            .await?;
+        self.partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(topic.to_owned(), found);
+        Ok(found)
+    }
+
+    fn producer(&self) -> FutureProducer<Told> {
+        self.producer
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// A producer that met a fatal error never works again: the next append gets a new one.
+    fn replace_if_dead(&self, used: &FutureProducer<Told>) -> Result<(), BusError> {
+        if used.client().fatal_error().is_none() {
+            return Ok(());
+        }
+        warn!("Kafka's producer died and is replaced");
+        let fresh = producer(&self.config)?;
+        *self
+            .producer
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// Waits until every partition of a new topic has a leader.
+    async fn wait_for_topic(&self, topic: &TopicSpec) -> Result<(), BusError> {
+        let patience = Instant::now() + ANSWER_WITHIN;
+        loop {
+            match self.partitions(&topic.name).await {
+                Ok(found) if found == topic.partitions => return Ok(()),
+                Ok(found) => {
+                    return Err(BusError::PartitionCountDiffers {
+                        topic: topic.name.clone(),
+                        expected: topic.partitions,
+                        found,
+                    });
+                }
+                Err(error) if Instant::now() >= patience => return Err(error),
+                Err(BusError::UnknownTopic(_) | BusError::Unavailable { .. }) => {
+                    sleep(TOPIC_IN).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn producer(config: &KafkaConfig) -> Result<FutureProducer<Told>, BusError> {
+    config
+        .client()
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("compression.type", "zstd")
+        .set("linger.ms", "2")
+        .set("message.timeout.ms", APPEND_WITHIN.as_millis().to_string())
+        .set("queue.buffering.max.messages", ON_THE_WAY.to_string())
+        .create_with_context(Told)
+        .map_err(|error| failure("setting up Kafka's producer", "", error))
+}
+
+fn count_partitions(client: &Client<Told>, topic: &str) -> Result<i32, BusError> {
+    let doing = "looking up a topic";
+    let metadata = client
+        .fetch_metadata(Some(topic), ANSWER_WITHIN)
+        .map_err(|error| failure(doing, topic, error))?;
+    let found = metadata
+        .topics()
+        .iter()
+        .find(|found| found.name() == topic)
+        .ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))?;
+    let trouble = found.error().into_iter().chain(
+        found
+            .partitions()
+            .iter()
+            .filter_map(MetadataPartition::error),
+    );
+    if let Some(trouble) = trouble {
+        return Err(failure(
+            doing,
+            topic,
+            KafkaError::MetadataFetch(trouble.into()),
+        ));
+    }
+    match i32::try_from(found.partitions().len()) {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(BusError::UnknownTopic(topic.to_owned())),
+    }
+}
+
+#[async_trait]
+impl Backend for KafkaLog {
+    async fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
+        for topic in topics {
+            let retention = topic.retention.as_millis().to_string();
+            let min_insync = self.config.min_insync_replicas.to_string();
+            let mut wanted = NewTopic::new(
+                &topic.name,
+                topic.partitions,
+                TopicReplication::Fixed(self.config.replication),
+            )
+            .set("retention.ms", &retention)
+            .set("min.insync.replicas", &min_insync)
+            .set("message.timestamp.type", "LogAppendTime");
+            if self.config.replication == 1 && self.config.flush_when_alone {
+                wanted = wanted.set("flush.messages", "1");
+            }
+            let options = AdminOptions::new()
+                .request_timeout(Some(ANSWER_WITHIN))
+                .operation_timeout(Some(ANSWER_WITHIN));
+            let made = self
+                .admin
+                .create_topics([&wanted], &options)
+                .await
+                .map_err(|error| failure("making topics", &topic.name, error))?;
+            for result in made {
+                match result {
+                    Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                    Err((_, code)) => {
+                        return Err(failure(
+                            "making topics",
+                            &topic.name,
+                            KafkaError::AdminOp(code),
+                        ));
+                    }
+                }
+            }
+            self.wait_for_topic(topic).await?;
+        }
+        Ok(())
+    }
+
+    async fn topic(&self, name: &str) -> Result<TopicState, BusError> {
+        let topic = name.to_owned();
+        self.ask(move |client| {
+            // The cluster's id and the name: Kafka's own id of a topic is not to be had through librdkafka's consumer. A topic made anew in
+            // the same cluster shows by positions that lie outside it.
+            let cluster = client.fetch_cluster_id(ANSWER_WITHIN).unwrap_or_default();
+            let partitions = (0..count_partitions(client, &topic)?)
+                .map(|partition| range(client, &topic, partition))
+                .collect::<Result<_, _>>()?;
+            Ok(TopicState {
+                id: format!("{cluster}/{topic}"),
+                partitions,
+            })
+        })
+        .await
+    }
+
+    async fn append(
+        &self,
+        topic: &str,
+        records: Vec<Outgoing>,
+    ) -> Result<Vec<(i32, i64)>, BusError> {
+        let doing = "appending records";
+        let count = self.partitions(topic).await?;
+        let producer = self.producer();
+        let mut on_the_way = Vec::with_capacity(records.len());
+        let mut trouble = None;
+        'records: for outgoing in &records {
+            let mut record = FutureRecord::<[u8], [u8]>::to(topic)
+                .partition(partition_of(&outgoing.key, count))
+                .key(&outgoing.key)
+                .payload(&outgoing.value);
+            if let Some(request_id) = &outgoing.request_id {
+                record = record.headers(OwnedHeaders::new().insert(Header {
+                    key: REQUEST_ID,
+                    value: Some(request_id),
+                }));
+            }
+            loop {
+                match producer.send_result(record) {
+                    Ok(delivery) => {
+                        on_the_way.push(delivery);
+                        break;
+                    }
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                        record = back;
+                        sleep(ROOM_IN).await;
+                    }
+                    Err((
+                        KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge),
+                        _,
+                    )) => {
+                        trouble = Some(BusError::RecordTooLarge {
+                            bytes: outgoing.key.len() + outgoing.value.len(),
+                        });
+                        break 'records;
+                    }
+                    Err((error, _)) => {
+                        trouble = Some(failure(doing, topic, error));
+                        break 'records;
+                    }
+                }
+            }
+        }
+        // All that is on the way is waited for, also after a failure: then a repeat comes behind it, not between.
+        let mut places = Vec::with_capacity(on_the_way.len());
+        for delivery in on_the_way {
+            match delivery.await {
+                Ok(Ok(delivered)) => places.push((delivered.partition, delivered.offset)),
+                Ok(Err((error, _))) => {
+                    trouble.get_or_insert(failure(doing, topic, error));
+                }
+                Err(_) => {
+                    trouble.get_or_insert(failure(doing, topic, KafkaError::Canceled));
+                }
+            }
+        }
+        match trouble {
+            None => Ok(places),
+            Some(error) => {
+                self.replace_if_dead(&producer)?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        topic: &str,
+        group: &str,
+        options: SubscribeOptions,
+    ) -> Result<Subscription, BusError> {
+        self.partitions(topic).await?;
+        reader::start(&self.config, topic, group, options)
+    }
+
+    async fn trim(&self) -> Result<u64, BusError> {
+        Ok(0)
+    }
+}
+
+fn range<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    partition: i32,
+) -> Result<PartitionRange, BusError> {
+    let (first, next) = client
+        .fetch_watermarks(topic, partition, ANSWER_WITHIN)
+        .map_err(|error| failure("looking up partitions", topic, error))?;
+    Ok(PartitionRange {
+        partition,
+        first,
+        next,
+    })
+}
+
+/// Hands librdkafka's own log to ours. It names brokers and topics, never a record.
+struct Told;
+
+impl ClientContext for Told {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tell(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(error = %error, kafka.reason = reason, "Kafka's client met an error");
+    }
+}
+
+fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => {
+            warn!(
+                kafka.facility = facility,
+                kafka.message = message,
+                "Kafka's client says"
+            );
+        }
+        _ => debug!(
+            kafka.facility = facility,
+            kafka.message = message,
+            "Kafka's client says"
+        ),
+    }
+}
+
+fn failure(doing: &'static str, topic: &str, error: KafkaError) -> BusError {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+            BusError::UnknownTopic(topic.to_owned())
+        }
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::Authentication
+            | Code::InvalidTopic
+            | Code::InvalidConfig
+            | Code::InvalidPartitions
+            | Code::InvalidReplicationFactor
+            | Code::PolicyViolation
+            | Code::UnsupportedVersion
+            | Code::MessageSizeTooLarge
+            | Code::InvalidArgument,
+        ) => BusError::Refused {
+            doing,
+            source: Box::new(error),
+        },
+        None if matches!(
+            error,
+            KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_)
+        ) =>
+        {
+            BusError::Refused {
+                doing,
+                source: Box::new(error),
+            }
+        }
+        _ => BusError::Unavailable {
+            doing,
+            source: Box::new(error),
+        },
+    }
+}
