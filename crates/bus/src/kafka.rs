@@ -219,12 +219,16 @@ fn count_partitions(client: &Client<Told>, topic: &str) -> Result<i32, BusError>
         .iter()
         .find(|found| found.name() == topic)
         .ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))?;
-    let trouble = found.error().into_iter().chain(
-        found
-            .partitions()
-            .iter()
-            .filter_map(MetadataPartition::error),
-    );
+    let trouble = found
+        .error()
+        .into_iter()
+        .chain(
+            found
+                .partitions()
+                .iter()
+                .filter_map(MetadataPartition::error),
+        )
+        .next();
     if let Some(trouble) = trouble {
         return Err(failure(
             doing,
