@@ -173,12 +173,16 @@ impl KafkaLog {
         Ok(())
     }
 
-    /// Waits until every partition of a new topic has a leader.
+    /// Waits until every partition of a new topic answers; the brokers tell each other of it at leisure.
     async fn wait_for_topic(&self, topic: &TopicSpec) -> Result<(), BusError> {
         let patience = Instant::now() + ANSWER_WITHIN;
         loop {
             match self.partitions(&topic.name).await {
-                Ok(found) if found == topic.partitions => return Ok(()),
+                Ok(found) if found == topic.partitions => match self.topic(&topic.name).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) if patience <= Instant::now() => return Err(error),
+                    Err(_) => sleep(TOPIC_IN).await,
+                },
                 Ok(found) => {
                     return Err(BusError::PartitionCountDiffers {
                         topic: topic.name.clone(),
@@ -186,7 +190,7 @@ impl KafkaLog {
                         found,
                     });
                 }
-                Err(error) if Instant::now() >= patience => return Err(error),
+                Err(error) if patience <= Instant::now() => return Err(error),
                 Err(BusError::UnknownTopic(_) | BusError::Unavailable { .. }) => {
                     sleep(TOPIC_IN).await;
                 }
