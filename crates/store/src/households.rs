@@ -14,9 +14,9 @@ pub type BlindKey = (MunicipalityCode, [u8; 32]);
 
 /// Under which key and normaliser the blind keys were made; rotating either re-indexes and renames nobody.
 #[derive(Debug, Clone)]
-pub struct IndexVersion<'a> {
+pub struct IndexVersion {
     /// Id of the index key.
-    pub key_id: &'a str,
+    pub key_id: String,
     /// Version of the normaliser.
     pub normaliser: i32,
 }
@@ -47,7 +47,7 @@ impl Tx {
     /// The household of each keyed address; one that was never seen gets the proposed id. Two owners that propose for the same address get the same answer.
     pub async fn households_of(
         &mut self,
-        version: &IndexVersion<'_>,
+        version: &IndexVersion,
         proposed: &[(BlindKey, HouseholdId)],
         now: Timestamp,
     ) -> Result<HashMap<BlindKey, HouseholdId>, StoreError> {
@@ -130,10 +130,41 @@ impl Tx {
         Ok(households)
     }
 
+    /// The random id of each keyed person that was seen before (S7).
+    pub async fn known_debtors(
+        &mut self,
+        version: &IndexVersion,
+        persons: &[BlindKey],
+    ) -> Result<HashMap<BlindKey, DebtorId>, StoreError> {
+        if persons.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (municipalities, keys) = blind_columns(persons.iter());
+        let rows = sqlx::query!(
+            "SELECT d.municipality, d.person_key, d.debtor_id FROM debtor_index d
+             JOIN UNNEST($3::text[], $4::bytea[]) AS k (municipality, person_key) USING (municipality, person_key)
+             WHERE d.key_id = $1 AND d.normaliser_version = $2",
+            version.key_id,
+            version.normaliser,
+            &municipalities,
+            &keys,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok((
+                    blind_key(&row.municipality, &row.person_key)?,
+                    DebtorId::from_uuid(row.debtor_id),
+                ))
+            })
+            .collect()
+    }
+
     /// The random id of each keyed person; one that was never seen gets the proposed id (S7).
     pub async fn debtors_of(
         &mut self,
-        version: &IndexVersion<'_>,
+        version: &IndexVersion,
         proposed: &[(BlindKey, DebtorId)],
     ) -> Result<HashMap<BlindKey, DebtorId>, StoreError> {
         if proposed.is_empty() {
@@ -171,7 +202,7 @@ impl Tx {
     /// Which of these keyed addresses are excluded (K14).
     pub async fn excluded_among(
         &mut self,
-        version: &IndexVersion<'_>,
+        version: &IndexVersion,
         addresses: &[BlindKey],
     ) -> Result<Vec<BlindKey>, StoreError> {
         if addresses.is_empty() {
@@ -197,7 +228,7 @@ impl Tx {
     /// Puts addresses on the list of excluded ones; one that is there stays.
     pub async fn exclude_addresses(
         &mut self,
-        version: &IndexVersion<'_>,
+        version: &IndexVersion,
         addresses: &[ExcludedAddress],
         now: Timestamp,
     ) -> Result<u64, StoreError> {

@@ -131,8 +131,9 @@ pub struct Resolved {
     /// The person it names, as far as people can be told apart (S7).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debtor: Option<Uuid>,
-    /// Where tasks about this household go.
-    pub area: String,
+    /// Where tasks about this household go; absent where `content` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<String>,
     /// Whether the person or household objected (AVG art. 21).
     #[serde(default, skip_serializing_if = "is_false")]
     pub objected: bool,
@@ -237,6 +238,18 @@ pub fn seal_context(signal: Uuid, revision: u32) -> [u8; 20] {
     context[..16].copy_from_slice(signal.as_bytes());
     context[16..].copy_from_slice(&revision.to_be_bytes());
     context
+}
+
+/// The key of a signal's records in [`RECEIVED_TOPIC`]: its id as text.
+#[must_use]
+pub fn signal_key(signal: Uuid) -> Vec<u8> {
+    signal.to_string().into_bytes()
+}
+
+/// The key of a household's records in [`RESOLVED_TOPIC`]: its id as text. Also decides whose wake-ups are its own.
+#[must_use]
+pub fn household_key(household: Uuid) -> Vec<u8> {
+    household.to_string().into_bytes()
 }
 
 /// Why bytes from the log are no record.

@@ -1,0 +1,368 @@
+//! Reading the log as the owner of partitions.
+//!
+//! The protocol that resolver and correlator share: take partitions by bumping their epoch, go on where PostgreSQL says, hand batches to the
+//! [`Work`], repeat a batch after a passing fault, let go of everything when somebody else turns out to own it, and stop loudly rather than
+//! skip. What a record means is the [`Work`]'s business; that it commits its effects and the given [`Step`]s in one transaction is its promise (I3).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use voorveld_bus::{BusError, Event, Log, Record, Subscription};
+use voorveld_chassis::retry::Backoff;
+use voorveld_chassis::{Clock, Stopwatch};
+use voorveld_store::positions::{Claimed, Reader, Step};
+use voorveld_store::{Store, StoreError};
+
+/// How often an owner looks for what has come due while the log is quiet.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Why a stage cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The positions belong to another log of the same name.
+    #[error(
+        "stored positions of {topic}/{partition} belong to another log; point to the log they came from, or, when that one is gone for good, \
+         empty partition_positions for this stage after reading docs/topics.md"
+    )]
+    AnotherLog {
+        /// The topic.
+        topic: &'static str,
+        /// The first partition that says so.
+        partition: i32,
+    },
+    /// A record that another release or another key would understand: stop, do not skip.
+    #[error(
+        "{topic}/{partition} offset {offset}: {what}; the partition stops here until a release or key that knows it is running"
+    )]
+    NotForUs {
+        /// The topic.
+        topic: &'static str,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// What is not known.
+        what: String,
+    },
+}
+
+impl StageError {
+    /// Whether repeating may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Bus(error) => error.is_transient(),
+            Self::AnotherLog { .. } | Self::NotForUs { .. } => false,
+        }
+    }
+
+    fn is_fenced(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Fenced { .. }))
+    }
+}
+
+/// What a stage does with what it reads.
+#[async_trait]
+pub trait Work: Send {
+    /// Commits everything these records cause, together with the steps, or nothing. Called again with the same after a passing fault.
+    async fn batch(&mut self, steps: &[Step], records: &[Record]) -> Result<(), StageError>;
+
+    /// Called after an assignment and whenever the log is quiet: `held` are steps that only prove ownership. Says whether there is more to
+    /// do at once.
+    async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError>;
+
+    /// Forgets whatever was remembered: the partitions are gone, or a commit failed.
+    fn forget(&mut self);
+}
+
+/// Who reads what.
+pub struct Stage {
+    /// Name of the stage: its positions and its consumer group.
+    pub name: &'static str,
+    /// What it reads.
+    pub topic: &'static str,
+    /// This process, for people who look at positions.
+    pub owner: String,
+    /// The log.
+    pub log: Log,
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    next: i64,
+    epoch: i64,
+}
+
+/// What a stretch of reading ended with.
+enum Ended {
+    Drained,
+    Again,
+}
+
+impl Stage {
+    /// Reads until told to drain. Returns an error only for what repeating cannot mend.
+    pub async fn run(
+        self,
+        mut work: impl Work,
+        draining: CancellationToken,
+    ) -> Result<(), StageError> {
+        let mut backoff = Backoff::default();
+        loop {
+            let outcome = tokio::select! {
+                () = draining.cancelled() => return Ok(()),
+                joined = self.log.subscribe(self.topic, self.name) => match joined {
+                    Ok(subscription) => self.read(subscription, &mut work, &draining, &mut backoff).await,
+                    Err(error) => Err(error.into()),
+                },
+            };
+            work.forget();
+            match outcome {
+                Ok(Ended::Drained) => return Ok(()),
+                Ok(Ended::Again) => {}
+                Err(error) if error.is_fenced() => {
+                    tracing::warn!(stage = self.name, %error, "another owner took over: letting go of everything and joining anew");
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(
+                        stage = self.name,
+                        error = &error as &dyn std::error::Error,
+                        "reading failed for now"
+                    );
+                }
+                Err(error) => {
+                    tracing::error!(
+                        stage = self.name,
+                        error = &error as &dyn std::error::Error,
+                        "the stage stops"
+                    );
+                    return Err(error);
+                }
+            }
+            tokio::select! {
+                () = draining.cancelled() => return Ok(()),
+                () = tokio::time::sleep(backoff.next_delay()) => {}
+            }
+        }
+    }
+
+    async fn read(
+        &self,
+        mut subscription: Subscription,
+        work: &mut impl Work,
+        draining: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<Ended, StageError> {
+        let mut held: BTreeMap<i32, Held> = BTreeMap::new();
+        let mut busy = false; // records were handed over since the last lull
+        let mut more = false; // the work asked to be called again
+        let ended = loop {
+            let event = tokio::select! {
+                biased;
+                () = draining.cancelled() => break Ok(Ended::Drained),
+                event = subscription.events.recv() => event,
+                () = tokio::time::sleep(if more { Duration::ZERO } else { LOOK_EVERY }), if !busy && !held.is_empty() => {
+                    match work.quiet(&proofs(&held)).await {
+                        Ok(again) => more = again,
+                        Err(error) => break Err(error),
+                    }
+                    continue;
+                }
+            };
+            match event {
+                None => break Ok(Ended::Again),
+                Some(Event::Failed(error)) => break Err(error.into()),
+                Some(Event::Idle) => {
+                    busy = false;
+                    match work.quiet(&proofs(&held)).await {
+                        Ok(again) => more = again,
+                        Err(error) => break Err(error),
+                    }
+                }
+                Some(Event::Assigned { partitions, reply }) => {
+                    match self.assigned(&partitions, reply, &mut held).await {
+                        // What an owner before us left half done comes before anything new.
+                        Ok(()) => match work.quiet(&proofs(&held)).await {
+                            Ok(again) => more = again,
+                            Err(error) => break Err(error),
+                        },
+                        Err(error) => break Err(error),
+                    }
+                }
+                Some(Event::Revoked { partitions, done }) => {
+                    work.forget();
+                    held.retain(|partition, _| !partitions.contains(partition));
+                    tracing::info!(
+                        stage = self.name,
+                        count = partitions.len(),
+                        "partitions went to another owner"
+                    );
+                    let _ = done.send(());
+                }
+                Some(Event::Records(records)) => {
+                    busy = true;
+                    if let Err(error) = self
+                        .batch(records, &mut held, work, draining, backoff, &subscription)
+                        .await
+                    {
+                        break Err(error);
+                    }
+                }
+            }
+        };
+        subscription.close().await;
+        ended
+    }
+
+    async fn assigned(
+        &self,
+        partitions: &[i32],
+        reply: oneshot::Sender<Vec<(i32, i64)>>,
+        held: &mut BTreeMap<i32, Held>,
+    ) -> Result<(), StageError> {
+        let state = self.log.topic(self.topic).await?;
+        let first: Vec<(i32, i64)> = state
+            .partitions
+            .iter()
+            .filter(|range| partitions.contains(&range.partition))
+            .map(|range| (range.partition, range.first))
+            .collect();
+        let reader = Reader {
+            stage: self.name,
+            topic: self.topic,
+        };
+        let claims = match self
+            .store
+            .claim_partitions(reader, &state.id, &first, &self.owner, self.clock.now())
+            .await?
+        {
+            Claimed::Ours(claims) => claims,
+            Claimed::AnotherLog { partition } => {
+                return Err(StageError::AnotherLog {
+                    topic: self.topic,
+                    partition,
+                });
+            }
+        };
+        for claim in &claims {
+            held.insert(
+                claim.partition,
+                Held {
+                    next: claim.next_offset,
+                    epoch: claim.epoch,
+                },
+            );
+        }
+        tracing::info!(
+            stage = self.name,
+            count = claims.len(),
+            "partitions assigned"
+        );
+        let _ = reply.send(
+            claims
+                .iter()
+                .map(|claim| (claim.partition, claim.next_offset))
+                .collect(),
+        );
+        Ok(())
+    }
+
+    async fn batch(
+        &self,
+        records: Vec<Record>,
+        held: &mut BTreeMap<i32, Held>,
+        work: &mut impl Work,
+        draining: &CancellationToken,
+        backoff: &mut Backoff,
+        subscription: &Subscription,
+    ) -> Result<(), StageError> {
+        // A partition that was revoked between the poll and now has no row here; its records are the next owner's.
+        let records: Vec<Record> = records
+            .into_iter()
+            .filter(|record| {
+                held.get(&record.partition)
+                    .is_some_and(|at| at.next <= record.offset)
+            })
+            .collect();
+        let mut steps: BTreeMap<i32, Step> = BTreeMap::new();
+        for record in &records {
+            let at = held[&record.partition];
+            steps
+                .entry(record.partition)
+                .or_insert(Step {
+                    partition: record.partition,
+                    from: at.next,
+                    to: at.next,
+                    epoch: at.epoch,
+                })
+                .to = record.offset + 1;
+        }
+        let steps: Vec<Step> = steps.into_values().collect();
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let watch = Stopwatch::start();
+        loop {
+            match work.batch(&steps, &records).await {
+                Ok(()) => break,
+                Err(error) if error.is_transient() && !draining.is_cancelled() => {
+                    work.forget();
+                    let pause = backoff.next_delay();
+                    tracing::warn!(
+                        stage = self.name,
+                        error = &error as &dyn std::error::Error,
+                        pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                        "a batch failed for now and is repeated"
+                    );
+                    tokio::select! {
+                        () = draining.cancelled() => return Err(error),
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        backoff.reset();
+        for step in &steps {
+            if let Some(at) = held.get_mut(&step.partition) {
+                at.next = step.to;
+            }
+        }
+        let positions: Vec<(i32, i64)> =
+            steps.iter().map(|step| (step.partition, step.to)).collect();
+        subscription.progress.note(&positions);
+        tracing::info!(
+            stage = self.name,
+            batch.records = records.len(),
+            batch.partitions = steps.len(),
+            batch.ms = watch.millis(),
+            "batch committed"
+        );
+        Ok(())
+    }
+}
+
+/// Steps that go nowhere: they only prove that the partitions are still ours.
+fn proofs(held: &BTreeMap<i32, Held>) -> Vec<Step> {
+    held.iter()
+        .map(|(partition, at)| Step {
+            partition: *partition,
+            from: at.next,
+            to: at.next,
+            epoch: at.epoch,
+        })
+        .collect()
+}
