@@ -263,8 +263,8 @@ impl<'a> Year<'a> {
     ) {
         let (kind, fate, per_100_000) = match partner.partner_type {
             PartnerType::Care => ("reporting_code_report", Fate::Accepted, 5),
-            PartnerType::School => ("school_absence_16h", Fate::Refused("no_legal_ground"), 30),
-            PartnerType::Police => ("police_care_report", Fate::Refused("no_legal_ground"), 20),
+            PartnerType::School => ("school_absence_16h", Fate::Refused("no_legal_ground"), 10),
+            PartnerType::Police => ("police_care_report", Fate::Refused("no_legal_ground"), 10),
             _ => return,
         };
         let many = (u64::from(self.plan.inhabitants) * per_100_000).div_ceil(100_000);

@@ -124,6 +124,14 @@ pub enum Command {
     /// that database too.
     #[command(display_order = 6)]
     All,
+    /// Make a municipality that does not exist: a year of partners' files
+    ///
+    /// Households, partners, monthly deliveries with late, corrected, repeated, withdrawn and broken rows, in the formats
+    /// that partners use. Volumes and shares follow the national figures. The same seed gives the same bytes. Beside the
+    /// files stand partners.json (who sends), withdrawals.csv (what is taken back) and expected.csv (what must become of
+    /// every row). Nobody in it exists.
+    #[command(display_order = 8)]
+    Simulate(Simulate),
     /// Bring the database schema up to this release
     ///
     /// Roles refuse to start on a schema they do not know. Run this before a rollout: old processes go on working.
@@ -156,6 +164,35 @@ pub enum Command {
     /// Print the OpenAPI document of the partners' door
     #[command(display_order = 18)]
     Openapi,
+}
+
+/// `voorveld simulate`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  voorveld simulate --out year                  a year of 50,000 inhabitants\n  voorveld simulate --out bulk --rows 500000    one large CSV file"
+)]
+pub struct Simulate {
+    /// Write files into this new folder
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Write one CSV file of this many rows instead of a year
+    #[arg(long, value_name = "N", requires = "out")]
+    pub rows: Option<u32>,
+    /// The same seed gives the same municipality and the same year
+    #[arg(long, value_name = "N", default_value_t = 2026)]
+    pub seed: u64,
+    /// How many live there; volumes follow
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(100..=20_000_000))]
+    pub inhabitants: u32,
+    /// CBS code that the partners send for
+    #[arg(long, value_name = "CODE", default_value = "0518")]
+    pub municipality: MunicipalityCode,
+    /// How many calendar months, the last one being that of --until
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=120))]
+    pub months: u32,
+    /// The last day on which anything is sent [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub until: Option<jiff::civil::Date>,
 }
 
 /// `voorveld check`

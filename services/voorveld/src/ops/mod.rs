@@ -2,6 +2,7 @@
 
 pub mod keys;
 pub mod migrate;
+pub mod simulate;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ async fn dispatch(
     match command {
         Command::Migrate => migrate::run(&settings).await,
         Command::Keys(command) => keys::run(&command),
+        Command::Simulate(command) => simulate::run(&command).await,
         _ => anyhow::bail!("this command is not part of this build"),
     }
 }
