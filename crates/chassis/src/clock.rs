@@ -25,6 +25,7 @@ pub struct Clock {
 enum Source {
     System,
     Manual(Arc<watch::Sender<Timestamp>>),
+    Shifted(Arc<watch::Sender<SignedDuration>>),
 }
 
 impl Clock {
@@ -38,6 +39,14 @@ impl Clock {
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         Self::from_source(Source::Manual(Arc::new(watch::Sender::new(start))))
+    }
+
+    /// A clock that shows `start` now and runs on from there: for living through a simulated year. [`Clock::set`] and [`Clock::advance`]
+    /// jump, [`Clock::catch_up`] ends the simulation. Copies move together.
+    #[must_use]
+    pub fn shifted(start: Timestamp) -> Self {
+        let shift = start.duration_since(Self::system().now());
+        Self::from_source(Source::Shifted(Arc::new(watch::Sender::new(shift))))
     }
 
     fn from_source(source: Source) -> Self {
@@ -55,6 +64,9 @@ impl Clock {
         match &self.source {
             Source::System => Timestamp::now(),
             Source::Manual(held) => *held.borrow(),
+            Source::Shifted(shift) => Timestamp::now()
+                .checked_add(*shift.borrow())
+                .unwrap_or(Timestamp::MAX),
         }
     }
 
@@ -70,15 +82,33 @@ impl Clock {
         self.zone.to_datetime(instant).date()
     }
 
-    /// Waits for `pause`. On a manual clock: until somebody has moved it that far.
+    /// Waits for `pause`. On a manual clock: until somebody has moved it that far; a jump of a shifted clock counts too.
     pub async fn sleep(&self, pause: Duration) {
+        let until = || {
+            SignedDuration::try_from(pause)
+                .ok()
+                .and_then(|pause| self.now().checked_add(pause).ok())
+                .unwrap_or(Timestamp::MAX)
+        };
         match &self.source {
             Source::System => tokio::time::sleep(pause).await,
+            Source::Shifted(shift) => {
+                let until = until();
+                let mut jumped = shift.subscribe();
+                while let Ok(rest) = Duration::try_from(until.duration_since(self.now())) {
+                    if rest.is_zero() {
+                        break;
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(rest) => {}
+                        changed = jumped.changed() => {
+                            changed.expect("this clock holds the sender itself");
+                        }
+                    }
+                }
+            }
             Source::Manual(held) => {
-                let until = SignedDuration::try_from(pause)
-                    .ok()
-                    .and_then(|pause| self.now().checked_add(pause).ok())
-                    .unwrap_or(Timestamp::MAX);
+                let until = until();
                 let mut moved = held.subscribe();
                 moved
                     .wait_for(|now| until <= *now)
@@ -88,22 +118,35 @@ impl Clock {
         }
     }
 
-    /// Puts a manual clock at an instant; the system's clock is not ours to move, so there it does nothing.
+    /// Puts a manual or shifted clock at an instant; the system's clock is not ours to move, so there it does nothing.
     pub fn set(&self, instant: Timestamp) {
-        if let Source::Manual(held) = &self.source {
-            held.send_replace(instant);
+        match &self.source {
+            Source::System => {}
+            Source::Manual(held) => {
+                held.send_replace(instant);
+            }
+            Source::Shifted(shift) => {
+                shift.send_replace(instant.duration_since(Self::system().now()));
+            }
         }
     }
 
-    /// Moves a manual clock forward; does nothing to the system's clock.
+    /// Lets a shifted clock show the system's time from now on; does nothing to the others.
+    pub fn catch_up(&self) {
+        if let Source::Shifted(shift) = &self.source {
+            shift.send_replace(SignedDuration::ZERO);
+        }
+    }
+
+    /// Moves a manual or shifted clock forward; does nothing to the system's clock.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(held) = &self.source {
-            held.send_modify(|now| {
-                *now = SignedDuration::try_from(by)
-                    .ok()
-                    .and_then(|by| now.checked_add(by).ok())
-                    .unwrap_or(Timestamp::MAX);
-            });
+        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        match &self.source {
+            Source::System => {}
+            Source::Manual(held) => {
+                held.send_modify(|now| *now = now.checked_add(by).unwrap_or(Timestamp::MAX));
+            }
+            Source::Shifted(shift) => shift.send_modify(|shift| *shift = shift.saturating_add(by)),
         }
     }
 }
@@ -150,6 +193,22 @@ mod tests {
         assert_eq!(clock.today(), jiff::civil::date(2026, 6, 30));
         clock.advance(Duration::from_secs(1));
         assert_eq!(clock.today(), jiff::civil::date(2026, 7, 1));
+    }
+
+    #[tokio::test]
+    async fn a_shifted_clock_jumps_wakes_its_sleepers_and_catches_up() {
+        let clock = Clock::shifted(at("2020-01-01T12:00:00Z"));
+        assert_eq!(clock.today(), jiff::civil::date(2020, 1, 1));
+        let sleep = clock.sleep(Duration::from_hours(48));
+        tokio::pin!(sleep);
+        assert!(futures::poll!(&mut sleep).is_pending());
+        clock.set(at("2020-01-03T12:00:01Z"));
+        sleep.await;
+        clock.clone().advance(Duration::from_hours(24));
+        assert_eq!(clock.today(), jiff::civil::date(2020, 1, 4));
+        let before = Clock::system().now();
+        clock.catch_up();
+        assert!(before <= clock.now());
     }
 
     #[tokio::test]
