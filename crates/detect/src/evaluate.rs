@@ -126,7 +126,7 @@ impl Judge<'_> {
                 MatchKind::Single,
                 Anchor::Month(month.at),
                 month.signals,
-                brought_by(month.signals, |_| true)?,
+                first_received(month.signals)?.id,
                 month.at.period(),
             )
         })
@@ -159,10 +159,12 @@ impl Judge<'_> {
             return None;
         }
         let witnesses: Vec<&Signal> = before.iter().chain(month.signals).copied().collect();
-        let first_day = month.at.first_day();
-        let both = |signals: &[&Signal]| {
-            signals.iter().any(|signal| signal.event_date < first_day)
-                && signals.iter().any(|signal| first_day <= signal.event_date)
+        // True from the moment there is one on both sides.
+        let (earlier, later) = (first_received(before)?, first_received(month.signals)?);
+        let brought = if earlier.receipt_order() < later.receipt_order() {
+            later.id
+        } else {
+            earlier.id
         };
         Some(Match {
             evidence: vec![
@@ -178,7 +180,7 @@ impl Judge<'_> {
                 MatchKind::Consecutive,
                 Anchor::Month(month.at),
                 &witnesses,
-                brought_by(&witnesses, both)?,
+                brought,
                 month
                     .at
                     .preceding(preceding_months)
@@ -339,6 +341,13 @@ impl Judge<'_> {
         let deadline = self.rule.raises()?.deadline;
         last_useful_day(deadline, signal, self.calendar)
     }
+}
+
+fn first_received<'a>(signals: &[&'a Signal]) -> Option<&'a Signal> {
+    signals
+        .iter()
+        .copied()
+        .min_by_key(|signal| signal.receipt_order())
 }
 
 /// The last day on which help is in time when supply ends (M7).

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use voorveld_calendar::{Period, YearMonth};
 use voorveld_domain::{HouseholdId, RuleId, SignalId};
 
-use crate::Evidence;
+use crate::{Evidence, GroundKey};
 
 /// What every rule says of one household, with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,16 @@ pub struct Evaluation {
     pub matches: Vec<Match>,
     /// When this may change without a new signal (an absence that may then be concluded). `None`: only a signal changes it.
     pub next_look: Option<Date>,
+}
+
+impl Evaluation {
+    /// The match that a ground is a copy of (M3).
+    #[must_use]
+    pub fn matched(&self, key: &GroundKey) -> Option<&Match> {
+        self.matches
+            .iter()
+            .find(|found| found.rule == key.rule && found.anchor == key.anchor)
+    }
 }
 
 /// What one rule says of a household.

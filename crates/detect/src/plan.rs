@@ -219,6 +219,10 @@ impl<'a> Planner<'a> {
         candidates: &[Candidate<'a>],
         whole: &mut Plan,
     ) {
+        let by_key: BTreeMap<GroundKey, &Candidate<'a>> = candidates
+            .iter()
+            .map(|candidate| (candidate.key(), candidate))
+            .collect();
         let mut standing: BTreeMap<GroundKey, Ground> = BTreeMap::new();
         let mut joining: BTreeMap<GroundKey, Ground> = BTreeMap::new();
         let before = Facts {
@@ -239,7 +243,10 @@ impl<'a> Planner<'a> {
             base.due_on = base.due_on.min(other.due_on);
             base.ladder_step = base.ladder_step.max(other.ladder_step);
             for ground in &other.grounds {
-                if let Entry::Vacant(free) = standing.entry(ground.key()) {
+                // What no longer stands ends with the task it was on.
+                if let Entry::Vacant(free) = standing.entry(ground.key())
+                    && by_key.contains_key(&ground.key())
+                {
                     joining.insert(ground.key(), ground.clone());
                     free.insert(ground.clone());
                 }
@@ -248,10 +255,6 @@ impl<'a> Planner<'a> {
         let known: Vec<&Ground> = standing.values().collect();
         self.hold(candidates, &known, whole);
 
-        let by_key: BTreeMap<GroundKey, &Candidate<'a>> = candidates
-            .iter()
-            .map(|candidate| (candidate.key(), candidate))
-            .collect();
         let lost: Vec<&Ground> = standing
             .values()
             .filter(|ground| !by_key.contains_key(&ground.key()))
@@ -260,27 +263,6 @@ impl<'a> Planner<'a> {
         let mut pressing = Vec::new();
         let mut stepping = BTreeSet::new();
         for (key, candidate) in &by_key {
-            if let Some(ground) = standing.get(key) {
-                if ground.witnesses != candidate.found.witnesses {
-                    let changed = Ground {
-                        added_on: ground.added_on,
-                        ..self.ground(candidate, ground.repeat)
-                    };
-                    joining.insert(key.clone(), changed);
-                    pressing.push(*candidate);
-                }
-                continue;
-            }
-            let continues = lost.iter().any(|ground| candidate.leans_on(ground));
-            let by = self
-                .mutes
-                .suppressed(candidate.rule, candidate.found, &candidate.unanswered);
-            if let Some(by @ SuppressedBy::Threshold { .. }) = by
-                && !continues
-            {
-                whole.suppressed.push(suppression(candidate, by));
-                continue;
-            }
             let fresh: Vec<&Signal> = candidate
                 .unanswered
                 .iter()
@@ -288,6 +270,42 @@ impl<'a> Planner<'a> {
                 .filter(|signal| known.iter().all(|g| !g.witnesses.contains(&signal.id)))
                 .collect();
             let repeat = !fresh.is_empty() && self.mutes.repeat(candidate.rule, &fresh).is_some();
+            let by = self
+                .mutes
+                .suppressed(candidate.rule, candidate.found, &candidate.unanswered);
+            if let Some(ground) = standing.get(key) {
+                // Under a new version of the rule a ground keeps the words it was raised with, as long as its signals stay.
+                let changed = ground.witnesses != candidate.found.witnesses
+                    || (ground.version == candidate.found.version
+                        && ground.evidence != candidate.found.evidence);
+                if changed {
+                    // A repeat stays one until something comes that repeats nothing; only then does it press.
+                    let still_repeat = ground.repeat && (fresh.is_empty() || repeat);
+                    let changed = Ground {
+                        added_on: ground.added_on,
+                        ..self.ground(candidate, still_repeat)
+                    };
+                    joining.insert(key.clone(), changed);
+                    let too_late = matches!(
+                        by,
+                        Some(SuppressedBy::TooOld { .. } | SuppressedBy::BeforeActivation)
+                    );
+                    if !still_repeat && !too_late {
+                        pressing.push(*candidate);
+                    }
+                    if ground.repeat && !still_repeat {
+                        stepping.insert(key.clone());
+                    }
+                }
+                continue;
+            }
+            let continues = lost.iter().any(|ground| candidate.leans_on(ground));
+            if let Some(by @ SuppressedBy::Threshold { .. }) = by
+                && !continues
+            {
+                whole.suppressed.push(suppression(candidate, by));
+                continue;
+            }
             // What could not have raised does not press; what goes on in another form does.
             if !repeat && (by.is_none() || continues) {
                 pressing.push(*candidate);
@@ -383,6 +401,8 @@ impl<'a> Planner<'a> {
             version: candidate.found.version,
             anchor: candidate.found.anchor,
             witnesses: candidate.found.witnesses.clone(),
+            evidence: candidate.found.evidence.clone(),
+            due_on: self.due_on(candidate),
             added_on: self.mutes.as_of,
             repeat,
         }

@@ -7,7 +7,7 @@ use voorveld_domain::{
     Cents, HoldReason, Outcome, Purpose, RuleId, SignalId, TaskId, TaskState, Urgency,
 };
 
-use crate::Anchor;
+use crate::{Anchor, Evidence};
 
 /// A task of this household as it stands, read under lock in the transaction that will write the changes (K3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,11 @@ pub struct Ground {
     pub anchor: Anchor,
     /// The signals it leans on, sorted by id.
     pub witnesses: Vec<SignalId>,
+    /// What was measured, as it was when this ground came or last changed.
+    pub evidence: Vec<Evidence>,
+    /// The last day of the term it asks for (T5). One that could not have raised by itself asks in vain: it does not make its task
+    /// overdue.
+    pub due_on: Date,
     /// The day it came to the task.
     pub added_on: Date,
     /// It only repeats what the task, or one closed shortly before, already says (K6).
@@ -124,7 +129,7 @@ pub enum TaskChange {
     Join {
         /// Which task.
         task: TaskId,
-        /// Grounds to put in place by their key: new ones, and ones whose witnesses changed.
+        /// Grounds to put in place by their key: new ones, and ones whose witnesses or evidence changed.
         grounds: Vec<Ground>,
         /// Grounds that go on in one of those (K4), e.g. *enkelvoudig* that became *meervoudig*.
         replaced: Vec<GroundKey>,

@@ -11,6 +11,9 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// More signals than a household has: past this it is an institution that nobody excluded (K14), and whoever holds it reports it.
+    pub const CROWDED_SIGNALS: usize = 500;
+
     /// Keeps the greatest copy of each signal: `max` does not care who came first, or twice. Tells whether anything changed.
     pub fn absorb(&mut self, signal: Signal) -> bool {
         match self

@@ -443,3 +443,62 @@ fn a_known_client_gets_no_ordinary_task_but_a_crisis_one() {
         "#]],
     );
 }
+
+#[test]
+fn a_repeat_steps_up_once_something_comes_that_repeats_nothing() {
+    check(
+        "2025-01-10 rent 200
+         2025-02-10 rent 200
+         2025-02-11 rent 200
+         2025-02-12 rent 250
+         2025-02-13 rent 300",
+        expect![[r#"
+            2025-01-10 rent 200
+              raise debt_help: routine, due 2025-01-24, step 1: debt.single@2025-01 [1]
+            2025-02-10 rent 200
+              join: routine, due 2025-01-24, step 1: debt.consecutive@2025-02 [1 2] (repeat)
+            2025-02-11 rent 200
+              join: routine, due 2025-01-24, step 1: debt.consecutive@2025-02 [1 2 3] (repeat)
+            2025-02-12 rent 250
+              join: routine, due 2025-01-24, step 2: debt.consecutive@2025-02 [1 2 3 4]
+            2025-02-13 rent 300
+              join: routine, due 2025-01-24, step 2: debt.consecutive@2025-02 [1 2 3 4 5]
+        "#]],
+    );
+}
+
+#[test]
+fn a_late_signal_of_a_closed_month_raises_with_what_is_new() {
+    check(
+        "2025-01-10 rent 200
+         2025-01-20 close needs_no_help
+         2025-02-03 energy 300 on=2025-01-15
+         2025-02-04 withdraw 2",
+        expect![[r#"
+            2025-01-10 rent 200
+              raise debt_help: routine, due 2025-01-24, step 1: debt.single@2025-01 [1]
+            2025-01-20 close needs_no_help
+            2025-02-03 energy 300 on=2025-01-15
+              raise debt_help: raised, due 2025-02-17, step 2: debt.multiple@2025-01 [1 2]
+            2025-02-04 withdraw 2
+              withdraw: gone debt.multiple@2025-01
+        "#]],
+    );
+}
+
+#[test]
+fn a_corrected_amount_shows_on_the_open_task() {
+    check(
+        "2025-01-10 rent 600
+         2025-01-11 correct 1 700
+         2025-01-12 correct 1 100",
+        expect![[r#"
+            2025-01-10 rent 600
+              raise debt_help: raised, due 2025-01-24, step 2: debt.high_amount@#1 [1], debt.single@2025-01 [1]
+            2025-01-11 correct 1 700
+              join: raised, due 2025-01-24, step 2: debt.high_amount@#1 [1]
+            2025-01-12 correct 1 100
+              annotate: gone debt.high_amount@#1
+        "#]],
+    );
+}

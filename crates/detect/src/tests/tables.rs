@@ -433,3 +433,43 @@ fn a_ground_is_brought_by_the_signal_that_completes_it() {
     );
     assert!(timeline.get(signal_id(4)).is_none());
 }
+
+#[test]
+fn a_supply_end_that_moves_forward_shortens_the_term() {
+    let mut world = World::new(rule_set(default_rules()));
+    let mut notice = debt_signal(1, PartnerType::Energy, date(2025, 3, 3));
+    notice.supply_ends_on = Some(date(2025, 4, 30));
+    world.record(notice.clone());
+    assert_eq!(world.open().due_on, date(2025, 3, 6));
+    notice.revision = notice.revision.next();
+    notice.supply_ends_on = Some(date(2025, 3, 19));
+    world.record(notice);
+    assert_eq!(world.open().due_on, date(2025, 3, 5));
+    let evidence = &world
+        .open()
+        .grounds
+        .iter()
+        .find(|ground| ground.rule.as_str() == "debt.end_of_supply")
+        .expect("it has that ground")
+        .evidence;
+    assert!(
+        evidence
+            .iter()
+            .any(|seen| seen.value == Quantity::Date(date(2025, 3, 19)))
+    );
+}
+
+#[test]
+fn a_new_version_of_a_rule_leaves_the_words_of_a_task_alone() {
+    let mut world = World::new(rule_set(default_rules()));
+    let mut high = debt_signal(1, PartnerType::Rent, date(2025, 3, 3));
+    high.amount = Some(cents(90_000));
+    world.record(high);
+    let before = world.tasks.clone();
+    world.rules = rules_with("debt.high_amount", |rule| {
+        rule.version = 2;
+        rule.condition = Condition::EachSignal(Predicate::AmountAtLeast(cents(80_000)));
+    });
+    assert_eq!(world.judge().changes, []);
+    assert_eq!(world.tasks, before);
+}
