@@ -43,6 +43,10 @@ pub struct JudgedTask {
     pub raised_as_of: Date,
     /// When and how it ended.
     pub closed: Option<(Date, Outcome)>,
+    /// K10: all grounds went while somebody has it.
+    pub flagged: bool,
+    /// K10: some grounds went.
+    pub annotated: bool,
     /// Why, those that stand.
     pub grounds: Vec<JudgedGround>,
 }
@@ -258,7 +262,7 @@ impl Tx {
             });
         }
         let rows = sqlx::query!(
-            "SELECT task_id, household_id, purpose, state, urgency, due_on, ladder_step, raised_as_of, closed_as_of, outcome
+            "SELECT task_id, household_id, purpose, state, urgency, due_on, ladder_step, raised_as_of, closed_as_of, outcome, flagged, annotated
              FROM tasks WHERE household_id = ANY($1) ORDER BY household_id, raised_at, task_id",
             &ids,
         )
@@ -290,6 +294,8 @@ impl Tx {
                 ladder_step: row.ladder_step,
                 raised_as_of: row.raised_as_of.to_jiff(),
                 closed,
+                flagged: row.flagged,
+                annotated: row.annotated,
                 grounds: by_task.remove(&row.task_id).unwrap_or_default(),
             });
         }
@@ -317,6 +323,28 @@ impl Tx {
                 (HouseholdId::from_uuid(row.household_id), judged)
             })
             .collect())
+    }
+
+    /// The municipality of each of these households that was ever judged.
+    pub async fn municipalities_of(
+        &mut self,
+        households: &[HouseholdId],
+    ) -> Result<Vec<(HouseholdId, MunicipalityCode)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT household_id, municipality FROM household_judgements WHERE household_id = ANY($1)",
+            &ids(households),
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let code = row
+                    .municipality
+                    .parse()
+                    .map_err(|_| corrupt("household_judgements", "municipality"))?;
+                Ok((HouseholdId::from_uuid(row.household_id), code))
+            })
+            .collect()
     }
 
     /// The active hold of each household that has one.
@@ -513,9 +541,11 @@ impl Tx {
         let requests: Vec<Option<String>> = rows.iter().map(|row| row.request_id.clone()).collect();
         sqlx::query!(
             "INSERT INTO tasks (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id,
-                raised_as_of, request_id, flagged, annotated, raised_at)
-             SELECT n.*, $15 FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int[], $8::date[],
-                $9::text[], $10::text[], $11::date[], $12::text[], $13::bool[], $14::bool[]) AS n",
+                raised_as_of, request_id, flagged, annotated, raised_at, closed_at)
+             SELECT n.*, $15, CASE WHEN n.state IN ('withdrawn', 'merged') THEN $15::timestamptz END FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int[], $8::date[],
+                $9::text[], $10::text[], $11::date[], $12::text[], $13::bool[], $14::bool[])
+               AS n (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id, raised_as_of,
+                     request_id, flagged, annotated)",
             &uuids(|row| row.id.uuid()),
             &words(|row| row.municipality.to_string()),
             &uuids(|row| row.household.uuid()),

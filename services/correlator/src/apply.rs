@@ -1,0 +1,307 @@
+//! What a plan asks for, done to the tasks in hand, and noted for the database.
+
+use uuid::Uuid;
+use voorveld_calendar::Calendar;
+use voorveld_detect::{Ground, GroundKey, KnownTask, RuleSet, TaskChange};
+use voorveld_domain::{Purpose, TaskId, TaskState};
+use voorveld_store::judgements::{
+    GoneGround, GroundRow, NewHold, NewTask, SystemEvent, TaskBecomes,
+};
+
+use crate::household::Household;
+use crate::{TeamOf, convert};
+
+/// What a batch writes besides timelines and matches.
+#[derive(Default)]
+pub(crate) struct Writes {
+    pub raised: Vec<NewTask>,
+    pub grounds: Vec<GroundRow>,
+    pub gone: Vec<GoneGround>,
+    pub events: Vec<SystemEvent>,
+    pub holds: Vec<NewHold>,
+}
+
+/// What caused a judgement.
+pub(crate) struct Cause<'a> {
+    /// Names it, for ids that are computed.
+    pub name: String,
+    /// The request that brought it.
+    pub request_id: Option<&'a str>,
+}
+
+/// Applies the household's plan to its tasks, in order.
+pub(crate) fn apply(
+    household: &mut Household,
+    cause: &Cause<'_>,
+    team_of: &TeamOf,
+    rules: &RuleSet,
+    calendar: &Calendar,
+    writes: &mut Writes,
+    mut count: impl FnMut(&'static str),
+) {
+    let changes = std::mem::take(&mut household.plan.changes);
+    for change in changes {
+        count(name(&change));
+        match change {
+            TaskChange::Raise {
+                purpose,
+                urgency,
+                due_on,
+                ladder_step,
+                grounds,
+            } => {
+                let id = convert::task_id(household.id, purpose, &cause.name);
+                let becomes = TaskBecomes {
+                    state: TaskState::Open,
+                    urgency,
+                    due_on,
+                    ladder_step: ladder_step.into(),
+                    flagged: false,
+                    annotated: false,
+                };
+                let task = KnownTask {
+                    id,
+                    purpose,
+                    state: TaskState::Open,
+                    urgency,
+                    due_on,
+                    ladder_step,
+                    raised_on: household.as_of.expect("a plan follows a judgement"),
+                    closed: None,
+                    grounds: grounds.clone(),
+                };
+                raise(household, &task, becomes, cause, team_of, writes);
+                household.tasks.push(task);
+                put(household, id, &grounds, rules, calendar, writes);
+                writes.event(id, "raised", rule_names(&grounds));
+            }
+            TaskChange::Join {
+                task,
+                grounds,
+                replaced,
+                urgency,
+                due_on,
+                ladder_step,
+            } => {
+                change_task(household, task, |known, becomes| {
+                    known
+                        .grounds
+                        .retain(|ground| !replaced.contains(&ground.key()));
+                    for ground in &grounds {
+                        known.grounds.retain(|other| other.key() != ground.key());
+                        known.grounds.push(ground.clone());
+                    }
+                    known.urgency = urgency;
+                    known.due_on = due_on;
+                    known.ladder_step = ladder_step;
+                    becomes.urgency = urgency;
+                    becomes.due_on = due_on;
+                    becomes.ladder_step = ladder_step.into();
+                    becomes.flagged = false;
+                });
+                put(household, task, &grounds, rules, calendar, writes);
+                lose(household, task, &replaced, true, writes);
+                writes.event(task, "joined", rule_names(&grounds));
+            }
+            TaskChange::Annotate { task, gone } => {
+                change_task(household, task, |known, becomes| {
+                    known.grounds.retain(|ground| !gone.contains(&ground.key()));
+                    becomes.annotated = true;
+                });
+                lose(household, task, &gone, false, writes);
+                writes.event(task, "annotated", key_names(&gone));
+            }
+            TaskChange::Withdraw { task, gone } => {
+                change_task(household, task, |known, becomes| {
+                    known.grounds.clear();
+                    known.state = TaskState::Withdrawn;
+                    becomes.state = TaskState::Withdrawn;
+                });
+                lose(household, task, &gone, false, writes);
+                writes.event(task, "withdrawn", key_names(&gone));
+            }
+            TaskChange::Flag { task, gone } => {
+                change_task(household, task, |known, becomes| {
+                    known.grounds.retain(|ground| !gone.contains(&ground.key()));
+                    becomes.flagged = true;
+                });
+                lose(household, task, &gone, false, writes);
+                writes.event(task, "flagged", key_names(&gone));
+            }
+            TaskChange::Hold { reason, signals } => {
+                household.guards.held.get_or_insert(reason);
+                writes.holds.push(NewHold {
+                    id: Uuid::new_v4(),
+                    municipality: household.memory.municipality,
+                    household: household.id,
+                    reason,
+                    signal: signals.first().copied(),
+                });
+                let open: Vec<TaskId> = household
+                    .tasks
+                    .iter()
+                    .filter(|task| task.state.is_open() && task.purpose != Purpose::Safety)
+                    .map(|task| task.id)
+                    .collect();
+                for task in open {
+                    // Reads alike whatever the reason (K11).
+                    writes.event(task, "held", serde_json::json!({}));
+                }
+            }
+            TaskChange::Merge { task, into } => {
+                change_task(household, task, |known, becomes| {
+                    known.state = TaskState::Merged;
+                    becomes.state = TaskState::Merged;
+                });
+                writes.event(
+                    task,
+                    "merged",
+                    serde_json::json!({ "into": into.to_string() }),
+                );
+            }
+        }
+    }
+}
+
+impl Writes {
+    fn event(&mut self, task: TaskId, event: &'static str, detail: serde_json::Value) {
+        self.events.push(SystemEvent {
+            task,
+            event,
+            detail,
+        });
+    }
+}
+
+const fn name(change: &TaskChange) -> &'static str {
+    match change {
+        TaskChange::Raise { .. } => "raised",
+        TaskChange::Join { .. } => "joined",
+        TaskChange::Annotate { .. } => "annotated",
+        TaskChange::Withdraw { .. } => "withdrawn",
+        TaskChange::Flag { .. } => "flagged",
+        TaskChange::Hold { .. } => "held",
+        TaskChange::Merge { .. } => "merged",
+    }
+}
+
+fn raise(
+    household: &mut Household,
+    task: &KnownTask,
+    becomes: TaskBecomes,
+    cause: &Cause<'_>,
+    team_of: &TeamOf,
+    writes: &mut Writes,
+) {
+    let (area, team) = team_of(
+        &household.memory.municipality,
+        household.memory.area(),
+        task.purpose,
+    );
+    writes.raised.push(NewTask {
+        id: task.id,
+        municipality: household.memory.municipality,
+        household: household.id,
+        purpose: task.purpose,
+        team,
+        area,
+        raised_as_of: task.raised_on,
+        request_id: cause.request_id.map(str::to_owned),
+        becomes,
+    });
+    household.becomes.insert(task.id, becomes);
+}
+
+fn change_task(
+    household: &mut Household,
+    task: TaskId,
+    change: impl FnOnce(&mut KnownTask, &mut TaskBecomes),
+) {
+    let Some(known) = household.tasks.iter_mut().find(|known| known.id == task) else {
+        return;
+    };
+    let (flagged, annotated) = household.marks.get(&task).copied().unwrap_or_default();
+    let becomes = household.becomes.entry(task).or_insert(TaskBecomes {
+        state: known.state,
+        urgency: known.urgency,
+        due_on: known.due_on,
+        ladder_step: known.ladder_step.into(),
+        flagged,
+        annotated,
+    });
+    change(known, becomes);
+}
+
+fn put(
+    household: &Household,
+    task: TaskId,
+    grounds: &[Ground],
+    rules: &RuleSet,
+    calendar: &Calendar,
+    writes: &mut Writes,
+) {
+    let due_on = household.becomes[&task].due_on;
+    for ground in grounds {
+        let found = household
+            .evaluation
+            .iter()
+            .flat_map(|evaluation| &evaluation.matches)
+            .find(|found| found.rule == ground.rule && found.anchor == ground.anchor);
+        let key = ground.key();
+        writes.gone.retain(|gone| {
+            !(gone.task == task && gone.rule == key.rule && gone.anchor == key.anchor.to_string())
+        });
+        writes.grounds.retain(|row| {
+            !(row.task == task
+                && row.ground.rule == key.rule
+                && row.ground.anchor == key.anchor.to_string())
+        });
+        writes.grounds.push(GroundRow {
+            task,
+            ground: convert::judged_ground(ground),
+            evidence: found
+                .map(|found| found.evidence.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            words: found
+                .map(|found| {
+                    crate::explain::ground_words(rules, calendar, &household.memory.timeline, found)
+                })
+                .unwrap_or_default(),
+            due_on,
+        });
+    }
+}
+
+fn lose(
+    household: &Household,
+    task: TaskId,
+    gone: &[GroundKey],
+    replaced: bool,
+    writes: &mut Writes,
+) {
+    let as_of = household.as_of.expect("a plan follows a judgement");
+    for key in gone {
+        writes.gone.retain(|other| {
+            !(other.task == task
+                && other.rule == key.rule
+                && other.anchor == key.anchor.to_string())
+        });
+        writes.gone.push(GoneGround {
+            task,
+            rule: key.rule.clone(),
+            anchor: key.anchor.to_string(),
+            gone_as_of: as_of,
+            replaced,
+        });
+    }
+}
+
+fn rule_names(grounds: &[Ground]) -> serde_json::Value {
+    serde_json::json!({ "grounds": grounds.iter().map(|ground| serde_json::json!({
+        "rule": ground.rule.as_str(), "anchor": ground.anchor.to_string(), "repeat": ground.repeat })).collect::<Vec<_>>() })
+}
+
+fn key_names(keys: &[GroundKey]) -> serde_json::Value {
+    serde_json::json!({ "grounds": keys.iter().map(|key| serde_json::json!({
+        "rule": key.rule.as_str(), "anchor": key.anchor.to_string() })).collect::<Vec<_>>() })
+}

@@ -1,0 +1,493 @@
+//! The correlator's protocol: decode, load, judge record by record, write everything in one transaction with the position.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use async_trait::async_trait;
+use jiff::civil::Date;
+use uuid::Uuid;
+use voorveld_bus::Record;
+use voorveld_chassis::Stopwatch;
+use voorveld_domain::{HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
+use voorveld_stage::{StageError, Work};
+use voorveld_store::Tx;
+use voorveld_store::judgements::{Judged, MatchRow, SuppressionRow, TaskBecomes};
+use voorveld_store::positions::{Reader, Step};
+use voorveld_store::queue::NewDeadLetter;
+use voorveld_store::timelines::TimelineRow;
+use voorveld_store::wake_ups::WakeUp;
+use voorveld_wire::signal_v1::{RESOLVED_TOPIC, ReadError, Resolved};
+
+use crate::apply::{Cause, Writes, apply};
+use crate::household::{Household, Remembered};
+use crate::rules::RulesInForce;
+use crate::{Parts, STAGE, convert};
+
+/// Most signals kept in memory over all owned partitions; past it everything is forgotten and read again.
+pub const MAX_CACHED_SIGNALS: usize = 500_000;
+const READER: Reader<'static> = Reader {
+    stage: STAGE,
+    topic: RESOLVED_TOPIC,
+};
+/// Reason of the wake-ups this room asks for itself.
+const NEXT_LOOK: &str = "next_look";
+
+/// The correlator at work on the partitions it owns.
+pub struct Correlator {
+    parts: Parts,
+    rules: RulesInForce,
+    cache: HashMap<HouseholdId, Remembered>,
+    cached_signals: usize,
+}
+
+/// A record that was read.
+struct Read<'a> {
+    record: &'a Record,
+    resolved: Resolved,
+    household: HouseholdId,
+    municipality: MunicipalityCode,
+}
+
+impl Correlator {
+    /// A correlator that has read nothing yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let rules = RulesInForce::new(parts.rules.clone());
+        Self {
+            parts,
+            rules,
+            cache: HashMap::new(),
+            cached_signals: 0,
+        }
+    }
+
+    /// Reads every record; what cannot be read is put aside, what another release would read stops the partition.
+    fn read(records: &[Record]) -> Result<(Vec<Read<'_>>, Vec<NewDeadLetter>), StageError> {
+        let mut read = Vec::with_capacity(records.len());
+        let mut letters = Vec::new();
+        for record in records {
+            match Resolved::read(&record.value) {
+                Ok(resolved) => match resolved.municipality.parse() {
+                    Ok(municipality) => read.push(Read {
+                        record,
+                        household: HouseholdId::from_uuid(resolved.household),
+                        municipality,
+                        resolved,
+                    }),
+                    Err(_) => {
+                        letters.push(dead_letter(record, "bad_municipality", resolved.withdrawn));
+                    }
+                },
+                Err(ReadError::Unreadable) => {
+                    letters.push(dead_letter(record, "unreadable", false));
+                }
+                Err(error @ ReadError::UnknownVersion(_)) => {
+                    return Err(StageError::NotForUs {
+                        topic: RESOLVED_TOPIC,
+                        partition: record.partition,
+                        offset: record.offset,
+                        what: error.to_string(),
+                    });
+                }
+            }
+        }
+        Ok((read, letters))
+    }
+
+    /// Loads the touched households: timelines from memory or one query, the rest under lock from the database (K3).
+    async fn load(
+        &mut self,
+        tx: &mut Tx,
+        touched: &BTreeMap<HouseholdId, (i32, MunicipalityCode)>,
+        moved: BTreeSet<SignalId>,
+    ) -> Result<BTreeMap<HouseholdId, Household>, StageError> {
+        let ids: Vec<HouseholdId> = touched.keys().copied().collect();
+        let mut tasks = tx.lock_and_read_tasks(&ids).await?;
+        let missing: Vec<HouseholdId> = ids
+            .iter()
+            .copied()
+            .filter(|id| !self.cache.contains_key(id))
+            .collect();
+        self.parts
+            .metrics
+            .cache
+            .with_label_values(&["found"])
+            .inc_by((ids.len() - missing.len()) as u64);
+        self.parts
+            .metrics
+            .cache
+            .with_label_values(&["loaded"])
+            .inc_by(missing.len() as u64);
+        let mut loaded: HashMap<HouseholdId, Remembered> = HashMap::new();
+        for row in tx.timelines(&missing).await? {
+            let (partition, municipality) = touched[&row.household];
+            loaded
+                .entry(row.household)
+                .or_insert_with(|| Remembered::new(partition, municipality))
+                .absorb(row)?;
+        }
+        let judged = tx.judged(&ids).await?;
+        let held = tx.active_holds(&ids).await?;
+        let mut households = BTreeMap::new();
+        let mut came_from_elsewhere = moved;
+        for id in ids {
+            let (partition, municipality) = touched[&id];
+            // Taken out of the cache: it goes back when the commit has succeeded.
+            let memory = match self.cache.remove(&id) {
+                Some(memory) => {
+                    self.cached_signals = self.cached_signals.saturating_sub(memory.rows.len());
+                    memory
+                }
+                None => loaded
+                    .remove(&id)
+                    .unwrap_or_else(|| Remembered::new(partition, municipality)),
+            };
+            came_from_elsewhere.extend(
+                memory
+                    .rows
+                    .values()
+                    .filter(|row| row.filing.get() > 1)
+                    .map(|row| row.signal),
+            );
+            let stored = tasks.remove(&id).unwrap_or_default();
+            households.insert(
+                id,
+                Household {
+                    id,
+                    memory,
+                    as_of: judged.get(&id).map(|judged| judged.as_of),
+                    marks: stored
+                        .iter()
+                        .map(|task| (task.id, (task.flagged, task.annotated)))
+                        .collect(),
+                    tasks: stored
+                        .iter()
+                        .map(convert::known_task)
+                        .collect::<Result<_, _>>()?,
+                    guards: voorveld_detect::Guards {
+                        held: held.get(&id).copied(),
+                        known_client: false,
+                        answered_elsewhere: BTreeSet::new(),
+                    },
+                    touched: BTreeSet::new(),
+                    becomes: BTreeMap::new(),
+                    evaluation: None,
+                    plan: voorveld_detect::Plan::default(),
+                },
+            );
+        }
+        let moved: Vec<SignalId> = came_from_elsewhere.into_iter().collect();
+        for (home, purpose, signal) in tx.answered(&moved).await? {
+            answered_elsewhere(&mut households, home, purpose, signal);
+        }
+        Ok(households)
+    }
+
+    /// Judges one household as of a day and applies what is planned.
+    fn judge(
+        &self,
+        household: &mut Household,
+        as_of: Date,
+        cause: &Cause<'_>,
+        writes: &mut Writes,
+    ) {
+        let rules = self.rules.of(household.memory.partition);
+        household.judge(rules, &self.parts.calendar, as_of);
+        let metrics = &self.parts.metrics;
+        for one in &household.plan.suppressed {
+            metrics.suppressed.with_label_values(&[one.by.code()]).inc();
+        }
+        apply(
+            household,
+            cause,
+            &self.parts.team_of,
+            rules,
+            &self.parts.calendar,
+            writes,
+            |change| {
+                metrics.task_changes.with_label_values(&[change]).inc();
+            },
+        );
+    }
+
+    /// Writes everything that was judged, set by set.
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        households: &BTreeMap<HouseholdId, Household>,
+        writes: &mut Writes,
+    ) -> Result<(), StageError> {
+        let now = self.parts.clock.now();
+        let judged: Vec<&Household> = households
+            .values()
+            .filter(|one| one.evaluation.is_some())
+            .collect();
+        let rows: Vec<TimelineRow> = households
+            .values()
+            .flat_map(|one| {
+                one.touched
+                    .iter()
+                    .filter_map(|signal| one.memory.rows.get(signal).cloned())
+            })
+            .collect();
+        tx.write_timelines(&rows).await?;
+        let ids: Vec<HouseholdId> = judged.iter().map(|one| one.id).collect();
+        let (mut matches, mut suppressions, mut marks, mut wakes) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for one in judged {
+            let Some(evaluation) = &one.evaluation else {
+                continue;
+            };
+            matches.extend(evaluation.matches.iter().map(|found| MatchRow {
+                household: one.id,
+                rule: found.rule.clone(),
+                version: found.version,
+                anchor: found.anchor.to_string(),
+                municipality: one.memory.municipality,
+                witnesses: found.witnesses.clone(),
+                evidence: found.evidence.iter().map(ToString::to_string).collect(),
+            }));
+            suppressions.extend(one.plan.suppressed.iter().map(|muted| SuppressionRow {
+                household: one.id,
+                rule: muted.rule.clone(),
+                anchor: muted.anchor.to_string(),
+                municipality: one.memory.municipality,
+                reason: muted.by.code(),
+                as_of: evaluation.as_of,
+            }));
+            let next_look = one.next_look();
+            marks.push((
+                one.id,
+                one.memory.municipality,
+                Judged {
+                    as_of: evaluation.as_of,
+                    next_look,
+                },
+            ));
+            wakes.extend(next_look.map(|due| WakeUp {
+                due,
+                household: one.id,
+                partition: one.memory.partition,
+                reason: NEXT_LOOK.to_owned(),
+            }));
+        }
+        if !ids.is_empty() {
+            tx.replace_matches(&ids, &matches, self.rules.hash())
+                .await?;
+            tx.replace_suppressions(&ids, &suppressions).await?;
+            tx.write_judged(&marks).await?;
+        }
+        let mut raised = std::mem::take(&mut writes.raised);
+        let fresh: BTreeSet<TaskId> = raised.iter().map(|task| task.id).collect();
+        let changed: Vec<(TaskId, TaskBecomes)> = households
+            .values()
+            .flat_map(|one| one.becomes.iter().map(|(task, becomes)| (*task, *becomes)))
+            .filter(|(task, _)| !fresh.contains(task))
+            .collect();
+        for task in &mut raised {
+            task.becomes = households[&task.household].becomes[&task.id];
+        }
+        // A task that ends makes room before another of its purpose is raised (I8).
+        tx.change_tasks(&changed, now).await?;
+        tx.raise_tasks(&raised, now).await?;
+        tx.put_grounds(&writes.grounds, self.rules.hash()).await?;
+        tx.lose_grounds(&writes.gone).await?;
+        tx.write_system_events(&writes.events, now).await?;
+        tx.hold(&writes.holds, now).await?;
+        tx.add_wake_ups(RESOLVED_TOPIC, &wakes).await?;
+        Ok(())
+    }
+
+    fn remember(&mut self, households: BTreeMap<HouseholdId, Household>) {
+        for (id, household) in households {
+            self.cached_signals += household.memory.rows.len();
+            self.cache.insert(id, household.memory);
+        }
+        if self.cached_signals > MAX_CACHED_SIGNALS {
+            self.cache.clear();
+            self.cached_signals = 0;
+        }
+        self.parts
+            .metrics
+            .cached_signals
+            .set(i64::try_from(self.cached_signals).unwrap_or(i64::MAX));
+    }
+
+    /// Judges the households whose day has come, one transaction for the lot. Says whether there were any.
+    async fn wake(&mut self, held: &[Step], due: Vec<WakeUp>) -> Result<bool, StageError> {
+        // One day at a time: a later day is judged after what the earlier one did is committed.
+        let Some(day) = due.first().map(|wake| wake.due) else {
+            return Ok(false);
+        };
+        let due: Vec<WakeUp> = due.into_iter().filter(|wake| wake.due == day).collect();
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin("wake").await?;
+        tx.advance_positions(READER, held, now).await?;
+        self.rules.prepare(&mut tx, held, now).await?;
+        let ids: Vec<HouseholdId> = due.iter().map(|wake| wake.household).collect();
+        let known: HashMap<HouseholdId, MunicipalityCode> =
+            tx.municipalities_of(&ids).await?.into_iter().collect();
+        let touched: BTreeMap<HouseholdId, (i32, MunicipalityCode)> = due
+            .iter()
+            .filter_map(|wake| {
+                known
+                    .get(&wake.household)
+                    .map(|code| (wake.household, (wake.partition, *code)))
+            })
+            .collect();
+        let mut households = self.load(&mut tx, &touched, BTreeSet::new()).await?;
+        let mut writes = Writes::default();
+        for wake in &due {
+            let Some(household) = households.get_mut(&wake.household) else {
+                continue;
+            };
+            let as_of = household.as_of.map_or(day, |last| last.max(day));
+            let cause = Cause {
+                name: format!("{day}/{}", wake.reason),
+                request_id: None,
+            };
+            self.judge(household, as_of, &cause, &mut writes);
+        }
+        self.write(&mut tx, &households, &mut writes).await?;
+        tx.take_wake_ups(RESOLVED_TOPIC, &due).await?;
+        tx.commit().await?;
+        self.parts.metrics.wake_ups.inc_by(due.len() as u64);
+        tracing::info!(households = due.len(), %day, "households judged without a signal");
+        self.remember(households);
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Work for Correlator {
+    async fn batch(&mut self, steps: &[Step], records: &[Record]) -> Result<(), StageError> {
+        let watch = Stopwatch::start();
+        let (read, mut letters) = Self::read(records)?;
+        let mut touched: BTreeMap<HouseholdId, (i32, MunicipalityCode)> = BTreeMap::new();
+        let mut moved = BTreeSet::new();
+        for one in &read {
+            touched
+                .entry(one.household)
+                .or_insert((one.record.partition, one.municipality));
+            if one.resolved.filing > 1 {
+                moved.insert(SignalId::from_uuid(one.resolved.signal));
+            }
+        }
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin("correlate").await?;
+        tx.advance_positions(READER, steps, now).await?;
+        self.rules.prepare(&mut tx, steps, now).await?;
+        let mut households = self.load(&mut tx, &touched, moved).await?;
+        let mut writes = Writes::default();
+        let (mut absorbed, mut repeated) = (0_u64, 0_u64);
+        for one in &read {
+            let household = households
+                .get_mut(&one.household)
+                .expect("every touched household was loaded");
+            if household.memory.municipality != one.municipality {
+                letters.push(dead_letter(
+                    one.record,
+                    "foreign_municipality",
+                    one.resolved.withdrawn,
+                ));
+                continue;
+            }
+            let signal = SignalId::from_uuid(one.resolved.signal);
+            let known = household.memory.rows.get(&signal);
+            let row = match convert::row(&one.resolved, known, one.record.request_id.as_deref()) {
+                Ok(row) => row,
+                Err(reason) => {
+                    letters.push(dead_letter(one.record, reason, one.resolved.withdrawn));
+                    continue;
+                }
+            };
+            let cause = Cause {
+                name: convert::cause_of(&row),
+                request_id: one.record.request_id.as_deref(),
+            };
+            if !household.memory.absorb(row)? {
+                repeated += 1;
+                continue;
+            }
+            absorbed += 1;
+            household.touched.insert(signal);
+            let as_of = convert::as_of(one.resolved.received_at, household.as_of);
+            self.judge(household, as_of, &cause, &mut writes);
+        }
+        self.write(&mut tx, &households, &mut writes).await?;
+        tx.put_aside(&letters, now).await?;
+        tx.commit().await?;
+        let metrics = &self.parts.metrics;
+        metrics
+            .records
+            .with_label_values(&["absorbed"])
+            .inc_by(absorbed);
+        metrics
+            .records
+            .with_label_values(&["repeated"])
+            .inc_by(repeated);
+        metrics
+            .records
+            .with_label_values(&["dead_lettered"])
+            .inc_by(letters.len() as u64);
+        metrics
+            .commit_seconds
+            .observe(watch.elapsed().as_secs_f64());
+        for letter in letters.iter().filter(|letter| letter.withdrawal) {
+            tracing::error!(
+                partition = letter.partition,
+                offset = letter.offset,
+                reason = letter.reason,
+                "a withdrawal could not be read: it must be seen to by hand"
+            );
+        }
+        self.remember(households);
+        Ok(())
+    }
+
+    async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError> {
+        let partitions: Vec<i32> = held.iter().map(|step| step.partition).collect();
+        let due = self
+            .parts
+            .store
+            .due_wake_ups(RESOLVED_TOPIC, &partitions, self.parts.clock.today())
+            .await?;
+        self.wake(held, due).await
+    }
+
+    fn forget(&mut self) {
+        self.cache.clear();
+        self.cached_signals = 0;
+        self.rules.forget();
+    }
+}
+
+fn answered_elsewhere(
+    households: &mut BTreeMap<HouseholdId, Household>,
+    home: HouseholdId,
+    purpose: Purpose,
+    signal: SignalId,
+) {
+    for (id, household) in households.iter_mut() {
+        if *id != home {
+            household
+                .guards
+                .answered_elsewhere
+                .insert((purpose, signal));
+        }
+    }
+}
+
+fn dead_letter(record: &Record, reason: &'static str, withdrawal: bool) -> NewDeadLetter {
+    NewDeadLetter {
+        id: Uuid::new_v4(),
+        stage: STAGE,
+        topic: RESOLVED_TOPIC,
+        partition: record.partition,
+        offset: record.offset,
+        key: record.key.to_vec(),
+        payload: record.value.to_vec(),
+        request_id: record.request_id.clone(),
+        reason,
+        withdrawal,
+    }
+}

@@ -1,0 +1,74 @@
+//! What the correlator counts. Labels are closed lists or rule ids; nothing here is about anybody.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The correlator's numbers.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// `voorveld_correlator_records_total{outcome}`: absorbed, repeated, dead_lettered.
+    pub records: IntCounterVec,
+    /// `voorveld_correlator_task_changes_total{change}`: raised, joined, annotated, flagged, withdrawn, merged, held.
+    pub task_changes: IntCounterVec,
+    /// `voorveld_correlator_suppressed_total{reason}`: judgements in which a match raised nothing.
+    pub suppressed: IntCounterVec,
+    /// `voorveld_correlator_wake_ups_total`: households judged without a signal.
+    pub wake_ups: IntCounter,
+    /// `voorveld_correlator_commit_seconds`: from the first read to the commit of a batch.
+    pub commit_seconds: Histogram,
+    /// `voorveld_correlator_cached_signals`: signals of owned households kept in memory.
+    pub cached_signals: IntGauge,
+    /// `voorveld_correlator_cache_total{outcome}`: households found or loaded.
+    pub cache: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers the numbers.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counters =
+            |name: &str, help: &str, label: &str| -> Result<IntCounterVec, prometheus::Error> {
+                let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+                registry.register(Box::new(counters.clone()))?;
+                Ok(counters)
+            };
+        let wake_ups = IntCounter::new(
+            "voorveld_correlator_wake_ups_total",
+            "Households judged without a signal",
+        )?;
+        registry.register(Box::new(wake_ups.clone()))?;
+        let commit_seconds = Histogram::with_opts(HistogramOpts::new(
+            "voorveld_correlator_commit_seconds",
+            "Seconds from the first read to the commit of a batch",
+        ))?;
+        registry.register(Box::new(commit_seconds.clone()))?;
+        let cached_signals = IntGauge::new(
+            "voorveld_correlator_cached_signals",
+            "Signals of owned households kept in memory",
+        )?;
+        registry.register(Box::new(cached_signals.clone()))?;
+        Ok(Self {
+            records: counters(
+                "voorveld_correlator_records_total",
+                "Records of signals.resolved by what became of them",
+                "outcome",
+            )?,
+            task_changes: counters(
+                "voorveld_correlator_task_changes_total",
+                "Changes to tasks by the system",
+                "change",
+            )?,
+            suppressed: counters(
+                "voorveld_correlator_suppressed_total",
+                "Judgements in which a match raised nothing, by reason",
+                "reason",
+            )?,
+            cache: counters(
+                "voorveld_correlator_cache_total",
+                "Households by whether they were in memory",
+                "outcome",
+            )?,
+            wake_ups,
+            commit_seconds,
+            cached_signals,
+        })
+    }
+}

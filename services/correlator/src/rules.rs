@@ -1,0 +1,122 @@
+//! Rules in force per partition: which set judges, and since when each version does (design: a replay judges as the first time did).
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use voorveld_detect::RuleSet;
+use voorveld_domain::RuleId;
+use voorveld_store::judgements::Activation;
+use voorveld_store::positions::Step;
+use voorveld_store::{StoreError, Tx};
+use voorveld_wire::signal_v1::RESOLVED_TOPIC;
+
+/// The rules of each partition this process owns.
+pub(crate) struct RulesInForce {
+    published: RuleSet,
+    hash: String,
+    by_partition: HashMap<i32, RuleSet>,
+}
+
+impl RulesInForce {
+    pub(crate) fn new(published: RuleSet) -> Self {
+        let hash = published.hash().to_string();
+        Self {
+            published,
+            hash,
+            by_partition: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.by_partition.clear();
+    }
+
+    pub(crate) fn of(&self, partition: i32) -> &RuleSet {
+        self.by_partition.get(&partition).unwrap_or(&self.published)
+    }
+
+    /// Makes sure that each partition knows since when its rules judge it; writes an activation where the set is new to it.
+    pub(crate) async fn prepare(
+        &mut self,
+        tx: &mut Tx,
+        steps: &[Step],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let missing: Vec<&Step> = steps
+            .iter()
+            .filter(|step| !self.by_partition.contains_key(&step.partition))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let partitions: Vec<i32> = missing.iter().map(|step| step.partition).collect();
+        let past = tx.activations(RESOLVED_TOPIC, &partitions).await?;
+        let mut fresh: Vec<Step> = Vec::new();
+        for step in missing {
+            let history: Vec<&Activation> = past
+                .iter()
+                .filter(|one| one.partition == step.partition)
+                .collect();
+            if history.last().is_none_or(|last| last.rule_set != self.hash) {
+                fresh.push(*step);
+            }
+            let since = since(&self.published, &self.hash, &history, now);
+            self.by_partition.insert(
+                step.partition,
+                self.published.clone().with_activations(&since),
+            );
+        }
+        if !fresh.is_empty() {
+            let content: serde_json::Value = self
+                .published
+                .rules()
+                .iter()
+                .map(|rule| (rule.id.to_string(), serde_json::Value::from(rule.version)))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+            tx.activate(RESOLVED_TOPIC, &fresh, &self.hash, &content, now)
+                .await?;
+            tracing::info!(
+                rule_set = &self.hash[..12],
+                partitions = fresh.len(),
+                "rule set is in force"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Since when each rule's version judges a partition. What judged it from its first record on always did.
+fn since(
+    published: &RuleSet,
+    hash: &str,
+    history: &[&Activation],
+    now: Timestamp,
+) -> BTreeMap<RuleId, Timestamp> {
+    let mut since = BTreeMap::new();
+    for rule in published.rules() {
+        let knows = |one: &Activation| {
+            one.content
+                .get(rule.id.as_str())
+                .and_then(serde_json::Value::as_u64)
+                == Some(rule.version.into())
+        };
+        let first = history.iter().position(|one| knows(one));
+        match first {
+            Some(0) => {}
+            Some(later) => {
+                since.insert(rule.id.clone(), history[later].activated_at);
+            }
+            None if history.is_empty() => {}
+            None => {
+                since.insert(rule.id.clone(), now);
+            }
+        }
+    }
+    debug_assert!(!hash.is_empty());
+    since
+}
