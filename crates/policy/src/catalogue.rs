@@ -311,7 +311,12 @@ impl SignalCatalogue {
         self.0.values().filter(move |kind| kind.domain == *domain)
     }
 
-    pub(crate) fn read(text: &str, grounds: &LegalGrounds, errors: &mut PolicyErrors) -> Self {
+    /// Reads all kinds. Without grounds (because those are broken themselves) the grounds of kinds are not looked at.
+    pub(crate) fn read(
+        text: &str,
+        grounds: Option<&LegalGrounds>,
+        errors: &mut PolicyErrors,
+    ) -> Self {
         let items: Vec<Located<KindFile>> = read_list(FILE, text, "kinds", errors);
         let mut kinds: BTreeMap<KindId, SignalKind> = BTreeMap::new();
         let mut ddas_taken: BTreeMap<PartnerType, KindId> = BTreeMap::new();
@@ -417,7 +422,7 @@ impl KindFile {
     fn check<T>(
         &self,
         at: &Located<T>,
-        grounds: &LegalGrounds,
+        grounds: Option<&LegalGrounds>,
         say: &mut Say<'_>,
     ) -> Option<SignalKind> {
         let mut fits = true;
@@ -432,19 +437,20 @@ impl KindFile {
                 &"expected at least one partner type",
             );
         }
-        match grounds.get(&self.ground) {
-            None => fault(
+        let ground = grounds.map(|grounds| grounds.get(&self.ground));
+        match ground {
+            Some(None) => fault(
                 at.line_of("ground"),
                 &format_args!("`{}` is not a ground of legal.yaml", self.ground),
             ),
-            Some(ground) if !ground.covers_kind(&id) => fault(
+            Some(Some(ground)) if !ground.covers_kind(&id) => fault(
                 at.line_of("ground"),
                 &format_args!(
                     "ground `{}` ({}) does not cover kind `{id}`",
                     ground.id, ground.article
                 ),
             ),
-            Some(_) => {}
+            _ => {}
         }
         if let (Some(min), Some(max)) = (self.age_days.min, self.age_days.max)
             && max < min

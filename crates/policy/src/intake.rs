@@ -310,8 +310,8 @@ mod tests {
         for (today, expected) in [
             (date(2025, 2, 27), &["in_future"][..]),
             (date(2025, 2, 28), &[]),
-            (date(2027, 2, 28), &[]),
-            (date(2027, 3, 1), &["older_than_retention"]),
+            (date(2028, 2, 28), &[]),
+            (date(2028, 2, 29), &["older_than_retention"]),
         ] {
             assert_eq!(codes(policy.admit(&claim, today)), expected, "{today}");
         }

@@ -5,10 +5,13 @@
 //! into the program; a directory of the municipality's own replaces what it holds.
 
 mod catalogue;
+mod check;
 mod error;
+mod examples;
 mod intake;
 mod legal;
 mod routing;
+mod rules;
 mod settings;
 mod source;
 mod yaml;
@@ -19,13 +22,16 @@ pub use catalogue::{
     AgeLimits, AmountUse, CodeEntry, Field, FieldFault, FieldShape, SUPPLY_ENDS_ON,
     SignalCatalogue, SignalKind, Unit,
 };
+pub use check::{CheckReport, ExampleReport, RuleReport, check};
 pub use error::{PolicyError, PolicyErrors};
 pub use intake::{Admitted, Claim, IntakeRefusal};
 pub use legal::{Certainty, Cover, LegalGround, LegalGrounds};
 pub use routing::{Area, Routing, Team};
 pub use settings::Settings;
 use voorveld_calendar::Calendar;
+use voorveld_detect::RuleSet;
 
+use crate::rules::{Against, RuleExamples, Rules};
 use crate::source::Files;
 
 /// Everything a municipality decides, checked.
@@ -36,6 +42,9 @@ pub struct Policy {
     routing: Routing,
     calendar: Calendar,
     settings: Settings,
+    rules: RuleSet,
+    examples: Vec<RuleExamples>,
+    canonical_rules: String,
 }
 
 impl Policy {
@@ -55,25 +64,48 @@ impl Policy {
     }
 
     fn of_files(files: &Files, mut errors: PolicyErrors) -> Result<Self, PolicyErrors> {
+        // What leans on a broken file is looked at for its form alone: one mistake is told once.
         let (grounds, ground_files) = LegalGrounds::read(files.text("legal.yaml"), &mut errors);
-        let catalogue = SignalCatalogue::read(files.text("signals.yaml"), &grounds, &mut errors);
-        // A kind that could not be read would be called unknown here.
+        let sound_grounds = errors.is_empty().then_some(&grounds);
+        let catalogue =
+            SignalCatalogue::read(files.text("signals.yaml"), sound_grounds, &mut errors);
         if errors.is_empty() {
-            LegalGrounds::check_kinds(
-                &ground_files,
-                |kind| catalogue.get(kind).is_some(),
-                &mut errors,
-            );
+            let is_known = |kind: &_| catalogue.get(kind).is_some();
+            LegalGrounds::check_kinds(&ground_files, is_known, &mut errors);
         }
+        let is_sound = errors.is_empty();
         let calendar = settings::read_calendar(files.text("calendar.yaml"), &mut errors);
         let settings = Settings::read(files.text("settings.yaml"), &mut errors);
         let routing = Routing::read(files.text("routing.yaml"), &mut errors);
-        let policy = settings.zip(routing).map(|(settings, routing)| Self {
+        let against = settings
+            .as_ref()
+            .filter(|_| is_sound)
+            .map(|settings| Against {
+                catalogue: &catalogue,
+                grounds: &grounds,
+                settings,
+            });
+        let rules = Rules::read(files.rules(), against.as_ref(), &mut errors);
+        let (Some(settings), Some(routing)) = (settings, routing) else {
+            return errors.unless_empty(None);
+        };
+        if let Some(rules) = &rules {
+            let raising = rules
+                .set
+                .rules()
+                .iter()
+                .filter(|rule| rule.raises().is_some());
+            routing.check_purposes(&raising.map(|rule| rule.purpose).collect(), &mut errors);
+        }
+        let policy = rules.map(|rules| Self {
             catalogue,
             grounds,
             routing,
             calendar,
             settings,
+            rules: rules.set,
+            examples: rules.examples,
+            canonical_rules: rules.canonical,
         });
         errors.unless_empty(policy)
     }
@@ -107,4 +139,18 @@ impl Policy {
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
+    /// The rules, with the settings that go for all of them and the hash of it all.
+    #[must_use]
+    pub const fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// The text whose SHA-256 is the identity of the rule set: what the rules say, whatever the layout of their files.
+    #[must_use]
+    pub fn canonical_rules(&self) -> &str {
+        &self.canonical_rules
+    }
 }
+
+#[cfg(test)]
+mod tests;

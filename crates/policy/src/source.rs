@@ -21,8 +21,23 @@ const SHIPPED: [(&str, &str); 5] = [
     ("signals.yaml", include_str!("../../../config/signals.yaml")),
 ];
 
+macro_rules! shipped_rules {
+    ($($name:literal),+ $(,)?) => {
+        [$((concat!("rules/", $name), include_str!(concat!("../../../config/rules/", $name)))),+]
+    };
+}
+
 /// The rules that are on by default.
-const SHIPPED_RULES: &[(&str, &str)] = &[];
+const SHIPPED_RULES: &[(&str, &str)] = &shipped_rules![
+    "debt.consecutive.yaml",
+    "debt.crisis.yaml",
+    "debt.end_of_supply.yaml",
+    "debt.high_amount.yaml",
+    "debt.multiple.yaml",
+    "debt.single.yaml",
+    "debt.warm_handover.yaml",
+    "safety.meldcode.yaml",
+];
 
 const RULES_DIRECTORY: &str = "rules";
 /// No file of the policy is longer; what is, is something else.
@@ -118,6 +133,12 @@ impl Files {
             .iter()
             .filter(|(name, _)| is_rule(name))
             .map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// One text, for tests.
+    #[cfg(test)]
+    pub(crate) fn get(&self, name: &str) -> &str {
+        &self.0[name]
     }
 
     /// Replaces one text, for tests.

@@ -114,7 +114,12 @@ pub(crate) fn read_list<T: DeserializeOwned>(
                 text: block.clone(),
             })),
             Err((at, message)) => {
-                let message = message.strip_prefix("[0].").unwrap_or(&message);
+                // Each item is read as a list of one: its place in that says nothing.
+                let message = message
+                    .strip_prefix(".[0].")
+                    .or_else(|| message.strip_prefix(".[0]: "))
+                    .or_else(|| message.strip_prefix("[0]."))
+                    .unwrap_or(&message);
                 errors.push(file, at.or(Some(line)), message);
             }
         }
@@ -292,8 +297,8 @@ mod tests {
         assert_eq!((items[1].value.size, items[1].line_of("size")), (4, 13));
         let shown = errors.unless_empty(None::<()>).unwrap_err().to_string();
         expect_test::expect![[r#"
-            x.yaml:8: .[0].size: invalid type: string "large", expected u8
-            x.yaml:11: .[0]: unknown field `sise`, expected `id` or `size`"#]]
+            x.yaml:8: size: invalid type: string "large", expected u8
+            x.yaml:11: unknown field `sise`, expected `id` or `size`"#]]
         .assert_eq(&shown);
     }
 

@@ -1,0 +1,729 @@
+//! The rules (`rules/*.yaml`), one file each: read, checked against the catalogue and the legal grounds (I7), and named by the
+//! hash of what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Deserialize;
+use serde_norway::Value;
+use voorveld_calendar::Term;
+use voorveld_detect::{
+    Condition, Cooldown, CooldownFrom, Deadline, Decimal, Effect, FieldTest, Ladder, MutedBy,
+    Predicate, Raises, Reach, Rule, RuleSet, RuleSetError, RuleSetHash, RuleSettings, Sources,
+};
+use voorveld_domain::{
+    Cents, FieldName, KindId, PartnerType, Purpose, RuleId, SignalDomain, Urgency,
+};
+
+use crate::catalogue::{FieldShape, SignalCatalogue, SignalKind};
+use crate::error::PolicyErrors;
+use crate::examples::ExampleFile;
+use crate::legal::LegalGrounds;
+use crate::settings::Settings;
+use crate::yaml::{Code, Euros, Located, Parsed, read_whole};
+
+/// The examples of one rule, with where they stand.
+#[derive(Debug, Clone)]
+pub(crate) struct RuleExamples {
+    pub(crate) rule: RuleId,
+    pub(crate) file: String,
+    pub(crate) examples: Vec<(usize, ExampleFile)>,
+}
+
+/// The rules of all files, their examples, and the text their hash is of.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) set: RuleSet,
+    pub(crate) examples: Vec<RuleExamples>,
+    pub(crate) canonical: String,
+}
+
+/// What rules are checked against.
+pub(crate) struct Against<'a> {
+    pub(crate) catalogue: &'a SignalCatalogue,
+    pub(crate) grounds: &'a LegalGrounds,
+    pub(crate) settings: &'a Settings,
+}
+
+impl Rules {
+    /// Reads all rules. Without anything to check against (because that is broken itself) only their form is looked at.
+    pub(crate) fn read<'a>(
+        files: impl Iterator<Item = (&'a str, &'a str)>,
+        against: Option<&Against<'_>>,
+        errors: &mut PolicyErrors,
+    ) -> Option<Self> {
+        let mut rules = Vec::new();
+        let mut examples = Vec::new();
+        let mut texts = BTreeMap::new();
+        let mut origin: BTreeMap<RuleId, String> = BTreeMap::new();
+        for (file, text) in files {
+            let Some(item) = read_whole::<RuleFile>(file, text, errors) else {
+                continue;
+            };
+            let Some(rule) =
+                against.and_then(|against| item.value.check(file, &item, against, errors))
+            else {
+                continue;
+            };
+            if let Some(other) = origin.insert(rule.id.clone(), file.to_owned()) {
+                errors.push(
+                    file,
+                    Some(item.line_of("id")),
+                    format_args!("rule `{}` is in {other} already", rule.id),
+                );
+                continue;
+            }
+            let value = serde_norway::from_str(text).expect("what was read once reads again");
+            texts.insert(rule.id.clone(), canonical_rule(&value, &rule));
+            examples.push(RuleExamples {
+                rule: rule.id.clone(),
+                file: file.to_owned(),
+                examples: item
+                    .value
+                    .examples
+                    .iter()
+                    .map(|example| (item.line_with(&example.name), example.clone()))
+                    .collect(),
+            });
+            rules.push(rule);
+        }
+        let settings = rule_settings(against?);
+        let mut canonical = String::from("voorveld rules 1\n");
+        for text in texts.values() {
+            canonical.push_str(text);
+            canonical.push('\n');
+        }
+        canonical.push_str(&canonical_settings(&settings));
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, canonical.as_bytes()).as_ref());
+        match RuleSet::new(rules, settings, RuleSetHash(hash)) {
+            Ok(set) => Some(Self {
+                set,
+                examples,
+                canonical,
+            }),
+            Err(error) => {
+                let (RuleSetError::Twice(id) | RuleSetError::Parameter { rule: id, .. }) = &error;
+                let file = origin.get(id).map_or("rules", String::as_str);
+                errors.push(file, None, error);
+                None
+            }
+        }
+    }
+}
+
+fn rule_settings(against: &Against<'_>) -> RuleSettings {
+    RuleSettings {
+        threshold: against.settings.threshold,
+        repeat_window_days: against.settings.repeat_window_days,
+        cak_is_zorg: against.settings.cak_is_zorg,
+        crisis_kinds: against
+            .catalogue
+            .iter()
+            .filter(|kind| kind.is_crisis)
+            .map(|kind| kind.id.clone())
+            .collect(),
+    }
+}
+
+/// What a rule says, in one form whatever its layout: keys sorted, without its examples, with the kinds it looks at.
+fn canonical_rule(value: &Value, rule: &Rule) -> String {
+    let mut value = value.clone();
+    if let Value::Mapping(mapping) = &mut value {
+        mapping.remove("examples");
+    }
+    let mut out = String::new();
+    write_canonical(&value, &mut out);
+    let kinds: Vec<&str> = rule.sources.kinds.iter().map(KindId::as_str).collect();
+    out.push_str(" over ");
+    out.push_str(&kinds.join(","));
+    out
+}
+
+fn canonical_settings(settings: &RuleSettings) -> String {
+    let kinds: Vec<&str> = settings.crisis_kinds.iter().map(KindId::as_str).collect();
+    format!(
+        "threshold {} repeat {} cak {} crisis {}\n",
+        settings.threshold.map_or(0, Cents::get),
+        settings.repeat_window_days,
+        settings.cak_is_zorg,
+        kinds.join(",")
+    )
+}
+
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(yes) => out.push_str(if *yes { "true" } else { "false" }),
+        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::String(text) => write_text(text, out),
+        Value::Sequence(items) => {
+            out.push('[');
+            for item in items {
+                write_canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        Value::Mapping(mapping) => {
+            let mut entries: Vec<(String, &Value)> = mapping
+                .iter()
+                .map(|(key, value)| {
+                    let mut name = String::new();
+                    write_canonical(key, &mut name);
+                    (name, value)
+                })
+                .collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            out.push('{');
+            for (name, value) in entries {
+                out.push_str(&name);
+                out.push(':');
+                write_canonical(value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Tagged(tagged) => {
+            out.push_str(&tagged.tag.to_string());
+            write_canonical(&tagged.value, out);
+        }
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.trim().chars() {
+        if c == '"' || c == '\\' {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleFile {
+    id: Parsed<RuleId>,
+    version: u32,
+    title: String,
+    explanation: String,
+    purpose: Code<Purpose>,
+    legal_basis: String,
+    looks_at: LooksAtFile,
+    when: ConditionFile,
+    raises: Option<RaisesFile>,
+    holds: Option<RaisesFile>,
+    #[serde(default)]
+    muted_by: BTreeSet<MuteFile>,
+    cooldown: Option<CooldownFile>,
+    not_older_than_days: Option<u16>,
+    retention_days: u16,
+    examples: Vec<ExampleFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LooksAtFile {
+    #[serde(default)]
+    domains: Vec<Parsed<SignalDomain>>,
+    #[serde(default)]
+    kinds: Vec<Parsed<KindId>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum ConditionFile {
+    EachSignal(PredicateFile),
+    SingleInMonth {
+        partner_types: u8,
+        preceding_months: u8,
+    },
+    ConcurrentInMonth {
+        partner_types: u8,
+    },
+    ConsecutiveMonths {
+        preceding_months: u8,
+    },
+    WithinDays {
+        days: u16,
+        of: PredicateFile,
+        reaches: ReachFile,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReachFile {
+    Count(u16),
+    Kinds(u16),
+    Domains(u16),
+    Partners(u16),
+    PartnerTypes(u16),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum PredicateFile {
+    Any,
+    All(Vec<PredicateFile>),
+    AnyOf(Vec<PredicateFile>),
+    Not(Box<PredicateFile>),
+    Kind(Vec<Parsed<KindId>>),
+    Domain(Vec<Parsed<SignalDomain>>),
+    PartnerType(Vec<Code<PartnerType>>),
+    Crisis,
+    WarmHandover,
+    SupplyEnd,
+    AmountAtLeast(Euros),
+    AmountAtLeastTimes {
+        times: u8,
+        field: Parsed<FieldName>,
+    },
+    Field {
+        name: Parsed<FieldName>,
+        test: FieldTestFile,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FieldTestFile {
+    Present,
+    Is(bool),
+    AtLeast(Parsed<Decimal>),
+    Below(Parsed<Decimal>),
+    CodeIn(BTreeSet<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RaisesFile {
+    urgency: Code<Urgency>,
+    deadline: DeadlineFile,
+    ladder: LadderFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum DeadlineFile {
+    WorkingDays(u16),
+    CalendarDays(u16),
+    SupplyEnd {
+        working_days: u16,
+        before_end_working_days: u16,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LadderFile {
+    starts_at: u8,
+    #[serde(default)]
+    step_up: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MuteFile {
+    Threshold,
+    Repeat,
+    KnownClient,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CooldownFile {
+    days: u16,
+    from: CooldownFromFile,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CooldownFromFile {
+    Raising,
+    Result,
+}
+
+/// One rule file while it is checked: notes faults with their lines.
+struct Checker<'a> {
+    at: &'a Located<RuleFile>,
+    file: &'a str,
+    against: &'a Against<'a>,
+    errors: &'a mut PolicyErrors,
+    sound: bool,
+}
+
+impl Checker<'_> {
+    fn fault(&mut self, line: usize, message: impl fmt::Display) {
+        self.sound = false;
+        self.errors.push(self.file, Some(line), message);
+    }
+
+    /// The kinds the rule looks at: those it names, and of the domains it names those that are received here.
+    fn kinds(&mut self) -> BTreeSet<KindId> {
+        let looks_at = &self.at.value.looks_at;
+        let catalogue = self.against.catalogue;
+        let mut kinds = BTreeSet::new();
+        for Parsed(domain) in &looks_at.domains {
+            let mut of_domain = catalogue.of_domain(domain).peekable();
+            if of_domain.peek().is_none() {
+                self.fault(
+                    self.at.line_of("looks_at"),
+                    format_args!("no kind in signals.yaml is of domain `{domain}`"),
+                );
+            }
+            kinds.extend(
+                of_domain
+                    .filter(|kind| is_received(kind, self.against.grounds))
+                    .map(|kind| kind.id.clone()),
+            );
+        }
+        for Parsed(id) in &looks_at.kinds {
+            match catalogue.get(id) {
+                None => self.fault(
+                    self.at.line_with(id.as_str()),
+                    format_args!("`{id}` is not a kind of signals.yaml"),
+                ),
+                Some(kind) if !is_received(kind, self.against.grounds) => {
+                    let article = self
+                        .against
+                        .grounds
+                        .get(&kind.ground)
+                        .map_or("", |ground| &ground.article);
+                    self.fault(
+                        self.at.line_with(id.as_str()),
+                        format_args!("`{id}` is not received here: its ground `{}` ({article}) is not in force", kind.ground),
+                    );
+                }
+                Some(_) => {
+                    kinds.insert(id.clone());
+                }
+            }
+        }
+        if kinds.is_empty() && self.sound {
+            self.fault(
+                self.at.line_of("looks_at"),
+                "expected `domains` or `kinds` of which something is received here",
+            );
+        }
+        kinds
+    }
+
+    /// I7: the ground covers every kind the rule looks at, for its purpose, and together when it joins them.
+    fn legal_cover(&mut self, kinds: &BTreeSet<KindId>) {
+        let rule = &self.at.value;
+        let line = self.at.line_of("legal_basis");
+        let Some(ground) = self.against.grounds.get(&rule.legal_basis) else {
+            return self.fault(
+                line,
+                format_args!("`{}` is not a ground of legal.yaml", rule.legal_basis),
+            );
+        };
+        if ground.since.is_none() {
+            self.fault(
+                line,
+                format_args!(
+                    "ground `{}` ({}) is not in force here",
+                    ground.id, ground.article
+                ),
+            );
+        }
+        let joining = !matches!(rule.when, ConditionFile::EachSignal(_));
+        let uncovered = ground.uncovered(kinds, rule.purpose.0, joining);
+        if !uncovered.is_empty() {
+            let names: Vec<String> = uncovered.iter().map(|kind| format!("`{kind}`")).collect();
+            let (verb, together) = if joining {
+                ("joins signals", " for judging together")
+            } else {
+                ("looks at signals", "")
+            };
+            self.fault(
+                line,
+                format_args!(
+                    "rule `{}` {verb} for `{}`, but ground `{}` ({}) does not cover {}{together}",
+                    rule.id.0,
+                    rule.purpose.0,
+                    ground.id,
+                    ground.article,
+                    names.join(", "),
+                ),
+            );
+        }
+    }
+
+    fn predicate(&mut self, file: &PredicateFile, kinds: &BTreeSet<KindId>) -> Predicate {
+        match file {
+            PredicateFile::Any => Predicate::Any,
+            PredicateFile::All(parts) => Predicate::All(self.predicates(parts, "all", kinds)),
+            PredicateFile::AnyOf(parts) => {
+                Predicate::AnyOf(self.predicates(parts, "any_of", kinds))
+            }
+            PredicateFile::Not(part) => Predicate::Not(Box::new(self.predicate(part, kinds))),
+            PredicateFile::Kind(named) => {
+                for Parsed(kind) in named {
+                    if !kinds.contains(kind) {
+                        self.fault(
+                            self.at.line_of("kind"),
+                            format_args!("`{kind}` is not among the kinds this rule looks at"),
+                        );
+                    }
+                }
+                Predicate::Kind(named.iter().map(|kind| kind.0.clone()).collect())
+            }
+            PredicateFile::Domain(named) => {
+                Predicate::Domain(named.iter().map(|domain| domain.0.clone()).collect())
+            }
+            PredicateFile::PartnerType(named) => {
+                Predicate::PartnerType(named.iter().map(|code| code.0).collect())
+            }
+            PredicateFile::Crisis => Predicate::Crisis,
+            PredicateFile::WarmHandover => Predicate::WarmHandover,
+            PredicateFile::SupplyEnd => Predicate::SupplyEnd,
+            PredicateFile::AmountAtLeast(Euros(Some(cents))) => Predicate::AmountAtLeast(*cents),
+            PredicateFile::AmountAtLeast(Euros(None)) => {
+                let line = self.at.line_of("amount_at_least");
+                self.fault(line, "expected an amount above zero");
+                Predicate::Any
+            }
+            PredicateFile::AmountAtLeastTimes { times, field } => {
+                let shapes = self.shapes_of(&field.0, kinds);
+                if !shapes
+                    .iter()
+                    .any(|shape| matches!(shape, FieldShape::Number { .. }))
+                    || *times == 0
+                {
+                    self.fault(
+                        self.at.line_of("amount_at_least_times"),
+                        format_args!("expected `times` above zero and `{}` to be a number of a kind this rule looks at", field.0),
+                    );
+                }
+                Predicate::AmountAtLeastTimes {
+                    times: *times,
+                    field: field.0.clone(),
+                }
+            }
+            PredicateFile::Field { name, test } => self.field(&name.0, test, kinds),
+        }
+    }
+
+    fn predicates(
+        &mut self,
+        parts: &[PredicateFile],
+        key: &str,
+        kinds: &BTreeSet<KindId>,
+    ) -> Vec<Predicate> {
+        if parts.is_empty() {
+            self.fault(
+                self.at.line_of(key),
+                format_args!("expected something under `{key}`"),
+            );
+        }
+        parts
+            .iter()
+            .map(|part| self.predicate(part, kinds))
+            .collect()
+    }
+
+    fn field(
+        &mut self,
+        name: &FieldName,
+        test: &FieldTestFile,
+        kinds: &BTreeSet<KindId>,
+    ) -> Predicate {
+        let shapes = self.shapes_of(name, kinds);
+        let fits = |shape: &FieldShape| match (test, shape) {
+            (FieldTestFile::Present, _)
+            | (FieldTestFile::Is(_), FieldShape::Boolean)
+            | (FieldTestFile::AtLeast(_) | FieldTestFile::Below(_), FieldShape::Number { .. }) => {
+                true
+            }
+            (FieldTestFile::CodeIn(codes), FieldShape::Code(known)) => codes
+                .iter()
+                .all(|code| known.iter().any(|entry| entry.code == *code)),
+            _ => false,
+        };
+        if !shapes.iter().any(fits) {
+            self.fault(
+                self.at.line_with(name.as_str()),
+                format_args!("no kind this rule looks at has a field `{name}` that this test fits"),
+            );
+        }
+        Predicate::Field {
+            name: name.clone(),
+            test: match test {
+                FieldTestFile::Present => FieldTest::Present,
+                FieldTestFile::Is(yes) => FieldTest::Is(*yes),
+                FieldTestFile::AtLeast(Parsed(number)) => FieldTest::AtLeast(*number),
+                FieldTestFile::Below(Parsed(number)) => FieldTest::Below(*number),
+                FieldTestFile::CodeIn(codes) => {
+                    FieldTest::CodeIn(codes.iter().map(|code| code.as_str().into()).collect())
+                }
+            },
+        }
+    }
+
+    fn shapes_of(&self, name: &FieldName, kinds: &BTreeSet<KindId>) -> Vec<FieldShape> {
+        kinds
+            .iter()
+            .filter_map(|kind| self.against.catalogue.get(kind))
+            .filter_map(|kind| kind.field(name.as_str()))
+            .map(|field| field.shape.clone())
+            .collect()
+    }
+}
+
+fn is_received(kind: &SignalKind, grounds: &LegalGrounds) -> bool {
+    grounds
+        .get(&kind.ground)
+        .is_some_and(|ground| ground.since.is_some())
+}
+
+impl RuleFile {
+    fn check(
+        &self,
+        file: &str,
+        at: &Located<Self>,
+        against: &Against<'_>,
+        errors: &mut PolicyErrors,
+    ) -> Option<Rule> {
+        let mut checker = Checker {
+            at,
+            file,
+            against,
+            errors,
+            sound: true,
+        };
+        if self.version == 0 {
+            checker.fault(at.line_of("version"), "expected a version from 1");
+        }
+        if self.title.trim().is_empty() || self.explanation.trim().is_empty() {
+            checker.fault(
+                at.line_of("title"),
+                "expected a title and an explanation in plain Dutch",
+            );
+        }
+        let kinds = checker.kinds();
+        checker.legal_cover(&kinds);
+        let condition = match &self.when {
+            ConditionFile::EachSignal(predicate) => {
+                Condition::EachSignal(checker.predicate(predicate, &kinds))
+            }
+            ConditionFile::SingleInMonth {
+                partner_types,
+                preceding_months,
+            } => Condition::SingleInMonth {
+                partner_types: *partner_types,
+                preceding_months: *preceding_months,
+            },
+            ConditionFile::ConcurrentInMonth { partner_types } => Condition::ConcurrentInMonth {
+                partner_types: *partner_types,
+            },
+            ConditionFile::ConsecutiveMonths { preceding_months } => Condition::ConsecutiveMonths {
+                preceding_months: *preceding_months,
+            },
+            ConditionFile::WithinDays { days, of, reaches } => Condition::WithinDays {
+                days: *days,
+                of: checker.predicate(of, &kinds),
+                reaches: reaches.reach(),
+            },
+        };
+        let effect = match (&self.raises, &self.holds) {
+            (Some(raises), None) => Effect::Raise(raises.raises()),
+            (None, Some(holds)) => Effect::Hold(holds.raises()),
+            (None, None) => Effect::Show,
+            (Some(_), Some(_)) => {
+                checker.fault(
+                    at.line_of("holds"),
+                    "expected `raises` or `holds`, not both",
+                );
+                Effect::Show
+            }
+        };
+        let expects = |wanted: bool| {
+            self.examples
+                .iter()
+                .any(|example| example.expect.matches == Some(wanted))
+        };
+        if !expects(true) || !expects(false) {
+            checker.fault(
+                at.line_of("examples"),
+                "expected an example with `match: true` and one with `match: false`",
+            );
+        }
+        for example in &self.examples {
+            for fault in example.faults(against.catalogue) {
+                checker.fault(
+                    at.line_with(&example.name),
+                    format_args!("example `{}`: {fault}", example.name),
+                );
+            }
+        }
+        checker.sound.then(|| Rule {
+            id: self.id.0.clone(),
+            version: self.version,
+            title: self.title.trim().to_owned(),
+            explanation: self.explanation.trim().to_owned(),
+            purpose: self.purpose.0,
+            legal_basis: self.legal_basis.clone(),
+            sources: Sources {
+                domains: BTreeSet::new(),
+                kinds,
+            },
+            condition,
+            effect,
+            muted_by: MutedBy {
+                threshold: self.muted_by.contains(&MuteFile::Threshold),
+                repeat: self.muted_by.contains(&MuteFile::Repeat),
+                known_client: self.muted_by.contains(&MuteFile::KnownClient),
+            },
+            cooldown: self.cooldown.as_ref().map(|cooldown| Cooldown {
+                days: cooldown.days,
+                from: match cooldown.from {
+                    CooldownFromFile::Raising => CooldownFrom::Raising,
+                    CooldownFromFile::Result => CooldownFrom::Result,
+                },
+            }),
+            not_older_than_days: self.not_older_than_days,
+            retention_days: self.retention_days,
+            active_since: None,
+        })
+    }
+}
+
+impl ReachFile {
+    const fn reach(&self) -> Reach {
+        match *self {
+            Self::Count(n) => Reach::Count(n),
+            Self::Kinds(n) => Reach::Kinds(n),
+            Self::Domains(n) => Reach::Domains(n),
+            Self::Partners(n) => Reach::Partners(n),
+            Self::PartnerTypes(n) => Reach::PartnerTypes(n),
+        }
+    }
+}
+
+impl RaisesFile {
+    const fn raises(&self) -> Raises {
+        Raises {
+            urgency: self.urgency.0,
+            deadline: match self.deadline {
+                DeadlineFile::WorkingDays(n) => Deadline::Term(Term::WorkingDays(n)),
+                DeadlineFile::CalendarDays(n) => Deadline::Term(Term::CalendarDays(n)),
+                DeadlineFile::SupplyEnd {
+                    working_days,
+                    before_end_working_days,
+                } => Deadline::SupplyEnd {
+                    working_days,
+                    before_end_working_days,
+                },
+            },
+            ladder: Ladder {
+                starts_at: self.ladder.starts_at,
+                step_up: self.ladder.step_up,
+            },
+        }
+    }
+}
