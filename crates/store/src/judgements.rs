@@ -62,6 +62,10 @@ pub struct JudgedGround {
     pub anchor: String,
     /// Sorted.
     pub witnesses: Vec<SignalId>,
+    /// What was measured, in canonical texts.
+    pub evidence: Vec<String>,
+    /// The last day of the term it asks for.
+    pub due_on: Date,
     /// When it came to the task.
     pub added_as_of: Date,
     /// K6.
@@ -151,12 +155,8 @@ pub struct GroundRow {
     pub task: TaskId,
     /// The ground.
     pub ground: JudgedGround,
-    /// What was measured, in canonical texts.
-    pub evidence: Vec<String>,
-    /// The same in plain Dutch.
+    /// What was measured, in plain Dutch.
     pub words: String,
-    /// The task's term with this ground on it.
-    pub due_on: Date,
 }
 
 /// A ground that no longer stands.
@@ -239,7 +239,7 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await?;
         let grounds = sqlx::query!(
-            "SELECT g.task_id, g.rule_id, g.rule_version, g.anchor, g.witnesses, g.added_as_of, g.repeat
+            "SELECT g.task_id, g.rule_id, g.rule_version, g.anchor, g.witnesses, g.evidence, g.due_on, g.added_as_of, g.repeat
              FROM task_grounds g JOIN tasks t USING (task_id)
              WHERE t.household_id = ANY($1) AND g.gone_as_of IS NULL
              ORDER BY g.task_id, g.rule_id, g.anchor",
@@ -257,6 +257,9 @@ impl Tx {
                 version: row.rule_version.cast_unsigned(),
                 anchor: row.anchor,
                 witnesses: row.witnesses.into_iter().map(SignalId::from_uuid).collect(),
+                evidence: serde_json::from_value(row.evidence)
+                    .map_err(|_| corrupt("task_grounds", "evidence"))?,
+                due_on: row.due_on.to_jiff(),
                 added_as_of: row.added_as_of.to_jiff(),
                 repeat: row.repeat,
             });
@@ -634,10 +637,13 @@ impl Tx {
             .iter()
             .map(|row| uuid_array(&row.ground.witnesses))
             .collect();
-        let evidence: Vec<serde_json::Value> =
-            rows.iter().map(|row| row.evidence.clone().into()).collect();
+        let evidence: Vec<serde_json::Value> = rows
+            .iter()
+            .map(|row| row.ground.evidence.clone().into())
+            .collect();
         let words: Vec<String> = rows.iter().map(|row| row.words.clone()).collect();
-        let dues: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.due_on.to_sqlx()).collect();
+        let dues: Vec<jiff_sqlx::Date> =
+            rows.iter().map(|row| row.ground.due_on.to_sqlx()).collect();
         let days: Vec<jiff_sqlx::Date> = rows
             .iter()
             .map(|row| row.ground.added_as_of.to_sqlx())

@@ -1,7 +1,7 @@
 //! What a plan asks for, done to the tasks in hand, and noted for the database.
 
 use uuid::Uuid;
-use voorveld_calendar::Calendar;
+use voorveld_detect::explain::Words;
 use voorveld_detect::{Ground, GroundKey, KnownTask, RuleSet, TaskChange};
 use voorveld_domain::{Purpose, TaskId, TaskState};
 use voorveld_store::judgements::{
@@ -35,7 +35,7 @@ pub(crate) fn apply(
     cause: &Cause<'_>,
     team_of: &TeamOf,
     rules: &RuleSet,
-    calendar: &Calendar,
+    words: &Words,
     writes: &mut Writes,
     mut count: impl FnMut(&'static str),
 ) {
@@ -72,7 +72,7 @@ pub(crate) fn apply(
                 };
                 raise(household, &task, becomes, cause, team_of, writes);
                 household.tasks.push(task);
-                put(household, id, &grounds, rules, calendar, writes);
+                put(id, &grounds, rules, words, writes);
                 writes.event(id, "raised", rule_names(&grounds));
             }
             TaskChange::Join {
@@ -99,7 +99,7 @@ pub(crate) fn apply(
                     becomes.ladder_step = ladder_step.into();
                     becomes.flagged = false;
                 });
-                put(household, task, &grounds, rules, calendar, writes);
+                put(task, &grounds, rules, words, writes);
                 lose(household, task, &replaced, true, writes);
                 writes.event(task, "joined", rule_names(&grounds));
             }
@@ -232,42 +232,20 @@ fn change_task(
     change(known, becomes);
 }
 
-fn put(
-    household: &Household,
-    task: TaskId,
-    grounds: &[Ground],
-    rules: &RuleSet,
-    calendar: &Calendar,
-    writes: &mut Writes,
-) {
-    let due_on = household.becomes[&task].due_on;
+fn put(task: TaskId, grounds: &[Ground], rules: &RuleSet, words: &Words, writes: &mut Writes) {
     for ground in grounds {
-        let found = household
-            .evaluation
-            .iter()
-            .flat_map(|evaluation| &evaluation.matches)
-            .find(|found| found.rule == ground.rule && found.anchor == ground.anchor);
         let key = ground.key();
-        writes.gone.retain(|gone| {
-            !(gone.task == task && gone.rule == key.rule && gone.anchor == key.anchor.to_string())
-        });
+        let anchor = key.anchor.to_string();
+        writes
+            .gone
+            .retain(|gone| !(gone.task == task && gone.rule == key.rule && gone.anchor == anchor));
         writes.grounds.retain(|row| {
-            !(row.task == task
-                && row.ground.rule == key.rule
-                && row.ground.anchor == key.anchor.to_string())
+            !(row.task == task && row.ground.rule == key.rule && row.ground.anchor == anchor)
         });
         writes.grounds.push(GroundRow {
             task,
             ground: convert::judged_ground(ground),
-            evidence: found
-                .map(|found| found.evidence.iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
-            words: found
-                .map(|found| {
-                    crate::explain::ground_words(rules, calendar, &household.memory.timeline, found)
-                })
-                .unwrap_or_default(),
-            due_on,
+            words: crate::explain::ground_words(rules, words, ground),
         });
     }
 }

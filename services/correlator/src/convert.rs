@@ -206,6 +206,16 @@ fn known_ground(ground: &JudgedGround) -> Result<Ground, StoreError> {
                 what: "anchor",
             })?,
         witnesses: ground.witnesses.clone(),
+        evidence: ground
+            .evidence
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|_| StoreError::Corrupt {
+                table: "task_grounds",
+                what: "evidence",
+            })?,
+        due_on: ground.due_on,
         added_on: ground.added_as_of,
         repeat: ground.repeat,
     })
@@ -218,6 +228,8 @@ pub(crate) fn judged_ground(ground: &Ground) -> JudgedGround {
         version: ground.version,
         anchor: ground.anchor.to_string(),
         witnesses: ground.witnesses.clone(),
+        evidence: ground.evidence.iter().map(ToString::to_string).collect(),
+        due_on: ground.due_on,
         added_as_of: ground.added_on,
         repeat: ground.repeat,
     }

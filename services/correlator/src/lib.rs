@@ -17,6 +17,7 @@ use voorveld_bus::Log;
 use voorveld_calendar::Calendar;
 use voorveld_chassis::{Clock, Lifecycle};
 use voorveld_detect::RuleSet;
+use voorveld_detect::explain::Words;
 use voorveld_domain::{AreaId, MunicipalityCode, Purpose, TeamId};
 use voorveld_stage::Stage;
 use voorveld_store::Store;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub rules: RuleSet,
     /// Dutch time with the municipality's own days.
     pub calendar: Calendar,
+    /// What kinds of signals and their fields are called.
+    pub words: Words,
     /// Where tasks go.
     pub team_of: TeamOf,
     /// The time.

@@ -201,7 +201,7 @@ impl Correlator {
             cause,
             &self.parts.team_of,
             rules,
-            &self.parts.calendar,
+            &self.parts.words,
             writes,
             |change| {
                 metrics.task_changes.with_label_values(&[change]).inc();
