@@ -102,15 +102,6 @@ impl Envelope {
     }
 }
 
-/// The associated data of one revision of one record: what an envelope is bound to. `record` is the signal's id.
-#[must_use]
-pub fn identity_of(record: &[u8; 16], revision: u32) -> [u8; 20] {
-    let mut identity = [0; 20];
-    identity[..16].copy_from_slice(record);
-    identity[16..].copy_from_slice(&revision.to_be_bytes());
-    identity
-}
-
 /// Seals one identity under a share of its own. Who has several takes a [`Sealer`].
 pub fn seal_identity(
     key: &SealingKey,

@@ -191,4 +191,31 @@ mod tests {
             assert_eq!(error.to_string(), expected);
         }
     }
+    #[test]
+    fn a_private_file_is_its_owners_alone_and_is_never_overwritten() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("opening.key");
+        write_private(&path, "first").unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(matches!(
+            write_private(&path, "second"),
+            Err(KeyFileError::Io { .. })
+        ));
+        assert_eq!(read_text(&path).unwrap().as_str(), "first");
+    }
+
+    #[test]
+    fn a_long_file_is_not_read_as_a_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("not.key");
+        write_public(&path, &"x".repeat(5_000)).unwrap();
+        assert!(matches!(read_text(&path), Err(KeyFileError::NotAKey)));
+        assert!(matches!(
+            read_text(&directory.path().join("absent")),
+            Err(KeyFileError::Io { .. })
+        ));
+    }
 }

@@ -15,7 +15,7 @@ mod token;
 
 pub use envelope::{
     ASSOCIATED_MAX_BYTES, Envelope, OpenError, Opener, PLAINTEXT_MAX_BYTES, RequestSealer,
-    SealError, Sealer, identity_of, seal_identity,
+    SealError, Sealer, seal_identity,
 };
 pub use file::{KeyFileError, write_private, write_public};
 pub use index::{BlindIndexKey, IndexLabel, IndexSecret, UnknownLabel};

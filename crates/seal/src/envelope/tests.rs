@@ -7,6 +7,14 @@ use crate::{IndexLabel, IndexSecret, SealingKey};
 
 const RECORD: [u8; 16] = [7; 16];
 
+/// Associated data as a caller makes it: a record and its revision.
+fn identity_of(record: &[u8; 16], revision: u32) -> [u8; 20] {
+    let mut identity = [0; 20];
+    identity[..16].copy_from_slice(record);
+    identity[16..].copy_from_slice(&revision.to_be_bytes());
+    identity
+}
+
 fn pair() -> OpeningKey {
     OpeningKey::generate().unwrap()
 }
