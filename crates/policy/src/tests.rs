@@ -182,8 +182,8 @@ fn a_rule_that_says_what_cannot_be_is_refused_with_its_line() {
             ("rules/debt.consecutive.yaml", "version: 1", "version: 0"),
             (
                 "rules/debt.end_of_supply.yaml",
-                "kinds: [supply_end_notice]",
-                "kinds: [supply_notice]",
+                "{ domains: [debt] }",
+                "{ kinds: [supply_notice] }",
             ),
         ],
         expect![[r#"
@@ -541,4 +541,47 @@ fn every_official_partner_type_has_its_kind_of_arrears() {
             .of_ddas(voorveld_domain::PartnerType::School)
             .is_none()
     );
+}
+
+#[test]
+fn the_guide_to_the_files_names_every_word_a_rule_may_use() {
+    let guide = include_str!("../../../config/README.md");
+    let crisis = "rules/debt.crisis.yaml";
+    for (from, to) in [
+        ("each_signal: crisis", "unheard_of: 1"),
+        ("each_signal: crisis", "each_signal: unheard_of"),
+        (
+            "each_signal: crisis",
+            "each_signal: { field: { name: a, test: unheard_of } }",
+        ),
+        (
+            "each_signal: crisis",
+            "within_days: { days: 1, of: any, reaches: { unheard_of: 1 } }",
+        ),
+        ("{ working_days: 3 }", "{ unheard_of: 1 }"),
+        ("urgency: crisis", "urgency: unheard_of"),
+        ("retention_days: 1095", "muted_by: [unheard_of]"),
+        (
+            "retention_days: 1095",
+            "cooldown: { days: 1, from: unheard_of }",
+        ),
+        ("retention_days: 1095", "unheard_of: 1"),
+        (
+            "amount: 450, crisis: true }\n    expect: { match",
+            "amount: 450, crisis: true }\n    expect: { unheard_of",
+        ),
+    ] {
+        let said = said_of(&[(crisis, from, to)]);
+        let (_, expected) = said
+            .split_once("expected ")
+            .unwrap_or_else(|| panic!("{said}"));
+        let words = expected.lines().next().unwrap_or_default();
+        let words = words.trim_start_matches("one of ").split([',', ' ', '`']);
+        for word in words.filter(|word| !matches!(*word, "" | "or")) {
+            assert!(
+                guide.contains(word),
+                "config/README.md does not name `{word}`"
+            );
+        }
+    }
 }
