@@ -268,13 +268,13 @@ fn a_crisis_wants_a_conversation_within_three_working_days() {
 fn a_supply_end_is_due_ten_working_days_before_the_end_and_escalates_after() {
     check(
         "2025-03-03 energy 300 ends=2025-04-30
-         2025-04-11 look
+         2025-04-14 look
          2025-04-15 look",
         expect![[r#"
             2025-03-03 energy 300 ends=2025-04-30
               raise debt_help: crisis, due 2025-03-06, step 2: debt.crisis@#1 [1], debt.end_of_supply@#1 [1], debt.single@2025-03 [1]
               look again on 2025-04-15
-            2025-04-11 look
+            2025-04-14 look
               look again on 2025-04-15
             2025-04-15 look
               join: escalated, due 2025-03-06, step 2: 
@@ -499,6 +499,23 @@ fn a_corrected_amount_shows_on_the_open_task() {
               join: raised, due 2025-01-24, step 2: debt.high_amount@#1 [1]
             2025-01-12 correct 1 100
               annotate: gone debt.high_amount@#1
+        "#]],
+    );
+}
+
+#[test]
+fn a_lone_signal_that_was_meervoudig_is_not_muted_by_the_threshold() {
+    check(
+        "2025-01-10 rent 20
+         2025-01-11 energy 20
+         2025-01-12 withdraw 2",
+        expect![[r#"
+            2025-01-10 rent 20
+              silent: debt.single@2025-01 by threshold
+            2025-01-11 energy 20
+              raise debt_help: raised, due 2025-01-27, step 2: debt.multiple@2025-01 [1 2]
+            2025-01-12 withdraw 2
+              join: raised, due 2025-01-24, step 2: debt.single@2025-01 [1] instead of debt.multiple@2025-01
         "#]],
     );
 }

@@ -473,3 +473,118 @@ fn a_new_version_of_a_rule_leaves_the_words_of_a_task_alone() {
     assert_eq!(world.judge().changes, []);
     assert_eq!(world.tasks, before);
 }
+
+#[test]
+fn an_old_ground_that_changes_does_not_shorten_the_term() {
+    let mut world = World::new(rules_with("debt.single", |rule| {
+        rule.not_older_than_days = Some(31);
+    }));
+    let mut old = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+    old.received_at = noon(date(2025, 9, 10));
+    world.record(old.clone());
+    world.record(debt_signal(2, PartnerType::Water, date(2025, 9, 10)));
+    // A second old signal in the same month changes the witnesses of the old ground.
+    old.id = signal_id(3);
+    let changes = world.record(old).changes;
+    assert!(matches!(changes.as_slice(), [TaskChange::Join { .. }]));
+    assert_eq!(world.open().due_on, date(2025, 9, 24));
+}
+
+#[test]
+fn a_task_raised_by_mistake_starts_no_cooldown() {
+    let mut world = World::new(rules_with("debt.crisis", |rule| {
+        rule.cooldown = Some(Cooldown {
+            days: 90,
+            from: CooldownFrom::Raising,
+        });
+    }));
+    let crisis_rule = world.rules.get(&rule_id("debt.crisis")).cloned();
+    world.rules = rule_set(crisis_rule.into_iter().collect());
+    let crisis = |number, day| Signal {
+        crisis: true,
+        ..debt_signal(number, PartnerType::Rent, day)
+    };
+    let mistaken = crisis(1, date(2025, 1, 10));
+    world.record(mistaken.clone());
+    // Withdrawn with its ground still written on it: that ground must not count.
+    world.tasks[0].state = TaskState::Withdrawn;
+    world
+        .timeline
+        .absorb(gone(&mistaken, Standing::Withdrawn, Presence::LivesHere));
+    let changes = world.record(crisis(2, date(2025, 1, 20))).changes;
+    assert!(matches!(changes.as_slice(), [TaskChange::Raise { .. }]));
+}
+
+/// Two signals a day apart, and two more: when do the windows of ten days overlap (M2, T3)?
+#[test]
+fn windows_that_do_not_overlap_are_two_matches() {
+    let mut rule = default_rules().remove(0);
+    rule.muted_by = MutedBy::default();
+    rule.effect = Effect::Show;
+    rule.condition = Condition::WithinDays {
+        days: 10,
+        of: Predicate::Any,
+        reaches: Reach::Count(2),
+    };
+    let rules = rule_set(vec![rule]);
+    for (gap, expected) in [(8, 1), (9, 1), (10, 2), (11, 2)] {
+        let second = date(2025, 1, 2);
+        let days = [
+            date(2025, 1, 1),
+            second,
+            voorveld_calendar::plus_days(second, gap),
+            voorveld_calendar::plus_days(second, gap),
+        ];
+        let timeline: Timeline = (1..)
+            .zip(days)
+            .map(|(number, day)| debt_signal(number, PartnerType::Rent, day))
+            .collect();
+        let matches = evaluate(&rules, &timeline, &Calendar::national(), days[3]).matches;
+        assert_eq!(matches.len(), expected, "{gap} days later");
+    }
+}
+
+#[test]
+fn a_pattern_is_brought_by_the_first_receipt_that_completes_it() {
+    let rules = rule_set(default_rules());
+    // Received in this order: four of one type, then the other type, then more.
+    let types = [
+        PartnerType::Rent,
+        PartnerType::Rent,
+        PartnerType::Rent,
+        PartnerType::Rent,
+        PartnerType::Energy,
+        PartnerType::Water,
+        PartnerType::Rent,
+    ];
+    for completing in 1..types.len() {
+        let mut types = types;
+        types.swap(4, completing);
+        let first_other = types
+            .iter()
+            .position(|known| *known != types[0])
+            .expect("two types");
+        let timeline: Timeline = (1..)
+            .zip(types)
+            .map(|(number, partner_type)| {
+                let mut signal = debt_signal(number, partner_type, date(2025, 1, 10));
+                signal.first_received_at = noon(voorveld_calendar::plus_days(
+                    signal.event_date,
+                    i32::try_from(number).expect("few"),
+                ));
+                signal
+            })
+            .collect();
+        let evaluation = evaluate(&rules, &timeline, &Calendar::national(), date(2025, 3, 1));
+        let brought = evaluation
+            .matches
+            .iter()
+            .find(|found| found.kind == MatchKind::Concurrent)
+            .map(|found| super::world::number_of(found.brought_by));
+        assert_eq!(
+            brought,
+            Some(u128::try_from(first_other).expect("few") + 1),
+            "{types:?}"
+        );
+    }
+}
