@@ -4,5 +4,6 @@
     reason = "everything here is a test, and an unwrap that fails is a test that fails"
 )]
 
+mod retention;
 mod samples;
 mod tidy;
