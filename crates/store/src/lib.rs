@@ -15,6 +15,7 @@ pub mod positions;
 pub mod queue;
 pub mod receipts;
 pub mod sessions;
+pub mod summary;
 pub mod tasks;
 pub mod timelines;
 pub mod users;
