@@ -27,8 +27,8 @@ pub const FIELDS_MAX: usize = 32;
 /// A value of a kind's own field before anybody has looked up its type.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FieldClaim {
-    /// A JSON number.
-    Number(i64),
+    /// A JSON number, as it was written.
+    Number(String),
     /// A JSON boolean.
     Boolean(bool),
     /// A JSON text: a date or a code.

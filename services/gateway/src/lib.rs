@@ -1,1 +1,88 @@
-//! Being built.
+//! The partners' doors: HTTP and files to the log.
+//!
+//! A signal is judged, sealed and given a receipt here; whose household it concerns and what it means is nobody's business at the door, and
+//! the door could not find out: it holds a public key only (I9).
+
+pub mod auth;
+pub mod config;
+pub mod http;
+pub mod intake;
+pub mod metrics;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use prometheus::Registry;
+use voorveld_bus::Log;
+use voorveld_chassis::http::{bind, serve};
+use voorveld_chassis::{Clock, Lifecycle};
+use voorveld_policy::Policy;
+use voorveld_seal::{BlindIndexKey, Sealer};
+use voorveld_store::Store;
+
+pub use config::Config;
+pub use http::openapi;
+use intake::{Intake, IntakeParts};
+
+/// What the gateway is given: never a key that opens.
+pub struct Parts {
+    /// Partners, receipts and deliveries.
+    pub store: Store,
+    /// Where accepted signals go; its topics exist.
+    pub log: Log,
+    /// Kinds and law.
+    pub policy: Arc<Policy>,
+    /// The public half of the sealing key.
+    pub sealer: Sealer,
+    /// Key of reference indexes.
+    pub references: BlindIndexKey,
+    /// Key of digests.
+    pub digests: BlindIndexKey,
+    /// The time.
+    pub clock: Clock,
+    /// Where counters are registered.
+    pub registry: Registry,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+/// Everything behind the door, without the door itself: for [`start`] and for tests.
+pub fn door(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<http::Door> {
+    let metrics = metrics::Metrics::register(&parts.registry)
+        .context("registering the gateway's metrics failed")?;
+    let partners = Arc::new(auth::Partners::new(
+        parts.store.clone(),
+        parts.clock.clone(),
+    ));
+    let intake = Intake::new(IntakeParts {
+        store: parts.store,
+        log: parts.log,
+        policy: parts.policy,
+        served: Arc::new(config.municipalities.clone()),
+        clock: parts.clock,
+        sealer: parts.sealer,
+        references: parts.references,
+        digests: parts.digests,
+        metrics: metrics.clone(),
+    });
+    Ok(http::Door::new(
+        intake,
+        partners,
+        config,
+        lifecycle.clone(),
+        metrics,
+    ))
+}
+
+/// Opens the door and serves until the process drains.
+pub async fn start(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+    let listener = bind("gateway", config.listen).await?;
+    let door = door(config, parts, lifecycle)?;
+    let router = http::router(door);
+    lifecycle.spawn("gateway", serve(listener, router, lifecycle.draining()));
+    Ok(())
+}

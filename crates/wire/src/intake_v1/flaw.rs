@@ -51,6 +51,8 @@ codes! {
         AmountFormat = "amount_format", "Schrijf het bedrag als 1234,50.";
         /// Below zero or absurdly high.
         AmountRange = "amount_range", "Een bedrag ligt tussen € 0,01 en € 10.000.000,00.";
+        /// An amount with a kind that has none.
+        AmountNotAllowed = "amount_not_allowed", "Dit soort signaal heeft geen bedrag. Laat het weg.";
         /// No whole number.
         NumberFormat = "number_format", "Schrijf een heel getal, zonder punten of letters.";
         /// Neither yes nor no.
@@ -77,12 +79,14 @@ codes! {
         MunicipalityFormat = "municipality_format", "Een gemeentecode heeft vier cijfers, zoals 0518.";
         /// Not served here, or not agreed with this partner (S6).
         MunicipalityNotServed = "municipality_not_served", "Voor deze gemeente kunt u hier geen signalen sturen.";
-        /// Too young or too old when signalled (S6).
-        IntakeAge = "intake_age", "De achterstand is te kort of te lang geleden ontstaan voor dit soort signaal.";
+        /// Younger than the kind wants (S6).
+        ArrearsTooYoung = "arrears_too_young", "De achterstand is nog te kort geleden ontstaan voor dit soort signaal.";
+        /// Older than the kind allows (S6).
+        ArrearsTooOld = "arrears_too_old", "De achterstand is te lang geleden ontstaan voor dit soort signaal.";
         /// Older than its retention (S6).
-        TooOld = "too_old", "Dit signaal is ouder dan wij het mogen bewaren. Stuur het niet.";
+        OlderThanRetention = "older_than_retention", "Dit signaal is ouder dan wij het mogen bewaren. Stuur het niet.";
         /// Dated in the future (S6).
-        FutureDate = "future_date", "De datum ligt in de toekomst.";
+        InFuture = "in_future", "De datum ligt in de toekomst.";
         /// Withdrawn, and only a correction revives (S2).
         Withdrawn = "withdrawn", "U hebt dit signaal ingetrokken. Alleen een correctie (PUT) maakt het weer geldig.";
         /// A correction that names another reference or municipality than the signal's own.

@@ -241,7 +241,7 @@ pub fn claim_in_json(value: &Value, pointer: &str) -> (Claim, Vec<Flaw>) {
                 let claimed = match value {
                     Value::Null => continue,
                     Value::Bool(answer) => Some(FieldClaim::Boolean(*answer)),
-                    Value::Number(number) => number.as_i64().map(FieldClaim::Number),
+                    Value::Number(number) => Some(FieldClaim::Number(number.to_string())),
                     Value::String(text) => Some(FieldClaim::Text(text.clone())),
                     Value::Array(_) | Value::Object(_) => None,
                 };
@@ -250,7 +250,7 @@ pub fn claim_in_json(value: &Value, pointer: &str) -> (Claim, Vec<Flaw>) {
                         claim.fields.insert(name.clone(), claimed);
                     }
                     None => inner_flaws.push(Flaw::new(place.clone(), FlawCode::WrongType).expecting(
-                        "Een eigen veld is een heel getal, een datum, ja of nee (true, false) of een code.",
+                        "Een eigen veld is een getal, een datum, ja of nee (true, false) of een code.",
                     )),
                 }
             }

@@ -1,0 +1,190 @@
+//! Who is at the door: a partner with an API key, and how much it may send.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use governor::clock::Clock as _;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use voorveld_chassis::Clock;
+use voorveld_chassis::problem::{Problem, ProblemType};
+use voorveld_seal::ApiKey;
+use voorveld_store::partners::{KeyRecord, Partner};
+use voorveld_store::{Store, StoreError};
+
+use crate::config::{
+    CHUNK_ROWS, KEY_BELIEVED, KEYS_REMEMBERED, MAX_DELIVERIES_PER_PARTNER, MAX_SIGNALS_PER_REQUEST,
+};
+use crate::http::Door;
+
+/// The partner that a request comes from; its key was checked.
+#[derive(Debug, Clone)]
+pub struct Caller(pub Arc<Partner>);
+
+struct Remembered {
+    partner: Arc<Partner>,
+    key: KeyRecord,
+    since: Timestamp,
+}
+
+struct Allowance {
+    rows_per_minute: u32,
+    limiter: Arc<DefaultDirectRateLimiter>,
+    deliveries: Arc<Semaphore>,
+}
+
+/// Keys that were looked up lately, and what each partner still may send.
+pub struct Partners {
+    store: Store,
+    clock: Clock,
+    keys: Mutex<HashMap<String, Remembered>>,
+    allowances: Mutex<HashMap<String, Allowance>>,
+}
+
+impl std::fmt::Debug for Partners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Partners").finish_non_exhaustive()
+    }
+}
+
+impl Partners {
+    /// Nothing looked up yet.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self {
+            store,
+            clock,
+            keys: Mutex::default(),
+            allowances: Mutex::default(),
+        }
+    }
+
+    /// The partner that presents this key, if the key is good now.
+    async fn by_key(&self, presented: &ApiKey) -> Result<Option<Arc<Partner>>, StoreError> {
+        let now = self.clock.now();
+        let good = |partner: &Arc<Partner>, key: &KeyRecord| {
+            let valid = presented.verify(&key.hash)
+                && key.expires_at.is_none_or(|end| now < end)
+                && partner.disabled_at.is_none();
+            valid.then(|| Arc::clone(partner))
+        };
+        let believed =
+            SignedDuration::try_from(KEY_BELIEVED).expect("a few seconds fit any duration");
+        {
+            let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = keys.get(presented.prefix())
+                && now.duration_since(known.since) < believed
+            {
+                return Ok(good(&known.partner, &known.key));
+            }
+        }
+        let Some((partner, key)) = self.store.partner_by_key_prefix(presented.prefix()).await?
+        else {
+            return Ok(None);
+        };
+        let partner = Arc::new(partner);
+        let answer = good(&partner, &key);
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= KEYS_REMEMBERED {
+            keys.clear();
+        }
+        let remembered = Remembered {
+            partner,
+            key,
+            since: now,
+        };
+        keys.insert(presented.prefix().to_owned(), remembered);
+        Ok(answer)
+    }
+
+    fn allowance(&self, partner: &Partner) -> (Arc<DefaultDirectRateLimiter>, Arc<Semaphore>) {
+        let mut allowances = self
+            .allowances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let fresh = |deliveries| {
+            let rows = NonZeroU32::new(partner.rows_per_minute).unwrap_or(NonZeroU32::MIN);
+            // A whole request or chunk must fit into the burst, or it could never pass.
+            let least = u32::try_from(MAX_SIGNALS_PER_REQUEST.max(CHUNK_ROWS))
+                .ok()
+                .and_then(NonZeroU32::new)
+                .expect("the limits are small and above zero");
+            Allowance {
+                rows_per_minute: partner.rows_per_minute,
+                limiter: Arc::new(RateLimiter::direct(
+                    Quota::per_minute(rows).allow_burst(rows.max(least)),
+                )),
+                deliveries,
+            }
+        };
+        let known = allowances
+            .entry(partner.id.clone())
+            .or_insert_with(|| fresh(Arc::new(Semaphore::new(MAX_DELIVERIES_PER_PARTNER))));
+        if known.rows_per_minute != partner.rows_per_minute {
+            *known = fresh(Arc::clone(&known.deliveries));
+        }
+        (Arc::clone(&known.limiter), Arc::clone(&known.deliveries))
+    }
+
+    /// Takes `rows` off what the partner may send this minute, or says how long to wait.
+    pub fn spend(&self, partner: &Partner, rows: usize) -> Result<(), Duration> {
+        let Some(rows) = u32::try_from(rows).ok().and_then(NonZeroU32::new) else {
+            return Ok(());
+        };
+        let (limiter, _) = self.allowance(partner);
+        match limiter.check_n(rows) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(not_yet)) => {
+                Err(not_yet.wait_time_from(governor::clock::DefaultClock::default().now()))
+            }
+            Err(_never) => Err(Duration::from_mins(1)),
+        }
+    }
+
+    /// Waits until the partner may send `rows` more.
+    pub async fn pace(&self, partner: &Partner, rows: usize) {
+        if let Some(rows) = u32::try_from(rows).ok().and_then(NonZeroU32::new) {
+            let (limiter, _) = self.allowance(partner);
+            // A chunk always fits into the burst, so this waits and never refuses.
+            let _ = limiter.until_n_ready(rows).await;
+        }
+    }
+
+    /// A place among the deliveries of this partner, while there is one.
+    pub fn begin_delivery(&self, partner: &Partner) -> Option<OwnedSemaphorePermit> {
+        self.allowance(partner).1.try_acquire_owned().ok()
+    }
+}
+
+impl FromRequestParts<Door> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Problem> {
+        let refused = || {
+            Problem::new(ProblemType::Unauthenticated).detail(
+                "Stuur uw sleutel mee in de kop Authorization, als: Bearer vv_… De sleutel kan verlopen of ingetrokken zijn.",
+            )
+        };
+        let presented = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .and_then(|(_, key)| ApiKey::parse(key.trim()))
+            .ok_or_else(refused)?;
+        let partner = door
+            .partners
+            .by_key(&presented)
+            .await
+            .map_err(|error| door.store_problem(&error))?
+            .ok_or_else(refused)?;
+        Ok(Self(partner))
+    }
+}

@@ -1,0 +1,66 @@
+//! What the gateway is told, and the limits it keeps. Everything has a limit and the limit has a name; `docs/api.md` tells partners.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use voorveld_domain::MunicipalityCode;
+
+/// Most signals in one request.
+pub const MAX_SIGNALS_PER_REQUEST: usize = 1_000;
+/// Largest JSON body of a request with signals: a thousand signals of two kilobytes.
+pub const MAX_REQUEST_BYTES: usize = 2 * 1024 * 1024;
+/// Largest delivered file.
+pub const MAX_DELIVERY_BYTES: u64 = 512 * 1024 * 1024;
+/// Most rows in a delivered file.
+pub const MAX_DELIVERY_ROWS: u64 = 500_000;
+/// Most rows in a spreadsheet.
+pub const MAX_XLSX_ROWS: u64 = 100_000;
+/// Largest spreadsheet as it is sent.
+pub const MAX_XLSX_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest spreadsheet when unpacked, all its parts together.
+pub const MAX_XLSX_UNPACKED_BYTES: u64 = 256 * 1024 * 1024;
+/// Most files inside a spreadsheet's archive.
+pub const MAX_XLSX_PARTS: usize = 1_000;
+/// Longest row of a text file, and longest signal of a document.
+pub const MAX_ROW_BYTES: usize = 64 * 1024;
+/// Most columns of a file.
+pub const MAX_COLUMNS: usize = 100;
+/// Rows taken in together: one transaction, one append, one acknowledgement.
+pub const CHUNK_ROWS: usize = 1_000;
+/// Chunks read ahead of the one being taken in.
+pub const CHUNKS_AHEAD: usize = 2;
+/// Deliveries of one partner that are read at the same time.
+pub const MAX_DELIVERIES_PER_PARTNER: usize = 4;
+/// Longest silence in which a delivery still counts as being received by somebody.
+pub const DELIVERY_SILENCE: Duration = Duration::from_mins(2);
+/// How often silent deliveries are looked for.
+pub const DELIVERY_SWEEP: Duration = Duration::from_secs(20);
+/// How long a delivery waits for a database or log that is down before it is interrupted.
+pub const DELIVERY_PATIENCE: Duration = Duration::from_mins(1);
+/// How long a key that was looked up is believed: this long a disabled partner may still send.
+pub const KEY_BELIEVED: Duration = Duration::from_secs(5);
+/// Keys remembered.
+pub const KEYS_REMEMBERED: usize = 10_000;
+/// When to come back after a refusal for want of the database or the log.
+pub const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// Results in one page.
+pub const RESULTS_PER_PAGE: u32 = 1_000;
+/// How long a caller may take to send its body.
+pub const BODY_PATIENCE: Duration = Duration::from_mins(10);
+
+/// What the gateway is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where its door opens.
+    pub listen: SocketAddr,
+    /// How partners reach it, for the API document; absent: an example.
+    pub public_url: Option<String>,
+    /// Tell browsers to use HTTPS only.
+    pub strict_transport: bool,
+    /// The municipalities this installation serves.
+    pub municipalities: BTreeSet<MunicipalityCode>,
+    /// Where files wait, without a name, while they are read; absent: the system's temporary folder. Use a disk, not memory.
+    pub spool_dir: Option<PathBuf>,
+}

@@ -1,0 +1,245 @@
+//! What a claim means for a signal that is known or new (S1, S2). Pure: the facts come in under lock, the decision goes out.
+
+use voorveld_store::receipts::{Digest, LockedReceipt};
+
+/// How a claim came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Among others, as in a file: equal to *any* earlier revision changes nothing.
+    Row,
+    /// Aimed at the signal: equal to the *current* revision changes nothing; the only manner that revives.
+    Correction,
+    /// Taken back.
+    Withdrawal,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// A signal's first revision.
+    Accepted,
+    /// The next revision.
+    Corrected,
+    /// The next revision takes the signal back.
+    Withdrawn,
+    /// Nothing new.
+    Unchanged,
+    /// A row for a signal that was taken back, and says something new.
+    RefusedWithdrawn,
+}
+
+impl Decision {
+    /// The stable code: what is answered and counted.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Corrected => "corrected",
+            Self::Withdrawn => "withdrawn",
+            Self::Unchanged => "unchanged",
+            Self::RefusedWithdrawn => "refused",
+        }
+    }
+}
+
+/// A signal under lock, with what this request has already decided about it.
+#[derive(Debug)]
+pub struct Standing {
+    /// The facts; kept up to date by [`Standing::decide`].
+    pub receipt: LockedReceipt,
+    /// Whether this request already takes the current revision in.
+    taken_in: bool,
+}
+
+/// A decision and what is to be done for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// What becomes of the claim.
+    pub decision: Decision,
+    /// The revision it became, or that already said it all.
+    pub revision: u32,
+    /// Whether that revision is to be written down.
+    pub is_new_revision: bool,
+    /// Whether it goes to the log: it is new, or nobody knows whether the log holds it (I1).
+    pub to_produce: bool,
+}
+
+impl Standing {
+    /// A signal as it was found.
+    #[must_use]
+    pub const fn of(receipt: LockedReceipt) -> Self {
+        Self {
+            receipt,
+            taken_in: false,
+        }
+    }
+
+    /// Decides, and remembers it for the next claim about the same signal. `reason` is a withdrawal's.
+    pub fn decide(&mut self, manner: Manner, digest: Digest, reason: Option<&str>) -> Decided {
+        let receipt = &mut self.receipt;
+        let settled = |decision, revision| Decided {
+            decision,
+            revision,
+            is_new_revision: false,
+            to_produce: false,
+        };
+        if receipt.is_new && !self.taken_in {
+            self.taken_in = true;
+            return Decided {
+                decision: Decision::Accepted,
+                revision: receipt.revision,
+                is_new_revision: true,
+                to_produce: true,
+            };
+        }
+        if digest == receipt.digest {
+            // A repeat of a pending one is produced again with the same revision, and only now answered as what it is.
+            if receipt.acknowledged || self.taken_in {
+                return settled(Decision::Unchanged, receipt.revision);
+            }
+            self.taken_in = true;
+            let decision = match (manner, receipt.revision) {
+                (Manner::Withdrawal, _) => Decision::Withdrawn,
+                (_, 1) => Decision::Accepted,
+                _ => Decision::Corrected,
+            };
+            return Decided {
+                decision,
+                revision: receipt.revision,
+                is_new_revision: false,
+                to_produce: true,
+            };
+        }
+        if manner == Manner::Row {
+            if receipt.said.contains(&digest) {
+                return settled(Decision::Unchanged, receipt.revision);
+            }
+            if receipt.withdrawn.is_some() {
+                return settled(Decision::RefusedWithdrawn, receipt.revision);
+            }
+        }
+        receipt.revision += 1;
+        receipt.digest = digest;
+        receipt.said.insert(digest);
+        receipt.withdrawn = reason.map(str::to_owned);
+        receipt.acknowledged = false;
+        self.taken_in = true;
+        Decided {
+            decision: if manner == Manner::Withdrawal {
+                Decision::Withdrawn
+            } else {
+                Decision::Corrected
+            },
+            revision: receipt.revision,
+            is_new_revision: true,
+            to_produce: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use uuid::Uuid;
+
+    fn receipt(is_new: bool, acknowledged: bool, said: &[u8]) -> LockedReceipt {
+        let digests: Vec<Digest> = said.iter().map(|one| [*one; 32]).collect();
+        LockedReceipt {
+            signal: Uuid::nil(),
+            index: [0; 32],
+            municipality: "0518".into(),
+            kind: "rent_arrears".into(),
+            revision: u32::try_from(said.len()).unwrap(),
+            digest: *digests.last().unwrap(),
+            acknowledged,
+            withdrawn: None,
+            first_received_at: jiff::Timestamp::UNIX_EPOCH,
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+            is_new,
+            said: HashSet::from_iter(digests),
+        }
+    }
+
+    /// Plays claims one after another; each answers `(decision, revision, produced)`.
+    fn play(receipt: LockedReceipt, claims: &[(Manner, u8)]) -> Vec<(&'static str, u32, bool)> {
+        let mut standing = Standing::of(receipt);
+        claims
+            .iter()
+            .map(|(manner, digest)| {
+                let reason = (*manner == Manner::Withdrawal).then_some("paid");
+                let decided = standing.decide(*manner, [*digest; 32], reason);
+                (
+                    decided.decision.code(),
+                    decided.revision,
+                    decided.to_produce,
+                )
+            })
+            .collect()
+    }
+
+    const ROW: Manner = Manner::Row;
+    const PUT: Manner = Manner::Correction;
+    const OUT: Manner = Manner::Withdrawal;
+
+    #[test]
+    fn a_new_signal_is_accepted_once_however_often_it_stands_in_a_file() {
+        assert_eq!(
+            play(
+                receipt(true, false, &[1]),
+                &[(ROW, 1), (ROW, 1), (ROW, 2), (ROW, 1)]
+            ),
+            [
+                ("accepted", 1, true),
+                ("unchanged", 1, false),
+                ("corrected", 2, true),
+                ("unchanged", 2, false)
+            ]
+        );
+    }
+
+    #[test]
+    fn an_old_row_changes_nothing_and_an_old_correction_does() {
+        let known = || receipt(false, true, &[1, 2]);
+        assert_eq!(play(known(), &[(ROW, 1)]), [("unchanged", 2, false)]);
+        assert_eq!(play(known(), &[(ROW, 2)]), [("unchanged", 2, false)]);
+        assert_eq!(play(known(), &[(ROW, 3)]), [("corrected", 3, true)]);
+        assert_eq!(play(known(), &[(PUT, 2)]), [("unchanged", 2, false)]);
+        assert_eq!(play(known(), &[(PUT, 1)]), [("corrected", 3, true)]);
+    }
+
+    #[test]
+    fn a_repeat_of_a_pending_one_is_produced_again_with_the_same_revision() {
+        assert_eq!(
+            play(receipt(false, false, &[1]), &[(ROW, 1), (ROW, 1)]),
+            [("accepted", 1, true), ("unchanged", 1, false)]
+        );
+        assert_eq!(
+            play(receipt(false, false, &[1, 2]), &[(PUT, 2)]),
+            [("corrected", 2, true)]
+        );
+        assert_eq!(
+            play(receipt(false, false, &[1, 2]), &[(ROW, 1)]),
+            [("unchanged", 2, false)]
+        );
+    }
+
+    #[test]
+    fn only_a_correction_revives() {
+        let known = || receipt(false, true, &[1]);
+        assert_eq!(
+            play(
+                known(),
+                &[(OUT, 9), (OUT, 9), (ROW, 1), (ROW, 2), (PUT, 1), (ROW, 1)]
+            ),
+            [
+                ("withdrawn", 2, true),
+                ("unchanged", 2, false),
+                ("unchanged", 2, false),
+                ("refused", 2, false),
+                ("corrected", 3, true),
+                ("unchanged", 3, false)
+            ]
+        );
+    }
+}

@@ -1,0 +1,691 @@
+//! From claim to signal: everything that can be said against it, at once (S6, S8, I7).
+//!
+//! Knows the partner, the kinds and the law; knows no database, so it cannot tell a new signal from a repeated one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use serde::Serialize;
+use voorveld_detect::FieldValue as PolicyValue;
+use voorveld_domain::{
+    Address, Bsn, Cents, FieldName, Identity, KindId, MunicipalityCode, PartnerType, PersonName,
+};
+use voorveld_policy::{AmountUse, FieldShape, IntakeRefusal, Policy, SUPPLY_ENDS_ON, SignalKind};
+use voorveld_store::partners::Partner;
+use voorveld_wire::intake_v1::{Claim, FieldClaim, Flaw, FlawCode, Warning, WarningCode};
+use voorveld_wire::signal_v1::FieldValue;
+
+/// A claim that may come in.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The partner's reference; `None` only where the partner's feed has a natural key.
+    pub reference: Option<String>,
+    /// The municipality.
+    pub municipality: MunicipalityCode,
+    /// What the partner said about the matter: what a digest is taken of (S2).
+    pub said: Said,
+    /// Whose debt or situation it is: what is sealed.
+    pub identity: Identity,
+    /// Official type under which it counts.
+    pub partner_type: PartnerType,
+    /// Subject area of the kind.
+    pub domain: String,
+    /// The date it is about, where the partner said one (T1).
+    pub event_date: Option<Date>,
+    /// S6.
+    pub age_unknown: bool,
+    /// What is odd.
+    pub warnings: Vec<Warning>,
+}
+
+/// What was said, as it was understood. Nothing that we conclude ourselves is in it: another setting must not make an old file look new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// The kind.
+    pub kind: String,
+    /// The partner type, where one was named.
+    pub partner_type: Option<&'static str>,
+    /// `signaaldatum`.
+    pub signalled_on: Option<Date>,
+    /// `ontstaansdatum`.
+    pub arisen_on: Option<Date>,
+    /// The amount.
+    pub amount_cents: Option<u32>,
+    /// A threatening situation.
+    pub crisis: bool,
+    /// Handed over in person.
+    pub warm_handover: bool,
+    /// When supply ends.
+    pub supply_ends_on: Option<Date>,
+    /// The kind's own fields.
+    pub fields: BTreeMap<String, FieldValue>,
+}
+
+/// What a claim is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Bench<'a> {
+    /// Kinds and law.
+    pub policy: &'a Policy,
+    /// Who sent it.
+    pub partner: &'a Partner,
+    /// Municipalities served here.
+    pub served: &'a BTreeSet<MunicipalityCode>,
+    /// Today in Amsterdam.
+    pub today: Date,
+}
+
+impl Bench<'_> {
+    /// Judges a claim whose reading already found `flaws`. Places are those of the JSON form: `/signalledOn`, `/person/bsn`.
+    pub fn judge(&self, claim: Claim, flaws: Vec<Flaw>) -> Result<Accepted, Vec<Flaw>> {
+        let mut against = Against(flaws);
+        if claim.reference.is_none() && !self.partner.natural_key {
+            against.unless_told("/reference", FlawCode::ReferenceMissing);
+        }
+        if claim
+            .reference
+            .as_ref()
+            .is_some_and(|reference| !reference.bytes().all(|b| (b' '..=b'~').contains(&b)))
+        {
+            against.say(
+                Flaw::new("/reference", FlawCode::TextNotAllowed).expecting(
+                    "Gebruik in het kenmerk alleen gewone letters, cijfers en leestekens, zonder accenten.",
+                ),
+            );
+        }
+        let municipality = self.municipality(claim.municipality.as_deref(), &mut against);
+        let kind = self.kind(claim.kind.as_deref(), &mut against);
+        let named_type = named_partner_type(claim.partner_type.as_deref(), &mut against);
+        let amount_cents = amount(claim.amount_cents, kind, &mut against);
+        let (fields, supply_ends_on) = match kind {
+            Some(kind) => fields(kind, &claim, &mut against),
+            None => (BTreeMap::new(), None),
+        };
+        let partner_type = kind.and_then(|kind| self.partner_type(kind, named_type, &mut against));
+        let (identity, warnings) = identity(&claim, &mut against);
+
+        let mut admitted = None;
+        let mut event_date = claim.signalled_on;
+        if let Some(kind) = kind {
+            event_date = kind.dated_by(&fields).or(event_date);
+            let date_is_known = !against.tells("/signalledOn");
+            if date_is_known {
+                let asked = voorveld_policy::Claim {
+                    kind,
+                    event_date: event_date.unwrap_or(self.today),
+                    arisen_on: claim.arisen_on,
+                    crisis: claim.is_crisis.unwrap_or(false),
+                    warm_handover: claim.warm_handover.unwrap_or(false),
+                    fields: &fields,
+                };
+                match self.policy.admit(&asked, self.today) {
+                    Ok(fine) => admitted = Some(fine),
+                    Err(refusals) => {
+                        for refusal in refusals {
+                            against.say(refused(&refusal));
+                        }
+                    }
+                }
+            }
+        }
+        let (Some(kind), Some(municipality), Some(partner_type), Some(admitted), true) = (
+            kind,
+            municipality,
+            partner_type,
+            admitted,
+            against.0.is_empty(),
+        ) else {
+            return Err(against.0);
+        };
+        let mut warnings = warnings;
+        if admitted.age_unknown {
+            warnings.push(Warning {
+                place: "/arisenOn".into(),
+                code: WarningCode::AgeUnknown,
+            });
+        }
+        Ok(Accepted {
+            reference: claim.reference,
+            municipality,
+            said: Said {
+                kind: kind.id.as_str().to_owned(),
+                partner_type: named_type.map(PartnerType::code),
+                signalled_on: claim.signalled_on,
+                arisen_on: claim.arisen_on,
+                amount_cents,
+                crisis: claim.is_crisis.unwrap_or(false),
+                warm_handover: claim.warm_handover.unwrap_or(false),
+                supply_ends_on,
+                fields: fields
+                    .into_iter()
+                    .map(|(name, value)| (name.as_str().to_owned(), on_the_wire(value)))
+                    .collect(),
+            },
+            identity,
+            partner_type,
+            domain: kind.domain.as_str().to_owned(),
+            event_date,
+            age_unknown: admitted.age_unknown,
+            warnings,
+        })
+    }
+
+    fn municipality(&self, raw: Option<&str>, against: &mut Against) -> Option<MunicipalityCode> {
+        let Some(raw) = raw else {
+            against.unless_told("/municipality", FlawCode::Required);
+            return None;
+        };
+        match raw.parse::<MunicipalityCode>() {
+            Err(_) => {
+                against.say(Flaw::new("/municipality", FlawCode::MunicipalityFormat));
+                None
+            }
+            Ok(code)
+                if self.served.contains(&code)
+                    && self
+                        .partner
+                        .municipalities
+                        .iter()
+                        .any(|own| own == code.as_str()) =>
+            {
+                Some(code)
+            }
+            Ok(_) => {
+                against.say(Flaw::new("/municipality", FlawCode::MunicipalityNotServed));
+                None
+            }
+        }
+    }
+
+    fn kind(&self, raw: Option<&str>, against: &mut Against) -> Option<&SignalKind> {
+        let Some(raw) = raw else {
+            against.unless_told("/kind", FlawCode::Required);
+            return None;
+        };
+        let found = raw
+            .parse::<KindId>()
+            .ok()
+            .and_then(|id| self.policy.catalogue().get(&id));
+        let Some(kind) = found else {
+            against.say(Flaw::new("/kind", FlawCode::KindUnknown));
+            return None;
+        };
+        if self.partner.kinds.iter().any(|own| own == kind.id.as_str()) {
+            Some(kind)
+        } else {
+            against.say(Flaw::new("/kind", FlawCode::KindNotAllowed));
+            None
+        }
+    }
+
+    /// The type under which the signal counts: the named one, else the only one that partner and kind share.
+    fn partner_type(
+        &self,
+        kind: &SignalKind,
+        named: Option<PartnerType>,
+        against: &mut Against,
+    ) -> Option<PartnerType> {
+        let mut shared = kind.partner_types.iter().copied().filter(|one| {
+            self.partner
+                .partner_types
+                .iter()
+                .any(|own| own == one.code())
+        });
+        match named {
+            Some(named) if shared.any(|one| one == named) => Some(named),
+            Some(_) => {
+                against.say(Flaw::new("/partnerType", FlawCode::PartnerTypeNotAllowed));
+                None
+            }
+            None if against.tells("/partnerType") => None,
+            None => match (shared.next(), shared.next()) {
+                (Some(only), None) => Some(only),
+                (None, _) => {
+                    against.say(Flaw::new("/partnerType", FlawCode::PartnerTypeNotAllowed));
+                    None
+                }
+                (Some(_), Some(_)) => {
+                    against.say(Flaw::new("/partnerType", FlawCode::PartnerTypeNeeded));
+                    None
+                }
+            },
+        }
+    }
+}
+
+/// What is said against a claim.
+struct Against(Vec<Flaw>);
+
+impl Against {
+    fn say(&mut self, flaw: Flaw) {
+        self.0.push(flaw);
+    }
+
+    fn tells(&self, place: &str) -> bool {
+        self.0.iter().any(|flaw| flaw.place == place)
+    }
+
+    /// A value that is missing because it could not be read was told already.
+    fn unless_told(&mut self, place: &str, code: FlawCode) {
+        if !self.tells(place) {
+            self.say(Flaw::new(place, code));
+        }
+    }
+}
+
+fn refused(refusal: &IntakeRefusal) -> Flaw {
+    let (place, code) = match refusal {
+        IntakeRefusal::NoLegalGround { .. } => ("/kind", FlawCode::NoLegalGround),
+        IntakeRefusal::TooYoung { .. } => ("/arisenOn", FlawCode::ArrearsTooYoung),
+        IntakeRefusal::TooOld { .. } => ("/arisenOn", FlawCode::ArrearsTooOld),
+        IntakeRefusal::OlderThanRetention { .. } => ("/signalledOn", FlawCode::OlderThanRetention),
+        IntakeRefusal::InFuture { .. } => ("/signalledOn", FlawCode::InFuture),
+    };
+    Flaw::new(place, code).expecting(refusal.words())
+}
+
+/// A partner type by our code or by its official label.
+fn named_partner_type(raw: Option<&str>, against: &mut Against) -> Option<PartnerType> {
+    let raw = raw?;
+    let found = raw
+        .parse()
+        .ok()
+        .or_else(|| PartnerType::from_ddas(raw))
+        .or_else(|| {
+            PartnerType::ALL
+                .iter()
+                .copied()
+                .find(|known| known.label().eq_ignore_ascii_case(raw))
+        });
+    if found.is_none() {
+        against.say(Flaw::new("/partnerType", FlawCode::PartnerTypeUnknown));
+    }
+    found
+}
+
+/// Zero reads as absent.
+fn amount(raw: Option<i64>, kind: Option<&SignalKind>, against: &mut Against) -> Option<u32> {
+    let amount_use = kind.map_or(AmountUse::Optional, |kind| kind.amount);
+    let said = raw.filter(|cents| *cents != 0);
+    match (said, amount_use) {
+        (Some(_), AmountUse::Never) => {
+            against.say(Flaw::new("/amountCents", FlawCode::AmountNotAllowed));
+            None
+        }
+        (None, AmountUse::Required) => {
+            against.unless_told("/amountCents", FlawCode::Required);
+            None
+        }
+        (None, _) => None,
+        (Some(cents), _) => match Cents::try_from(cents) {
+            Ok(cents) => Some(cents.get()),
+            Err(_) => {
+                against.say(Flaw::new("/amountCents", FlawCode::AmountRange));
+                None
+            }
+        },
+    }
+}
+
+/// The kind's own fields, typed. The end of supply may stand among them or by itself.
+fn fields(
+    kind: &SignalKind,
+    claim: &Claim,
+    against: &mut Against,
+) -> (BTreeMap<FieldName, PolicyValue>, Option<Date>) {
+    let mut found = BTreeMap::new();
+    let mut unknown = 0;
+    for (name, value) in &claim.fields {
+        let Some(field) = kind.field(name) else {
+            unknown += 1;
+            continue;
+        };
+        let place = format!("/fields/{}", field.name.as_str());
+        let (fits, raw) = match (value, &field.shape) {
+            (FieldClaim::Number(raw), FieldShape::Number { .. })
+            | (FieldClaim::Text(raw), FieldShape::Date | FieldShape::Code(_))
+            | (FieldClaim::Cell(raw), _) => (true, raw.as_str()),
+            (FieldClaim::Boolean(true), FieldShape::Boolean) => (true, "true"),
+            (FieldClaim::Boolean(false), FieldShape::Boolean) => (true, "false"),
+            _ => (false, ""),
+        };
+        let code = match &field.shape {
+            _ if !fits => FlawCode::WrongType,
+            FieldShape::Number { .. } => FlawCode::NumberFormat,
+            FieldShape::Date => FlawCode::DateFormat,
+            FieldShape::Boolean => FlawCode::BooleanFormat,
+            FieldShape::Code(_) => FlawCode::CodeUnknown,
+        };
+        let parsed = if fits { field.parse(raw).ok() } else { None };
+        if let Some(value) = parsed {
+            found.insert(field.name.clone(), value);
+        } else {
+            let expected = format!("Wij verwachten hier {}.", field.expected());
+            against.say(Flaw::new(place, code).expecting(expected));
+        }
+    }
+    if unknown > 0 {
+        against.say(Flaw::new("/fields", FlawCode::FieldUnknown).expecting(format!(
+            "Dit soort signaal kent {unknown} van deze velden niet. Haal ze weg of verbeter de naam."
+        )));
+    }
+    if let Some(ends_on) = claim.supply_ends_on {
+        match kind.field(SUPPLY_ENDS_ON) {
+            Some(field) => {
+                found.insert(field.name.clone(), PolicyValue::Date(ends_on));
+            }
+            None => against.say(
+                Flaw::new("/supplyEndsOn", FlawCode::FieldUnknown)
+                    .expecting("Dit soort signaal heeft geen datum waarop de levering stopt."),
+            ),
+        }
+    }
+    for field in kind.missing_fields(&found) {
+        let place = if field.name.as_str() == SUPPLY_ENDS_ON {
+            "/supplyEndsOn".to_owned()
+        } else {
+            format!("/fields/{}", field.name.as_str())
+        };
+        if !against.tells(&place) {
+            against.0.push(
+                Flaw::new(place, FlawCode::Required)
+                    .expecting(format!("Vul dit veld in: {}.", field.expected())),
+            );
+        }
+    }
+    let ends_on = found
+        .iter()
+        .find(|(name, _)| name.as_str() == SUPPLY_ENDS_ON)
+        .and_then(|(_, value)| match value {
+            PolicyValue::Date(date) => Some(*date),
+            _ => None,
+        });
+    (found, ends_on)
+}
+
+fn identity(claim: &Claim, against: &mut Against) -> (Identity, Vec<Warning>) {
+    let mut warnings = Vec::new();
+    let bsn = match claim.person.bsn.as_deref().map(Bsn::parse) {
+        None => None,
+        Some(Err(_)) => {
+            against.say(Flaw::new("/person/bsn", FlawCode::BsnFormat));
+            None
+        }
+        Some(Ok(bsn)) => {
+            if !bsn.passes_eleven_test() {
+                warnings.push(Warning {
+                    place: "/person/bsn".into(),
+                    code: WarningCode::BsnElevenTest,
+                });
+            }
+            Some(bsn)
+        }
+    };
+    let identity = Identity {
+        bsn,
+        name: PersonName {
+            initials: claim.person.initials.clone(),
+            prefix: claim.person.prefix.clone(),
+            surname: claim.person.surname.clone(),
+        },
+        birth_date: claim.person.birth_date,
+        address: Address {
+            street: claim.address.street.clone(),
+            postcode: claim.address.postcode.clone(),
+            house_number: claim.address.house_number.clone(),
+            suffix: claim.address.suffix.clone(),
+            town: claim.address.town.clone(),
+        },
+    };
+    let somebody = claim.person.bsn.is_some()
+        || identity.name.surname.is_some()
+        || identity.address.is_placeable();
+    let told = ["/person", "/address"]
+        .iter()
+        .any(|part| against.0.iter().any(|flaw| flaw.place.starts_with(part)));
+    if !somebody && !told {
+        against.say(Flaw::new("/person", FlawCode::PersonMissing));
+    }
+    if !identity.address.is_placeable() {
+        warnings.push(Warning {
+            place: "/address".into(),
+            code: WarningCode::AddressIncomplete,
+        });
+    }
+    (identity, warnings)
+}
+
+fn on_the_wire(value: PolicyValue) -> FieldValue {
+    match value {
+        PolicyValue::Number(number) => FieldValue::Number(number.thousandths()),
+        PolicyValue::Date(date) => FieldValue::Date(date),
+        PolicyValue::Bool(answer) => FieldValue::Boolean(answer),
+        PolicyValue::Code(code) => FieldValue::Code(code.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use serde_json::{Value, json};
+    use voorveld_wire::intake_v1::claim_in_json;
+
+    fn partner() -> Partner {
+        Partner {
+            id: "woonstede".into(),
+            name: "Woonstede".into(),
+            municipalities: vec!["0518".into(), "0307".into()],
+            kinds: [
+                "rent_arrears",
+                "supply_end_notice",
+                "school_absence_16h",
+                "reporting_code_report",
+            ]
+            .map(String::from)
+            .to_vec(),
+            partner_types: vec![
+                "rent".into(),
+                "energy".into(),
+                "water".into(),
+                "school".into(),
+                "care".into(),
+            ],
+            rows_per_minute: 1,
+            natural_key: false,
+            disabled_at: None,
+        }
+    }
+
+    fn judge(changes: &Value) -> Result<Accepted, Vec<(String, &'static str)>> {
+        let mut whole = json!({
+            "reference": "A-1", "kind": "rent_arrears", "municipality": "0518", "signalledOn": "2026-02-02",
+            "arisenOn": "2025-12-01", "amountCents": 45_000,
+            "person": {"surname": "Voorbeeld"}, "address": {"postcode": "1234AB", "houseNumber": "10"}
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        let (claim, flaws) = claim_in_json(&whole, "");
+        let policy = Policy::shipped();
+        let bench = Bench {
+            policy: &policy,
+            partner: &partner(),
+            served: &BTreeSet::from(["0518".parse().unwrap()]),
+            today: date(2026, 2, 3),
+        };
+        bench.judge(claim, flaws).map_err(|flaws| {
+            flaws
+                .into_iter()
+                .map(|flaw| (flaw.place, flaw.code.code()))
+                .collect()
+        })
+    }
+
+    #[test]
+    fn every_refusal_of_the_law_has_a_code_at_the_door() {
+        for code in IntakeRefusal::CODES {
+            assert!(
+                FlawCode::ALL.iter().any(|known| known.code() == code),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_good_claim_becomes_a_signal_with_its_type() {
+        let accepted = judge(&json!({"fields": {"monthly_rent": 650.5}})).unwrap();
+        assert_eq!(accepted.partner_type, PartnerType::Rent);
+        assert_eq!(accepted.event_date, Some(date(2026, 2, 2)));
+        assert_eq!(
+            accepted.said.fields["monthly_rent"],
+            FieldValue::Number(650_500)
+        );
+        assert!(accepted.warnings.is_empty() && !accepted.age_unknown);
+    }
+
+    #[test]
+    fn each_refusal_says_where_and_what() {
+        for (changes, expected) in [
+            (
+                json!({"reference": null}),
+                vec![("/reference", "reference_missing")],
+            ),
+            (
+                json!({"reference": "é"}),
+                vec![("/reference", "text_not_allowed")],
+            ),
+            (json!({"kind": null}), vec![("/kind", "required")]),
+            (json!({"kind": "made_up"}), vec![("/kind", "kind_unknown")]),
+            (
+                json!({"kind": "water_arrears"}),
+                vec![("/kind", "kind_not_allowed")],
+            ),
+            (
+                json!({"municipality": "518"}),
+                vec![("/municipality", "municipality_format")],
+            ),
+            (
+                json!({"municipality": "0307"}),
+                vec![("/municipality", "municipality_not_served")],
+            ),
+            (
+                json!({"municipality": "0363"}),
+                vec![("/municipality", "municipality_not_served")],
+            ),
+            (
+                json!({"partnerType": "Huren"}),
+                vec![("/partnerType", "partner_type_unknown")],
+            ),
+            (
+                json!({"partnerType": "Water"}),
+                vec![("/partnerType", "partner_type_not_allowed")],
+            ),
+            (
+                json!({"signalledOn": "2026-02-05"}),
+                vec![("/signalledOn", "in_future")],
+            ),
+            (
+                json!({"arisenOn": "2026-01-20"}),
+                vec![("/arisenOn", "arrears_too_young")],
+            ),
+            (
+                json!({"amountCents": -5}),
+                vec![("/amountCents", "amount_range")],
+            ),
+            (
+                json!({"amountCents": 1_000_000_001}),
+                vec![("/amountCents", "amount_range")],
+            ),
+            (
+                json!({"person": null, "address": null}),
+                vec![("/person", "person_missing")],
+            ),
+            (
+                json!({"person": {"bsn": "12"}}),
+                vec![("/person/bsn", "bsn_format")],
+            ),
+            (
+                json!({"fields": {"monthly_rent": "650"}}),
+                vec![("/fields/monthly_rent", "wrong_type")],
+            ),
+            (
+                json!({"fields": {"monthly_rent": 0}}),
+                vec![("/fields/monthly_rent", "number_format")],
+            ),
+            (
+                json!({"fields": {"GEHEIM": 1}}),
+                vec![("/fields", "field_unknown")],
+            ),
+            (
+                json!({"supplyEndsOn": "2026-03-01"}),
+                vec![("/supplyEndsOn", "field_unknown")],
+            ),
+            (
+                json!({"kind": "supply_end_notice", "partnerType": "energy"}),
+                vec![("/supplyEndsOn", "required")],
+            ),
+            (
+                json!({"kind": "supply_end_notice", "supplyEndsOn": "2026-03-01"}),
+                vec![("/partnerType", "partner_type_needed")],
+            ),
+            (
+                json!({"reference": null, "kind": "made_up", "signalledOn": "x", "amountCents": "x"}),
+                vec![
+                    ("/signalledOn", "date_format"),
+                    ("/amountCents", "wrong_type"),
+                    ("/reference", "reference_missing"),
+                    ("/kind", "kind_unknown"),
+                ],
+            ),
+        ] {
+            let found = judge(&changes).expect_err(&changes.to_string());
+            let found: Vec<_> = found
+                .iter()
+                .map(|(place, code)| (place.as_str(), *code))
+                .collect();
+            assert_eq!(found, expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn a_kind_without_a_ground_is_refused_with_that_reason() {
+        let found = judge(&json!({"kind": "school_absence_16h", "amountCents": null})).unwrap_err();
+        assert!(
+            found.contains(&("/kind".into(), "no_legal_ground")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_odd_is_told_but_comes_in() {
+        let accepted = judge(&json!({
+            "arisenOn": null, "amountCents": 0, "person": {"bsn": "123456789"}, "address": null
+        }))
+        .unwrap();
+        let codes: Vec<_> = accepted
+            .warnings
+            .iter()
+            .map(|warning| warning.code.code())
+            .collect();
+        assert_eq!(
+            codes,
+            ["bsn_eleven_test", "address_incomplete", "age_unknown"]
+        );
+        assert_eq!(accepted.said.amount_cents, None);
+    }
+
+    #[test]
+    fn an_end_of_supply_stands_by_itself_or_among_the_fields() {
+        for changes in [
+            json!({"kind": "supply_end_notice", "partnerType": "energy", "supplyEndsOn": "2026-03-01"}),
+            json!({"kind": "supply_end_notice", "partnerType": "Energie", "fields": {"supply_ends_on": "2026-03-01"}}),
+        ] {
+            let accepted = judge(&changes).unwrap();
+            assert_eq!(accepted.said.supply_ends_on, Some(date(2026, 3, 1)));
+            assert_eq!(
+                accepted.said.fields["supply_ends_on"],
+                FieldValue::Date(date(2026, 3, 1))
+            );
+        }
+    }
+}

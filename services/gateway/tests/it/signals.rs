@@ -1,0 +1,460 @@
+//! Signals by HTTP: receipts, corrections, withdrawals, refusals.
+
+use axum::http::StatusCode;
+use jiff::civil::date;
+use serde_json::json;
+use sqlx::PgPool;
+use voorveld_bus::Log;
+
+use crate::world::{World, id, signal};
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_receipt_means_that_the_log_holds_it_and_the_identity_is_sealed(pool: PgPool) {
+    let world = World::new(pool).await;
+    let answer = world.json("POST", "/v1/signals", &signal("A-1")).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    assert_eq!(answer.headers["api-version"], "1.0.0");
+    assert!(answer.headers.contains_key("x-request-id"));
+    let body = answer.json();
+    assert_eq!(
+        (body["outcome"].as_str(), body["revision"].as_u64()),
+        (Some("accepted"), Some(1))
+    );
+    let place = answer.headers["location"].to_str().unwrap().to_owned();
+    assert_eq!(place, format!("/v1/signals/{}", id(&body)));
+
+    let produced = world.produced().await;
+    assert_eq!(produced.len(), 1);
+    let record = &produced[0];
+    assert_eq!(
+        (record.signal, record.partner.as_str()),
+        (id(&body), "woonstede")
+    );
+    let content = record.content.as_ref().unwrap();
+    assert_eq!(
+        (content.event_date, content.amount_cents),
+        (date(2026, 2, 2), Some(45_000))
+    );
+    let opened = world.open(record);
+    assert_eq!(opened.surname.as_deref(), Some("Voorbeeld"));
+    assert_eq!(opened.reference.as_deref(), Some("A-1"));
+    let line = String::from_utf8(record.write()).unwrap();
+    for secret in ["Voorbeeld", "A-1", "1234AB", "1985"] {
+        assert!(!line.contains(secret), "{secret} is outside the envelope");
+    }
+
+    let receipt = world.get(&place).await.json();
+    assert_eq!(
+        (
+            receipt["status"].as_str(),
+            receipt["acknowledged"].as_bool()
+        ),
+        (Some("received"), Some(true))
+    );
+    let metrics = world.metrics();
+    assert!(
+        metrics.contains(r#"voorveld_gateway_signals_total{outcome="accepted"} 1"#),
+        "{metrics}"
+    );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_list_answers_for_each_signal_by_itself(pool: PgPool) {
+    let world = World::new(pool).await;
+    let mut broken = signal("A-2");
+    broken["amountCents"] = json!("veel");
+    broken["extra"] = json!(1);
+    let mut changed = signal("A-1");
+    changed["amountCents"] = json!(50_000);
+    let list = json!([
+        signal("A-1"),
+        broken,
+        signal("A-1"),
+        changed,
+        signal("A-1"),
+        7
+    ]);
+    let answer = world.json("POST", "/v1/signals", &list).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let results = answer.json()["results"].as_array().unwrap().clone();
+    let outcomes: Vec<_> = results
+        .iter()
+        .map(|one| one["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            "accepted",
+            "refused",
+            "unchanged",
+            "corrected",
+            "unchanged",
+            "refused"
+        ]
+    );
+    assert_eq!(results[3]["revision"], 2);
+    let problems = results[1]["problems"].as_array().unwrap();
+    let places: Vec<_> = problems
+        .iter()
+        .map(|one| one["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(places, ["/1/amountCents", "/1"]);
+    assert_eq!(results[5]["problems"][0]["code"], "not_an_object");
+    let revisions: Vec<_> = world
+        .produced()
+        .await
+        .iter()
+        .map(|one| one.revision)
+        .collect();
+    assert_eq!(revisions, [1, 2]);
+    let counted: Vec<(String, String, i64)> =
+        sqlx::query_as("SELECT outcome, code, signals FROM intake_counts ORDER BY 1, 2")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    let row = |outcome: &str, code: &str, n| (outcome.to_owned(), code.to_owned(), n);
+    assert_eq!(
+        counted,
+        [
+            row("accepted", "", 1),
+            row("corrected", "", 1),
+            row("refused", "not_an_object", 1),
+            row("refused", "wrong_type", 1),
+            row("unchanged", "", 2)
+        ]
+    );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_single_refusal_tells_everything_at_once_in_the_callers_terms(pool: PgPool) {
+    let world = World::new(pool).await;
+    let answer = world
+        .json(
+            "POST",
+            "/v1/signals",
+            &json!({"kind": "made_up", "signalledOn": "gisteren", "person": {"bsn": "1"}}),
+        )
+        .await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let place = |pointer: &str, code: &str| (pointer.to_owned(), code.to_owned());
+    assert_eq!(
+        answer.errors(),
+        [
+            place("/signalledOn", "date_format"),
+            place("/reference", "reference_missing"),
+            place("/municipality", "required"),
+            place("/kind", "kind_unknown"),
+            place("/person/bsn", "bsn_format"),
+        ]
+    );
+    assert!(world.produced().await.is_empty());
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_correction_is_the_next_revision_and_an_equal_one_changes_nothing(pool: PgPool) {
+    let world = World::new(pool).await;
+    let first = id(&world
+        .json("POST", "/v1/signals", &signal("A-1"))
+        .await
+        .json());
+    let path = format!("/v1/signals/{first}");
+    let mut changed = signal("A-1");
+    changed["address"]["houseNumber"] = json!("12");
+    let outcomes = [
+        (signal("A-1"), "unchanged", 1),
+        (changed.clone(), "corrected", 2),
+        (changed, "unchanged", 2),
+        (signal("A-1"), "corrected", 3),
+    ];
+    for (body, outcome, revision) in outcomes {
+        let answer = world.json("PUT", &path, &body).await;
+        let found = answer.json();
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        assert_eq!(
+            (found["outcome"].as_str(), found["revision"].as_u64()),
+            (Some(outcome), Some(revision))
+        );
+    }
+    let produced = world.produced().await;
+    assert_eq!(produced.len(), 3);
+    assert!(produced.iter().all(|record| record.signal == first));
+    assert_eq!(world.open(&produced[1]).house_number.as_deref(), Some("12"));
+
+    let other = world.json("PUT", &path, &signal("A-2")).await;
+    assert_eq!(other.errors()[0].1, "reference_fixed");
+    let unknown = world
+        .json(
+            "PUT",
+            "/v1/signals/0198c0de-0000-7000-8000-000000000001",
+            &signal("A-1"),
+        )
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn only_a_correction_revives_what_was_taken_back(pool: PgPool) {
+    let world = World::new(pool).await;
+    let first = id(&world
+        .json("POST", "/v1/signals", &signal("A-1"))
+        .await
+        .json());
+    let path = format!("/v1/signals/{first}");
+    let withdrawal = format!("{path}/withdrawal");
+    let taken_back = world
+        .json("POST", &withdrawal, &json!({"reason": "paid"}))
+        .await;
+    assert_eq!(
+        taken_back.json()["outcome"],
+        "withdrawn",
+        "{}",
+        taken_back.text
+    );
+    let again = world
+        .json("POST", &withdrawal, &json!({"reason": "paid"}))
+        .await;
+    assert_eq!(again.json()["outcome"], "unchanged");
+    let receipt = world.get(&path).await.json();
+    assert_eq!(
+        (
+            receipt["status"].as_str(),
+            receipt["withdrawalReason"].as_str()
+        ),
+        (Some("withdrawn"), Some("paid"))
+    );
+
+    let same_row = world.json("POST", "/v1/signals", &signal("A-1")).await;
+    assert_eq!(
+        (same_row.status, same_row.json()["outcome"].as_str()),
+        (StatusCode::OK, Some("unchanged"))
+    );
+    let mut changed = signal("A-1");
+    changed["amountCents"] = json!(1);
+    let new_row = world.json("POST", "/v1/signals", &changed).await;
+    assert_eq!(
+        new_row.errors(),
+        [("/reference".to_owned(), "withdrawn".to_owned())]
+    );
+    let revived = world.json("PUT", &path, &signal("A-1")).await.json();
+    assert_eq!(
+        (revived["outcome"].as_str(), revived["revision"].as_u64()),
+        (Some("corrected"), Some(3))
+    );
+    assert_eq!(world.get(&path).await.json()["status"], "received");
+    let produced = world.produced().await;
+    let withdrawn: Vec<_> = produced
+        .iter()
+        .map(|record| record.withdrawn.as_deref())
+        .collect();
+    assert_eq!(withdrawn, [None, Some("paid"), None]);
+
+    for (body, code) in [
+        (json!({}), "required"),
+        (json!({"reason": "GEHEIM"}), "code_unknown"),
+        (json!([]), "not_an_object"),
+    ] {
+        let answer = world.json("POST", &withdrawal, &body).await;
+        assert_eq!(answer.errors()[0].1, code);
+        assert!(!answer.text.contains("GEHEIM"));
+    }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn with_the_log_down_nothing_is_promised_and_a_repeat_gets_the_same_revision(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let dead = world.dead_log().await;
+    world.restart(dead);
+    let answer = world.json("POST", "/v1/signals", &signal("A-1")).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{}",
+        answer.text
+    );
+    assert!(answer.headers.contains_key("retry-after"));
+    let pending: (uuid::Uuid, String, i32) =
+        sqlx::query_as("SELECT signal_id, state, revision FROM signal_receipts")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!((pending.1.as_str(), pending.2), ("pending", 1));
+    world.clock.advance(std::time::Duration::from_secs(3_600));
+
+    let log = Log::postgres(world.pool.clone());
+    world.restart(log);
+    let answer = world.json("POST", "/v1/signals", &signal("A-1")).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    let body = answer.json();
+    assert_eq!((id(&body), body["revision"].as_u64()), (pending.0, Some(1)));
+    assert_eq!(
+        body["receivedAt"], "2026-02-03T10:00:00Z",
+        "knowledge time is the first receipt's"
+    );
+    let produced = world.produced().await;
+    assert_eq!((produced.len(), produced[0].revision), (1, 1));
+    let counted: i64 = sqlx::query_scalar("SELECT sum(signals)::bigint FROM intake_counts")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(counted, 1);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn with_the_database_down_the_answer_is_come_back_later(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.json("POST", "/v1/signals", &signal("A-1")).await;
+    world.pool.close().await;
+    for answer in [
+        world.json("POST", "/v1/signals", &signal("A-2")).await,
+        world
+            .get("/v1/signals/0198c0de-0000-7000-8000-000000000001")
+            .await,
+    ] {
+        assert_eq!(
+            answer.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{}",
+            answer.text
+        );
+        assert!(answer.headers.contains_key("retry-after"));
+    }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_signal_in_an_envelope_is_the_same_signal(pool: PgPool) {
+    let world = World::new(pool).await;
+    let event = |data: serde_json::Value| {
+        json!({
+            "specversion": "1.0", "id": "1", "source": "urn:nld:oin:00000001234567890000",
+            "type": "nl.vroegsignalering.signaal-aangeleverd.v1", "data": data
+        })
+    };
+    let one = world
+        .send(
+            "POST",
+            "/v1/signals",
+            "application/cloudevents+json",
+            event(signal("A-1")).to_string(),
+        )
+        .await;
+    assert_eq!(one.status, StatusCode::CREATED, "{}", one.text);
+    let plain = world.json("POST", "/v1/signals", &signal("A-1")).await;
+    assert_eq!(plain.json()["outcome"], "unchanged");
+    let mut broken = signal("A-2");
+    broken["kind"] = json!("made_up");
+    let mut strange = event(signal("A-3"));
+    strange["specversion"] = json!("0.3");
+    let batch = json!([event(broken), event(signal("A-1")), strange]);
+    let many = world
+        .send(
+            "POST",
+            "/v1/signals",
+            "application/cloudevents-batch+json",
+            batch.to_string(),
+        )
+        .await
+        .json();
+    let results = many["results"].as_array().unwrap();
+    assert_eq!(results[0]["problems"][0]["pointer"], "/0/data/kind");
+    assert_eq!(results[1]["outcome"], "unchanged");
+    assert_eq!(results[2]["problems"][0]["pointer"], "/2/specversion");
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_signal_without_a_date_is_about_the_day_of_its_first_receipt(pool: PgPool) {
+    let world = World::new(pool).await;
+    let mut undated = signal("A-1");
+    undated.as_object_mut().unwrap().remove("signalledOn");
+    world.json("POST", "/v1/signals", &undated).await;
+    world.clock.advance(std::time::Duration::from_hours(48));
+    assert_eq!(
+        world.json("POST", "/v1/signals", &undated).await.json()["outcome"],
+        "unchanged"
+    );
+    undated["amountCents"] = json!(50_000);
+    assert_eq!(
+        world.json("POST", "/v1/signals", &undated).await.json()["outcome"],
+        "corrected"
+    );
+    let dates: Vec<_> = world
+        .produced()
+        .await
+        .iter()
+        .map(|record| record.content.as_ref().unwrap().event_date)
+        .collect();
+    assert_eq!(dates, [date(2026, 2, 3), date(2026, 2, 3)]);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_is_no_request_gets_a_problem_with_its_own_status(pool: PgPool) {
+    let world = World::new(pool).await;
+    let long = format!("[{}]", vec!["{}"; 1_001].join(","));
+    for (method, path, media, body, status) in [
+        (
+            "POST",
+            "/v1/signals",
+            "application/json",
+            "{".to_owned(),
+            400,
+        ),
+        (
+            "POST",
+            "/v1/signals",
+            "application/json",
+            "[]".to_owned(),
+            400,
+        ),
+        ("POST", "/v1/signals", "application/json", long, 413),
+        (
+            "POST",
+            "/v1/signals",
+            "application/json",
+            " ".repeat(3 * 1024 * 1024),
+            413,
+        ),
+        ("POST", "/v1/signals", "text/csv", "{}".to_owned(), 415),
+        (
+            "POST",
+            "/v1/signals",
+            "application/cloudevents-batch+json",
+            "{}".to_owned(),
+            400,
+        ),
+        (
+            "GET",
+            "/v1/signals/GEHEIM",
+            "text/plain",
+            String::new(),
+            400,
+        ),
+        (
+            "GET",
+            "/v1/signals/0198c0de-0000-7000-8000-000000000001",
+            "text/plain",
+            String::new(),
+            404,
+        ),
+        ("GET", "/v1/nothing", "text/plain", String::new(), 404),
+        ("GET", "/nothing", "text/plain", String::new(), 404),
+        ("DELETE", "/v1/signals", "text/plain", String::new(), 405),
+    ] {
+        let answer = world.send(method, path, media, body).await;
+        assert_eq!(
+            answer.status.as_u16(),
+            status,
+            "{method} {path}: {}",
+            answer.text
+        );
+        assert_eq!(
+            answer.headers["content-type"], "application/problem+json",
+            "{method} {path}"
+        );
+        assert_eq!(answer.headers["api-version"], "1.0.0");
+        let body = answer.json();
+        assert!(
+            body["title"].is_string() && body["detail"].is_string() && body["status"] == status
+        );
+        assert!(!answer.text.contains("GEHEIM"));
+    }
+}
