@@ -4,6 +4,8 @@
     reason = "everything here is a test, and an unwrap that fails is a test that fails"
 )]
 
+mod pipeline;
 mod retention;
 mod samples;
+mod stages;
 mod tidy;

@@ -195,7 +195,6 @@ const UNWANTED: &[(&str, &str, &str)] = &[
     ("#[all", "ow(", "use #[expect(…, reason = \"…\")]"),
     ("FIX", "ME", "not finished"),
     ("XX", "X:", "not finished"),
-    ("thread::", "sleep(", "await the event"),
 ];
 
 #[test]
