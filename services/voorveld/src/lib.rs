@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod embedded;
 pub mod keys;
 pub mod ops;
 pub mod roles;
