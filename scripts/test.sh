@@ -31,18 +31,6 @@ scripts/install.sh test
 step "format"
 cargo fmt --all --check
 
-step "lints"
-cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-
-step "domain, calendar and detect stand alone"
-cargo check --quiet --locked -p voorveld-domain
-cargo check --quiet --locked -p voorveld-calendar
-cargo check --quiet --locked -p voorveld-detect
-
-step "build"
-cargo build --quiet --locked -p voorveld
-cargo test --quiet --locked --workspace --no-run
-
 step "a PostgreSQL and a Kafka for the tests"
 if [[ -z ${VOORVELD_TEST_POSTGRES:-} ]]; then
     scripts/postgres.sh status >/dev/null || started_postgres=yes
@@ -55,6 +43,21 @@ if [[ -z ${VOORVELD_TEST_KAFKA:-} ]]; then
 fi
 export VOORVELD_TEST_KAFKA
 echo "   $DATABASE_URL, Kafka at $VOORVELD_TEST_KAFKA"
+
+step "the checked queries are those of the code and the migrations"
+scripts/sqlx.sh check
+
+step "lints"
+cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+
+step "domain, calendar and detect stand alone"
+cargo check --quiet --locked -p voorveld-domain
+cargo check --quiet --locked -p voorveld-calendar
+cargo check --quiet --locked -p voorveld-detect
+
+step "build"
+cargo build --quiet --locked -p voorveld
+cargo test --quiet --locked --workspace --no-run
 
 step "tests"
 cargo test --quiet --locked --workspace
