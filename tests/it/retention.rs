@@ -29,7 +29,11 @@ fn the_document_says_what_the_tables_say() {
     let document = std::fs::read_to_string(root().join("docs/retention.md")).unwrap();
     let documented: BTreeMap<String, String> = document
         .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "))
+        .filter_map(|line| {
+            line.strip_prefix("| `")?
+                .strip_suffix(" |")?
+                .split_once("` | ")
+        })
         .map(|(table, comment)| (table.to_owned(), comment.to_owned()))
         .collect();
     assert_eq!(documented, comments_of_migrations());

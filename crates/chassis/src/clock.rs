@@ -82,6 +82,12 @@ impl Clock {
         self.zone.to_datetime(instant).date()
     }
 
+    /// An instant as clocks in Amsterdam show it.
+    #[must_use]
+    pub fn local(&self, instant: Timestamp) -> jiff::civil::DateTime {
+        self.zone.to_datetime(instant)
+    }
+
     /// Waits for `pause`. On a manual clock: until somebody has moved it that far; a jump of a shifted clock counts too.
     pub async fn sleep(&self, pause: Duration) {
         let until = || {

@@ -32,6 +32,8 @@ struct Inner {
     drain: CancellationToken,
     abort: CancellationToken,
     tasks: TaskTracker,
+    leave: CancellationToken,
+    last: TaskTracker,
     failed: AtomicBool,
 }
 
@@ -67,6 +69,24 @@ impl Lifecycle {
         );
     }
 
+    /// Runs a task that goes on while the others finish, such as the admin port: a process that drains must still be able
+    /// to say so. It watches [`Lifecycle::leaving`].
+    pub fn spawn_last<F, E>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let span = tracing::info_span!("task", task.name = name);
+        self.inner.last.spawn(
+            async move {
+                let end = inner.watch(task).await;
+                inner.settle(name, &end, false);
+            }
+            .instrument(span),
+        );
+    }
+
     /// Runs a piece of work that ends by itself, such as the reading of one uploaded file. The process waits for it when
     /// it drains; only an error or a panic stops the process.
     pub fn spawn_job<F, E>(&self, name: &'static str, job: F)
@@ -88,6 +108,12 @@ impl Lifecycle {
     #[must_use]
     pub fn draining(&self) -> CancellationToken {
         self.inner.drain.clone()
+    }
+
+    /// Cancelled when all other tasks have ended.
+    #[must_use]
+    pub fn leaving(&self) -> CancellationToken {
+        self.inner.leave.clone()
     }
 
     /// Cancelled when there is no time left to finish.
@@ -113,9 +139,8 @@ impl Lifecycle {
             }
             () = self.inner.drain.cancelled() => tracing::info!("stopping: finishing what is in hand"),
         }
-        self.inner.tasks.close();
         let finished = tokio::select! {
-            () = self.inner.tasks.wait() => true,
+            () = self.finish() => true,
             Some(name) = signals.next() => {
                 tracing::warn!(signal = name, "second signal: dropping what is left");
                 false
@@ -127,12 +152,12 @@ impl Lifecycle {
         };
         if !finished {
             self.inner.abort.cancel();
-            if tokio::time::timeout(ABORT_PATIENCE, self.inner.tasks.wait())
+            if tokio::time::timeout(ABORT_PATIENCE, self.finish())
                 .await
                 .is_err()
             {
                 tracing::error!(
-                    left = self.inner.tasks.len(),
+                    left = self.inner.tasks.len() + self.inner.last.len(),
                     "tasks that cannot be dropped are left behind"
                 );
             }
@@ -144,6 +169,17 @@ impl Lifecycle {
             tracing::info!("stopped");
             ExitCode::SUCCESS
         }
+    }
+}
+
+impl Lifecycle {
+    /// Waits for all tasks, then for those that go last.
+    async fn finish(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.inner.leave.cancel();
+        self.inner.last.close();
+        self.inner.last.wait().await;
     }
 }
 
@@ -269,6 +305,30 @@ mod tests {
             assert_eq!(code, ExitCode::FAILURE, "case {how}");
             finished.await.unwrap();
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_last_still_answers_while_the_others_finish() {
+        let lifecycle = Lifecycle::new();
+        let (ask, mut asked) = tokio::sync::mpsc::channel::<oneshot::Sender<()>>(1);
+        let leaving = lifecycle.leaving();
+        lifecycle.spawn_last("porter", async move {
+            loop {
+                tokio::select! {
+                    Some(answer) = asked.recv() => answer.send(()).unwrap(),
+                    () = leaving.cancelled() => return Ok::<_, Infallible>(()),
+                }
+            }
+        });
+        let draining = lifecycle.draining();
+        lifecycle.spawn("worker", async move {
+            draining.cancelled().await;
+            let (answer, answered) = oneshot::channel();
+            ask.send(answer).await.unwrap();
+            answered.await
+        });
+        let code = lifecycle.run(one_signal(), GRACE).await;
+        assert_eq!(code, ExitCode::SUCCESS);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 use voorveld_chassis::telemetry::LogFormat;
-use voorveld_domain::{MunicipalityCode, PartnerId};
+use voorveld_domain::{KindId, MunicipalityCode, PartnerId, PartnerType, Role, TeamId};
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;
@@ -89,6 +90,16 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
         "text" => Ok(LogFormat::Text),
         _ => Err("choose auto, json or text".to_owned()),
     }
+}
+
+fn partner_type() -> impl TypedValueParser<Value = PartnerType> {
+    PossibleValuesParser::new(PartnerType::ALL.iter().map(|known| known.code()))
+        .try_map(|code| code.parse::<PartnerType>())
+}
+
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.iter().map(|known| known.code()))
+        .try_map(|code| code.parse::<Role>())
 }
 
 /// Roles and commands.
@@ -239,10 +250,10 @@ pub enum Partner {
         municipalities: Vec<MunicipalityCode>,
         /// A signal kind it may send; may be repeated
         #[arg(long = "kind", value_name = "KIND", required = true)]
-        kinds: Vec<String>,
+        kinds: Vec<KindId>,
         /// An official partner type it acts as; may be repeated. Needed only where a kind allows several
-        #[arg(long = "type", value_name = "TYPE")]
-        partner_types: Vec<String>,
+        #[arg(long = "type", value_name = "TYPE", value_parser = partner_type())]
+        partner_types: Vec<PartnerType>,
         /// Most signals a minute it may send
         #[arg(long, value_name = "N", default_value_t = 60_000)]
         rows_per_minute: u32,
@@ -289,15 +300,15 @@ pub enum User {
         /// What colleagues call them
         #[arg(long)]
         name: String,
-        /// The municipality they work for (CBS code of four digits)
+        /// The municipality they work for (CBS code of four digits) [default: the one that is served]
         #[arg(long, value_name = "CODE")]
-        municipality: MunicipalityCode,
+        municipality: Option<MunicipalityCode>,
         /// What they may do; may be repeated
-        #[arg(long = "role", value_name = "ROLE", required = true)]
-        roles: Vec<String>,
+        #[arg(long = "role", value_name = "ROLE", required = true, value_parser = role())]
+        roles: Vec<Role>,
         /// A team whose worklist they see; may be repeated
         #[arg(long = "team", value_name = "TEAM")]
-        teams: Vec<String>,
+        teams: Vec<TeamId>,
         /// Read the first password from this file instead of asking for it
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
@@ -330,33 +341,30 @@ pub enum User {
 pub enum Queue {
     /// List what is stuck, oldest first
     List {
-        /// Only this many
-        #[arg(long, value_name = "N", default_value_t = 50)]
-        limit: u32,
         /// Print JSON, one object a line
         #[arg(long)]
         json: bool,
     },
-    /// Show one entry and what can be done about it
+    /// Show one entry and what can be done about it; never whom it is about
     Show {
-        /// Its number in the list
-        entry: String,
+        /// Its id in the list
+        entry: Uuid,
     },
-    /// Offer a dead letter to its stage again, after the cause is gone
+    /// Offer an entry to its stage again, after the cause is gone
     Retry {
-        /// Its number in the list
-        entry: String,
+        /// Its id in the list
+        entry: Uuid,
         /// Why; kept in the audit log
         #[arg(long)]
         reason: String,
     },
     /// Give a signal without a household its address, read from standard input or a file
     ///
-    /// The address is a line of JSON: {"postcode":"1234AB","houseNumber":12,"suffix":"A"}. It does not go on the command
+    /// The address is a line of JSON: {"postcode":"1234AB","houseNumber":"12","suffix":"A"}. It does not go on the command
     /// line, where others on this machine could read it.
     Correct {
-        /// Its number in the list
-        entry: String,
+        /// Its id in the list
+        entry: Uuid,
         /// Read the address from this file [default: standard input]
         #[arg(long, value_name = "FILE")]
         address_file: Option<PathBuf>,
@@ -366,8 +374,8 @@ pub enum Queue {
     },
     /// Set an entry aside for good
     Discard {
-        /// Its number in the list
-        entry: String,
+        /// Its id in the list
+        entry: Uuid,
         /// Why; kept in the audit log
         #[arg(long)]
         reason: String,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use voorveld_bus::KafkaConfig;
 use voorveld_chassis::Secret;
 use voorveld_chassis::settings::{SettingsError, Sources};
 use voorveld_chassis::telemetry::LogFormat;
@@ -54,10 +55,10 @@ struct Shape {
     keys: KeysShape,
     admin: DoorShape,
     gateway: GatewayShape,
-    resolver: NothingYet,
+    resolver: ResolverShape,
     correlator: NothingYet,
-    outreach: DoorShape,
-    console: DoorShape,
+    outreach: PagesShape,
+    console: PagesShape,
 }
 
 impl Default for Shape {
@@ -75,10 +76,10 @@ impl Default for Shape {
             keys: KeysShape::default(),
             admin: DoorShape::default(),
             gateway: GatewayShape::default(),
-            resolver: NothingYet::default(),
+            resolver: ResolverShape::default(),
             correlator: NothingYet::default(),
-            outreach: DoorShape::default(),
-            console: DoorShape::default(),
+            outreach: PagesShape::default(),
+            console: PagesShape::default(),
         }
     }
 }
@@ -157,6 +158,20 @@ struct DoorShape {
 struct GatewayShape {
     listen: Option<SocketAddr>,
     public_url: Option<String>,
+    spool_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ResolverShape {
+    excluded_addresses_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PagesShape {
+    listen: Option<SocketAddr>,
+    https: bool,
 }
 
 /// Everything a process was told, checked.
@@ -166,6 +181,8 @@ pub struct Settings {
     pub municipalities: BTreeSet<MunicipalityCode>,
     /// Where the municipality's own policy files are; absent: those that came with the release.
     pub policy_dir: Option<PathBuf>,
+    /// Addresses at which nothing is joined across persons (K14): a CSV file.
+    pub excluded_addresses: Option<PathBuf>,
     /// Where the embedded default keeps its database and keys.
     pub data_dir: PathBuf,
     /// How long a process may take to finish what it holds.
@@ -226,6 +243,39 @@ pub struct Kafka {
     pub replication: i32,
 }
 
+impl Kafka {
+    /// What the log is told about the brokers. With three replicas two must hold a record before it is acknowledged (I1).
+    #[must_use]
+    pub fn for_log(&self) -> KafkaConfig {
+        let mut config = KafkaConfig::new(self.brokers.join(","));
+        config.replication = self.replication;
+        config.min_insync_replicas = if self.replication < 3 { 1 } else { 2 };
+        let mut set = |name: &str, value: &str| {
+            config.properties.insert(name.to_owned(), value.to_owned());
+        };
+        match self.security {
+            KafkaSecurity::Plaintext => set("security.protocol", "plaintext"),
+            KafkaSecurity::Tls => set("security.protocol", "ssl"),
+            KafkaSecurity::SaslTls => set("security.protocol", "sasl_ssl"),
+        }
+        for (name, file) in [
+            ("ssl.ca.location", &self.ca_file),
+            ("ssl.certificate.location", &self.certificate_file),
+            ("ssl.key.location", &self.key_file),
+        ] {
+            if let Some(file) = file {
+                set(name, &file.to_string_lossy());
+            }
+        }
+        if let Some((name, password)) = &self.login {
+            set("sasl.mechanism", "SCRAM-SHA-512");
+            set("sasl.username", name);
+            set("sasl.password", password.expose());
+        }
+        config
+    }
+}
+
 /// The log, whichever is behind it.
 #[derive(Debug, Clone, Copy)]
 pub struct LogSettings {
@@ -263,10 +313,16 @@ pub struct Doors {
     pub gateway: SocketAddr,
     /// How partners reach it, for links; absent: its own address.
     pub gateway_url: Option<String>,
+    /// Where files wait, without a name, while they are read; absent: the system's temporary folder.
+    pub spool_dir: Option<PathBuf>,
     /// Worklists.
     pub outreach: SocketAddr,
+    /// Whether browsers reach the worklists by HTTPS (a proxy in front ends it).
+    pub outreach_https: bool,
     /// The operations page.
     pub console: SocketAddr,
+    /// Whether browsers reach the operations page by HTTPS.
+    pub console_https: bool,
     /// Health and metrics.
     pub admin: SocketAddr,
 }
@@ -321,6 +377,7 @@ impl Settings {
             municipalities,
             log: check_log(&shape.log, kafka.is_some())?,
             policy_dir: shape.policy_dir,
+            excluded_addresses: shape.resolver.excluded_addresses_file,
             data_dir: shape.data_dir,
             grace: shape.grace,
             strict_transport: shape.strict_transport,
@@ -338,11 +395,22 @@ impl Settings {
             doors: Doors {
                 gateway: shape.gateway.listen.unwrap_or(local(8080)),
                 gateway_url: shape.gateway.public_url,
+                spool_dir: shape.gateway.spool_dir,
                 outreach: shape.outreach.listen.unwrap_or(local(8081)),
+                outreach_https: shape.outreach.https,
                 console: shape.console.listen.unwrap_or(local(8082)),
+                console_https: shape.console.https,
                 admin: shape.admin.listen.unwrap_or(local(8090)),
             },
         })
+    }
+
+    /// The key files: those that were configured, or, on the embedded default with none configured, its own.
+    pub fn key_files(&self) -> anyhow::Result<KeyFiles> {
+        if self.keys.is_empty() && self.is_embedded() {
+            return crate::keys::embedded(&self.data_dir);
+        }
+        Ok(self.keys.clone())
     }
 
     /// Whether this process keeps a PostgreSQL of its own.

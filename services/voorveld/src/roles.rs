@@ -3,16 +3,25 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use futures::StreamExt;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
+use voorveld_bus::{Log, TopicSpec};
 use voorveld_chassis::admin::{Admin, Health};
 use voorveld_chassis::telemetry::LogFilter;
 use voorveld_chassis::{Clock, Lifecycle, http, retry, shutdown_signal};
+use voorveld_detect::explain::Words;
+use voorveld_policy::Policy;
+use voorveld_seal::{IndexLabel, Sealer};
 use voorveld_store::Store;
+use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
 
-use crate::config::Settings;
+use crate::config::{KeyFiles, Settings};
+use crate::keys;
+use crate::ops::office;
 
 /// A role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,28 +70,49 @@ pub struct Database {
 
 impl Database {
     /// Connects, with back-off where the database is somebody else's and may still be starting.
-    pub async fn open(settings: &Settings, role: &'static str) -> anyhow::Result<Self> {
-        Self::open_until(settings, role, &CancellationToken::new()).await
-    }
-
-    async fn open_until(
-        settings: &Settings,
-        role: &'static str,
-        draining: &CancellationToken,
-    ) -> anyhow::Result<Self> {
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let Some(postgres) = &settings.postgres else {
             bail!("no database is configured: set postgres.url or postgres.url_file");
         };
         let store = retry::until_ok(
             "connecting to the database",
-            draining,
+            &CancellationToken::new(),
             voorveld_store::StoreError::is_transient,
             || Store::connect(postgres.url.expose(), postgres.connections),
         )
         .await
-        .with_context(|| format!("{role} was stopped while it waited for the database"))?
+        .expect("nobody cancels this token")
         .context("connecting to the database failed")?;
         Ok(Self { store })
+    }
+
+    /// Connects and makes sure that this release knows the schema.
+    pub async fn open_known(settings: &Settings) -> anyhow::Result<Self> {
+        let database = Self::open(settings).await?;
+        database.check_schema(settings).await?;
+        Ok(database)
+    }
+
+    async fn check_schema(&self, settings: &Settings) -> anyhow::Result<()> {
+        if self.store.schema_is_known().await? {
+            return Ok(());
+        }
+        if settings.is_embedded() {
+            self.store.migrate().await?;
+            tracing::info!("the schema was brought up to date");
+            return Ok(());
+        }
+        bail!(
+            "the database has another schema than this release knows: run `voorveld migrate` first"
+        );
+    }
+
+    /// The log: on the brokers, or in this database.
+    pub fn log(&self, settings: &Settings) -> anyhow::Result<Log> {
+        match &settings.kafka {
+            Some(kafka) => Log::kafka(kafka.for_log()).context("setting up the log failed"),
+            None => Ok(Log::postgres(self.store.pool().clone())),
+        }
     }
 
     /// Lets go of it in an orderly way.
@@ -92,6 +122,16 @@ impl Database {
     }
 }
 
+/// The topics of this installation; `docs/topics.md` says who writes and reads them.
+#[must_use]
+pub fn topics(settings: &Settings) -> [TopicSpec; 2] {
+    [RECEIVED_TOPIC, RESOLVED_TOPIC].map(|name| TopicSpec {
+        name: name.to_owned(),
+        partitions: settings.log.partitions,
+        retention: settings.log.retention,
+    })
+}
+
 /// Runs roles until they are told to stop.
 pub async fn run(
     settings: &Settings,
@@ -99,8 +139,16 @@ pub async fn run(
     log_filter: LogFilter,
 ) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new();
-    let house = House::start(settings, services, Clock::system(), log_filter, &lifecycle).await?;
-    let code = lifecycle.run(shutdown_signal(), settings.grace).await;
+    let mut signals = shutdown_signal();
+    let starting = House::start(settings, services, Clock::system(), log_filter, &lifecycle);
+    let house = tokio::select! {
+        house = starting => house?,
+        Some(signal) = signals.next() => {
+            tracing::info!(signal, "stopped before everything had started");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let code = lifecycle.run(signals, settings.grace).await;
     house.database.close().await?;
     Ok(code)
 }
@@ -122,6 +170,10 @@ pub struct Addresses {
 pub struct House {
     /// The database.
     pub database: Database,
+    /// The log.
+    pub log: Log,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
     /// Where the doors are.
     pub addresses: Addresses,
 }
@@ -140,8 +192,8 @@ impl House {
             _ => "all",
         };
         tracing::info!(role = name, version = env!("CARGO_PKG_VERSION"), "starting");
-        let draining = lifecycle.draining();
-        let health = Health::new(draining.clone());
+        let health = Health::new(lifecycle.draining());
+        let started = health.check("started");
         let registry = Registry::new();
         let mut addresses = Addresses::default();
 
@@ -153,21 +205,162 @@ impl House {
             log_filter,
         }
         .router();
-        lifecycle.spawn("admin", http::serve(admin, router, lifecycle.aborting()));
+        lifecycle.spawn_last("admin", http::serve(admin, router, lifecycle.leaving()));
 
-        let started = health.check("started");
-        let database = Database::open_until(settings, name, &draining).await?;
-        if !database.store.schema_is_known().await? {
-            bail!(
-                "the database has another schema than this release knows: run `voorveld migrate` first"
-            );
+        let policy = Arc::new(office::policy(settings)?);
+        let database = Database::open_known(settings).await?;
+        let log = database.log(settings)?;
+        let topics = topics(settings);
+        retry::until_ok(
+            "preparing the log",
+            &lifecycle.draining(),
+            voorveld_bus::BusError::is_transient,
+            || log.ensure_topics(&topics),
+        )
+        .await
+        .context("stopped while waiting for the log")?
+        .context("preparing the log failed")?;
+
+        let hall = Hall {
+            settings,
+            keys: settings.key_files()?,
+            store: database.store.clone(),
+            log: log.clone(),
+            policy: Arc::clone(&policy),
+            clock,
+            registry,
+            owner: owner(name),
+            lifecycle,
+        };
+        for service in services {
+            hall.start(*service)
+                .await
+                .with_context(|| format!("starting the {} failed", service.name()))?;
         }
-        drop((clock, draining, registry));
         started.ok();
         tracing::info!(role = name, "ready");
         Ok(Self {
             database,
+            log,
+            policy,
             addresses,
         })
     }
+}
+
+/// What is at hand while roles are started; each is given its part of it and no more (I9).
+struct Hall<'a> {
+    settings: &'a Settings,
+    keys: KeyFiles,
+    store: Store,
+    log: Log,
+    policy: Arc<Policy>,
+    clock: Clock,
+    registry: Registry,
+    owner: String,
+    lifecycle: &'a Lifecycle,
+}
+
+impl Hall<'_> {
+    async fn start(&self, service: Service) -> anyhow::Result<()> {
+        match service {
+            Service::Resolver => self.resolver().await,
+            Service::Correlator => self.correlator(),
+            Service::Gateway => self.gateway().await,
+            Service::Outreach | Service::Console => {
+                bail!("this role is not part of this build")
+            }
+        }
+    }
+
+    async fn gateway(&self) -> anyhow::Result<()> {
+        let secret = keys::index_secret(&self.keys)?;
+        let config = voorveld_gateway::Config {
+            listen: self.settings.doors.gateway,
+            public_url: self.settings.doors.gateway_url.clone(),
+            strict_transport: self.settings.strict_transport,
+            municipalities: self.settings.municipalities.clone(),
+            spool_dir: self.settings.doors.spool_dir.clone(),
+        };
+        let parts = voorveld_gateway::Parts {
+            store: self.store.clone(),
+            log: self.log.clone(),
+            policy: Arc::clone(&self.policy),
+            sealer: Sealer::new(keys::sealing_key(&self.keys)?),
+            references: secret.key(IndexLabel::References),
+            digests: secret.key(IndexLabel::Digests),
+            clock: self.clock.clone(),
+            registry: self.registry.clone(),
+        };
+        voorveld_gateway::start(config, parts, self.lifecycle).await
+    }
+
+    async fn resolver(&self) -> anyhow::Result<()> {
+        let secret = keys::index_secret(&self.keys)?;
+        let policy = Arc::clone(&self.policy);
+        let address_index = secret.key(IndexLabel::Addresses);
+        let excluded = match &self.settings.excluded_addresses {
+            Some(file) => voorveld_resolver::read_excluded(file, &address_index)?,
+            None => Vec::new(),
+        };
+        let parts = voorveld_resolver::Parts {
+            store: self.store.clone(),
+            log: self.log.clone(),
+            opener: keys::opener(&self.keys)?,
+            address_index,
+            person_index: secret.key(IndexLabel::Persons),
+            area_of: Arc::new(move |_municipality, digits| {
+                policy.routing().area(Some(digits)).clone()
+            }),
+            excluded,
+            clock: self.clock.clone(),
+            metrics: voorveld_resolver::Metrics::new(&self.registry)?,
+            owner: self.owner.clone(),
+        };
+        voorveld_resolver::start(parts, self.lifecycle).await
+    }
+
+    fn correlator(&self) -> anyhow::Result<()> {
+        let policy = Arc::clone(&self.policy);
+        let parts = voorveld_correlator::Parts {
+            store: self.store.clone(),
+            log: self.log.clone(),
+            rules: self.policy.rules().clone(),
+            calendar: self.policy.calendar().clone(),
+            words: words(&self.policy),
+            team_of: Arc::new(move |_municipality, area, purpose| {
+                let routing = policy.routing();
+                let area = area.unwrap_or_else(|| routing.area(None));
+                (area.clone(), routing.team(area, purpose).clone())
+            }),
+            clock: self.clock.clone(),
+            metrics: voorveld_correlator::Metrics::new(&self.registry)?,
+            owner: self.owner.clone(),
+        };
+        voorveld_correlator::start(parts, self.lifecycle);
+        Ok(())
+    }
+}
+
+/// What the municipality calls its kinds and fields.
+#[must_use]
+pub fn words(policy: &Policy) -> Words {
+    let mut words = Words::default();
+    for kind in policy.catalogue().iter() {
+        words.kinds.insert(kind.id.clone(), kind.name.clone());
+        for field in &kind.fields {
+            words.fields.insert(field.name.clone(), field.label.clone());
+        }
+    }
+    words
+}
+
+/// This process, for people who look at positions: role, machine, number.
+fn owner(role: &str) -> String {
+    let machine = rustix::system::uname();
+    format!(
+        "{role}@{}:{}",
+        machine.nodename().to_string_lossy(),
+        std::process::id()
+    )
 }

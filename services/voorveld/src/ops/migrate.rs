@@ -7,7 +7,7 @@ use crate::roles::Database;
 
 /// Brings the schema up to this release; says so when there was nothing to do.
 pub async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let database = Database::open(settings, "migrate").await?;
+    let database = Database::open(settings).await?;
     if database.store.schema_is_known().await? {
         println!("the schema is up to date");
     } else {

@@ -1,18 +1,22 @@
 //! What each command does, one file per command. A command's answer goes to standard output, its log to standard error.
 
+pub mod check;
+pub mod explain;
 pub mod keys;
 pub mod migrate;
+pub mod office;
 pub mod simulate;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
+use voorveld_chassis::Clock;
 use voorveld_chassis::settings::SettingsError;
 use voorveld_chassis::telemetry::{self, LogFilter, LogOptions, LogTarget};
 
 use crate::cli::{Cli, Command, EXIT_USAGE, Global};
 use crate::config::{Settings, Telemetry};
-use crate::roles::{self, Service};
+use crate::roles::{self, Database, Service};
 
 /// Does what was asked and says how it ended.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -52,11 +56,29 @@ async fn dispatch(
     }
     log_to(&settings.telemetry, LogTarget::Stderr)?;
     match command {
-        Command::Migrate => migrate::run(&settings).await,
-        Command::Keys(command) => keys::run(&command),
-        Command::Simulate(command) => simulate::run(&command).await,
-        _ => anyhow::bail!("this command is not part of this build"),
+        Command::Migrate => return migrate::run(&settings).await,
+        Command::Keys(command) => return keys::run(&command),
+        Command::Check(asked) => return Ok(check::run(&asked, &settings)),
+        Command::Openapi => return openapi(&settings),
+        Command::Simulate(asked) => return simulate::run(&asked).await,
+        _ => {}
     }
+    let clock = Clock::system();
+    let database = Database::open_known(&settings).await?;
+    let store = &database.store;
+    let code = match command {
+        Command::Explain(asked) => explain::run(&asked, &settings, store, &clock).await,
+        _ => anyhow::bail!("this command is not part of this build"),
+    };
+    database.close().await?;
+    code
+}
+
+/// `voorveld openapi`
+fn openapi(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let document = voorveld_gateway::openapi(settings.doors.gateway_url.as_deref());
+    println!("{}", document.to_pretty_json()?);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Starts logging. Commands are quiet unless something is wrong or a filter was asked for.

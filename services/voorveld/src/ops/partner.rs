@@ -1,0 +1,235 @@
+//! `voorveld partner add|list|rotate|disable`
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use jiff::SignedDuration;
+use voorveld_chassis::Clock;
+use voorveld_domain::{KindId, MunicipalityCode, PartnerId, PartnerType};
+use voorveld_seal::{ApiKey, NewApiKey};
+use voorveld_store::Store;
+use voorveld_store::partners::Partner as Record;
+
+use super::office::{self, moment, table};
+use crate::cli::Partner;
+use crate::config::Settings;
+
+/// Longest time an old key may go on working.
+const OVERLAP_MAX: Duration = Duration::from_hours(90 * 24);
+
+/// Does one of the four.
+pub async fn run(
+    command: Partner,
+    settings: &Settings,
+    store: &Store,
+    clock: &Clock,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        Partner::Add {
+            id,
+            name,
+            municipalities,
+            kinds,
+            partner_types,
+            rows_per_minute,
+            natural_key,
+            key_file,
+        } => {
+            check_kinds(settings, &kinds)?;
+            let record = Record {
+                id: id.to_string(),
+                name,
+                municipalities: check_municipalities(settings, &municipalities)?,
+                kinds: kinds.iter().map(ToString::to_string).collect(),
+                partner_types: partner_types
+                    .into_iter()
+                    .map(|known: PartnerType| known.code().to_owned())
+                    .collect(),
+                rows_per_minute,
+                natural_key,
+                disabled_at: None,
+            };
+            let key = ApiKey::generate()?;
+            let kept = keep_key(&key, key_file.as_deref())?;
+            let added = store
+                .add_partner(&record, &key.prefix, &key.hash, clock.now())
+                .await;
+            if let (Err(_), Some(file)) = (&added, &key_file) {
+                // The key in it belongs to nobody.
+                std::fs::remove_file(file).context("removing the unused key file failed")?;
+            }
+            added.with_context(|| format!("adding partner {id} failed"))?;
+            note(
+                store,
+                clock,
+                "partner.added",
+                &id,
+                "added at the command line",
+            )
+            .await?;
+            println!("partner {id} was added\n{kept}");
+        }
+        Partner::List => list(store, clock).await?,
+        Partner::Rotate {
+            id,
+            overlap_hours,
+            key_file,
+        } => {
+            let overlap = Duration::from_hours(u64::from(overlap_hours));
+            if OVERLAP_MAX < overlap {
+                bail!("an old key may go on working for at most 90 days");
+            }
+            let now = clock.now();
+            let old_until =
+                now + SignedDuration::try_from(overlap).context("an overlap of hours")?;
+            let key = ApiKey::generate()?;
+            let kept = keep_key(&key, key_file.as_deref())?;
+            store
+                .rotate_partner_key(id.as_str(), &key.prefix, &key.hash, old_until, now)
+                .await
+                .with_context(|| format!("rotating the key of partner {id} failed"))?;
+            note(
+                store,
+                clock,
+                "partner.rotated",
+                &id,
+                "rotated at the command line",
+            )
+            .await?;
+            println!(
+                "partner {id} has a new key; older ones work until {}\n{kept}",
+                moment(clock, old_until)
+            );
+        }
+        Partner::Disable { id, reason } => {
+            store
+                .disable_partner(id.as_str(), clock.now())
+                .await
+                .with_context(|| format!("disabling partner {id} failed"))?;
+            note(store, clock, "partner.disabled", &id, &reason).await?;
+            println!("partner {id} can send nothing any more; what it sent before stays");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_kinds(settings: &Settings, kinds: &[KindId]) -> anyhow::Result<()> {
+    let policy = office::policy(settings)?;
+    for kind in kinds {
+        if policy.catalogue().get(kind).is_none() {
+            let known: Vec<String> = policy
+                .catalogue()
+                .iter()
+                .map(|known| known.id.to_string())
+                .collect();
+            bail!(
+                "there is no signal kind {kind}; choose from {}",
+                known.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_municipalities(
+    settings: &Settings,
+    asked: &[MunicipalityCode],
+) -> anyhow::Result<Vec<String>> {
+    if asked.is_empty() {
+        return Ok(settings
+            .municipalities
+            .iter()
+            .map(ToString::to_string)
+            .collect());
+    }
+    if let Some(foreign) = asked
+        .iter()
+        .find(|code| !settings.municipalities.contains(code))
+    {
+        bail!("municipality {foreign} is not served by this installation");
+    }
+    Ok(asked.iter().map(ToString::to_string).collect())
+}
+
+/// Puts a key where it was asked for and says so. It is shown or written once and kept nowhere.
+fn keep_key(key: &NewApiKey, file: Option<&Path>) -> anyhow::Result<String> {
+    if let Some(file) = file {
+        voorveld_seal::write_private(file, &format!("{}\n", *key.shown_once))?;
+        return Ok(format!("its API key is in {}", file.display()));
+    }
+    Ok(format!(
+        "its API key, shown this once and kept nowhere:\n\n  {}\n",
+        *key.shown_once
+    ))
+}
+
+async fn note(
+    store: &Store,
+    clock: &Clock,
+    action: &'static str,
+    id: &PartnerId,
+    reason: &str,
+) -> anyhow::Result<()> {
+    let entry = office::entry(
+        clock.now(),
+        None,
+        action,
+        ("partner", id.to_string()),
+        reason,
+    );
+    store
+        .record_audit(entry)
+        .await
+        .context("writing the audit log failed")
+}
+
+async fn list(store: &Store, clock: &Clock) -> anyhow::Result<()> {
+    let now = clock.now();
+    let rows: Vec<Vec<String>> = store
+        .partners()
+        .await?
+        .into_iter()
+        .map(|listed| {
+            let keys: Vec<String> = listed
+                .keys
+                .iter()
+                .filter(|key| key.expires_at.is_none_or(|end| now < end))
+                .map(|key| match key.expires_at {
+                    Some(end) => format!("{} until {}", key.prefix, moment(clock, end)),
+                    None => format!("{} since {}", key.prefix, clock.date_of(key.created_at)),
+                })
+                .collect();
+            let state = listed.partner.disabled_at.map_or_else(
+                || "active".to_owned(),
+                |since| format!("disabled {}", clock.date_of(since)),
+            );
+            vec![
+                listed.partner.id,
+                listed.partner.name,
+                state,
+                listed.partner.municipalities.join(" "),
+                listed.partner.kinds.join(" "),
+                listed.partner.rows_per_minute.to_string(),
+                keys.join(", "),
+            ]
+        })
+        .collect();
+    print!(
+        "{}",
+        table(
+            &[
+                "PARTNER",
+                "NAME",
+                "STATE",
+                "MUNICIPALITIES",
+                "KINDS",
+                "PER MINUTE",
+                "KEYS"
+            ],
+            &rows
+        )
+    );
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! `voorveld user add|list|disable|reset`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use voorveld_accounts::{hash_password, login_is_well_formed};
+use voorveld_chassis::{Clock, Secret};
+use voorveld_domain::{MunicipalityCode, TeamId, UserId};
+use voorveld_store::Store;
+use voorveld_store::users::{LOGIN_TAKEN, User as Record};
+
+use super::office::{self, table};
+use crate::cli::User;
+use crate::config::Settings;
+
+/// Does one of the four.
+pub async fn run(
+    command: User,
+    settings: &Settings,
+    store: &Store,
+    clock: &Clock,
+) -> anyhow::Result<ExitCode> {
+    let now = clock.now();
+    match command {
+        User::Add {
+            login,
+            name,
+            municipality,
+            roles,
+            teams,
+            password_file,
+        } => {
+            if !login_is_well_formed(&login) {
+                bail!("a login has lower-case letters, digits, dots and hyphens");
+            }
+            let municipality = which_municipality(settings, municipality)?;
+            check_teams(settings, &teams)?;
+            let hash = first_password(password_file.as_deref())?;
+            let user = Record {
+                id: UserId::from_uuid(uuid::Uuid::now_v7()),
+                municipality,
+                login: login.clone(),
+                display_name: name,
+                roles,
+                teams,
+                created_at: now,
+                disabled_at: None,
+                must_change: true,
+            };
+            let entry = office::entry(
+                now,
+                Some(municipality),
+                "user.added",
+                ("user", user.id.to_string()),
+                "added at the command line",
+            );
+            match store.add_user(&user, &hash, entry).await {
+                Err(error) if error.is_unique_violation_of(LOGIN_TAKEN) => {
+                    bail!("there is an account {login} already")
+                }
+                added => added.context("adding the account failed")?,
+            }
+            println!("account {login} was added; the password must be changed at first sign-in");
+        }
+        User::List => list(store, clock).await?,
+        User::Disable { login, reason } => {
+            let user = known(store, &login).await?;
+            let entry = office::entry(
+                now,
+                Some(user.municipality),
+                "user.disabled",
+                ("user", user.id.to_string()),
+                &reason,
+            );
+            if !store.disable_user(&login, now, entry).await? {
+                bail!("account {login} was closed already");
+            }
+            println!("account {login} is closed and signed out everywhere");
+        }
+        User::Reset {
+            login,
+            reason,
+            password_file,
+        } => {
+            let user = known(store, &login).await?;
+            let hash = first_password(password_file.as_deref())?;
+            let entry = office::entry(
+                now,
+                Some(user.municipality),
+                "user.reset",
+                ("user", user.id.to_string()),
+                &reason,
+            );
+            store.reset_password(&login, &hash, entry).await?;
+            println!("account {login} has a new first password and is signed out everywhere");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn known(store: &Store, login: &str) -> anyhow::Result<Record> {
+    let found = store.user_by_login(login).await?;
+    Ok(found
+        .with_context(|| format!("there is no account {login}"))?
+        .0)
+}
+
+fn which_municipality(
+    settings: &Settings,
+    asked: Option<MunicipalityCode>,
+) -> anyhow::Result<MunicipalityCode> {
+    match asked {
+        Some(code) if settings.municipalities.contains(&code) => Ok(code),
+        Some(code) => bail!("municipality {code} is not served by this installation"),
+        None => match settings.municipalities.iter().collect::<Vec<_>>()[..] {
+            [only] => Ok(*only),
+            _ => bail!("several municipalities are served: say which with --municipality"),
+        },
+    }
+}
+
+fn check_teams(settings: &Settings, teams: &[TeamId]) -> anyhow::Result<()> {
+    let policy = office::policy(settings)?;
+    for team in teams {
+        if policy.routing().find_team(team).is_none() {
+            let known: Vec<String> = policy
+                .routing()
+                .teams()
+                .map(|known| known.id.to_string())
+                .collect();
+            bail!("there is no team {team}; choose from {}", known.join(", "));
+        }
+    }
+    Ok(())
+}
+
+/// Asks for a first password twice, or reads it from a file; never from the command line, where others can read it.
+fn first_password(file: Option<&Path>) -> anyhow::Result<String> {
+    let password = if let Some(file) = file {
+        Secret::from_file(file)?
+    } else {
+        let ask = |prompt| {
+            rpassword::prompt_password(prompt)
+                .map(Secret::new)
+                .context("reading a password from the terminal failed; use --password-file")
+        };
+        let first = ask("First password: ")?;
+        if first != ask("Once more: ")? {
+            bail!("the two are not the same");
+        }
+        first
+    };
+    hash_password(password.expose()).context("the password was not taken")
+}
+
+async fn list(store: &Store, clock: &Clock) -> anyhow::Result<()> {
+    let rows: Vec<Vec<String>> = store
+        .users(None)
+        .await?
+        .into_iter()
+        .map(|user| {
+            let state = match user.disabled_at {
+                Some(since) => format!("closed {}", clock.date_of(since)),
+                None if user.must_change => "first password".to_owned(),
+                None => "active".to_owned(),
+            };
+            let roles: Vec<&str> = user.roles.iter().map(|role| role.code()).collect();
+            let teams: Vec<&str> = user.teams.iter().map(TeamId::as_str).collect();
+            vec![
+                user.login.clone(),
+                user.display_name.clone(),
+                state,
+                user.municipality.to_string(),
+                roles.join(" "),
+                teams.join(" "),
+                user.id.to_string(),
+            ]
+        })
+        .collect();
+    print!(
+        "{}",
+        table(
+            &[
+                "LOGIN",
+                "NAME",
+                "STATE",
+                "MUNICIPALITY",
+                "ROLES",
+                "TEAMS",
+                "ID"
+            ],
+            &rows
+        )
+    );
+    Ok(())
+}
