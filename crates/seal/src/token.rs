@@ -164,6 +164,13 @@ impl Token {
         &self.0
     }
 
+    /// Another token that follows from this one and tells nothing of it: a form's token from the session's.
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> Self {
+        let bytes = hash(&format!("voorveld/token/v1/{purpose}"), self.0.as_bytes());
+        Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
     /// What is kept of it.
     #[must_use]
     pub fn hash(&self) -> [u8; HASH_BYTES] {
@@ -222,6 +229,15 @@ mod tests {
         assert!(Token::parse(one.expose()).unwrap().verify(&one.hash()));
         assert!(!two.verify(&one.hash()));
         assert!(Token::parse("x").is_none());
+        let derived = one.derived("form");
+        assert_eq!(derived.expose(), one.derived("form").expose());
+        assert_ne!(derived.expose(), one.derived("other").expose());
+        assert!(
+            Token::parse(derived.expose())
+                .unwrap()
+                .verify(&derived.hash())
+        );
+        assert!(!derived.verify(&one.hash()));
         assert_eq!(format!("{one:?}"), "Token(…)");
         assert_eq!(
             ApiKey::generate().unwrap().shown_once.len(),
