@@ -1,0 +1,658 @@
+//! What people do at the desk: look, take, try, finish, open. One function per act; pages and API call the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+use voorveld_chassis::{Clock, RequestId};
+use voorveld_domain::{HouseholdId, Outcome, Purpose, Role, SignalId, Standing, TaskId, TaskState};
+use voorveld_policy::Policy;
+use voorveld_seal::Opener;
+use voorveld_store::audit::{NewAuditEvent, actor_of};
+use voorveld_store::holds::{DeskHold, UnplacedMarker};
+use voorveld_store::task_changes::{LockedTask, NewContactAttempt, ONE_OPEN_PER_PURPOSE};
+use voorveld_store::tasks::{
+    EvidenceSignal, Slice, Task, TaskFile, WorklistCounts, WorklistFilter,
+};
+use voorveld_store::users::User;
+use voorveld_store::wake_ups::WakeUp;
+use voorveld_store::{Store, StoreError, Tx};
+use voorveld_wire::signal_v1::{RESOLVED_TOPIC, SealedIdentity, seal_context};
+
+use crate::access::{is_stopped, may_see};
+use crate::error::TaskError;
+use crate::metrics::Metrics;
+use crate::{PartitionOf, Parts};
+
+/// How long a result can be taken back.
+pub const UNDO_WINDOW: Duration = Duration::from_mins(10);
+/// How far back a contact attempt may lie.
+pub const CONTACT_LOOKBACK_DAYS: i64 = 90;
+/// How many tasks a page of the worklist holds.
+pub(crate) const WORKLIST_PAGE: i64 = 25;
+/// How many households are put on top for today.
+pub(crate) const TODAY_MAX: i64 = 3;
+/// How long a finished task stays on the list of finished ones.
+const FINISHED_SHOWN: Duration = Duration::from_hours(14 * 24);
+/// Most signals of one person whose envelopes are opened at once.
+const OPENED_MAX: usize = 50;
+
+/// Why an identity is opened: a choice, so that no words about a resident get into the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpeningReason {
+    /// Calling, writing or mailing.
+    Contact,
+    /// Going there.
+    Visit,
+    /// Looking whether name and address are right.
+    Check,
+    /// Handing over to somebody who helps.
+    Handover,
+    /// Judging safety: the safety desk.
+    Safety,
+}
+
+impl OpeningReason {
+    /// What a team member can choose.
+    pub const FOR_TEAMS: &'static [Self] =
+        &[Self::Contact, Self::Visit, Self::Check, Self::Handover];
+    /// What the safety desk can choose.
+    pub const FOR_THE_DESK: &'static [Self] = &[Self::Safety, Self::Check, Self::Handover];
+
+    /// What is logged.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Contact => "contact",
+            Self::Visit => "visit",
+            Self::Check => "check",
+            Self::Handover => "handover",
+            Self::Safety => "safety",
+        }
+    }
+
+    /// What is read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Contact => "Bellen of schrijven",
+            Self::Visit => "Langsgaan",
+            Self::Check => "Gegevens controleren",
+            Self::Handover => "Overdragen aan een collega of hulpverlener",
+            Self::Safety => "Veiligheid beoordelen",
+        }
+    }
+
+    /// Reads a choice.
+    pub(crate) fn parse(raw: &str) -> Result<Self, TaskError> {
+        Self::FOR_TEAMS
+            .iter()
+            .chain(Self::FOR_THE_DESK)
+            .copied()
+            .find(|known| known.code() == raw)
+            .ok_or(TaskError::Invalid {
+                field: "reason",
+                expected: "Kies waarom u de gegevens opent.",
+            })
+    }
+}
+
+/// Why a hold is lifted: a choice, for the same reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LiftReason {
+    HandedOver,
+    NoUnsafety,
+    Mistaken,
+    ObjectionGone,
+}
+
+impl LiftReason {
+    pub const ALL: &'static [Self] = &[
+        Self::HandedOver,
+        Self::NoUnsafety,
+        Self::Mistaken,
+        Self::ObjectionGone,
+    ];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::HandedOver => "handed_over",
+            Self::NoUnsafety => "no_unsafety",
+            Self::Mistaken => "mistaken",
+            Self::ObjectionGone => "objection_gone",
+        }
+    }
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::HandedOver => "Veilig Thuis is ingelicht en contact kan weer",
+            Self::NoUnsafety => "Beoordeeld: geen acute of structurele onveiligheid",
+            Self::Mistaken => "Ten onrechte gemeld",
+            Self::ObjectionGone => "Bezwaar ingetrokken of afgewezen",
+        }
+    }
+
+    fn parse(raw: &str) -> Result<Self, TaskError> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.code() == raw)
+            .ok_or(TaskError::Invalid {
+                field: "reason",
+                expected: "Kies waarom contact weer mag.",
+            })
+    }
+}
+
+/// A named person in the evidence (K13): the signals of one debtor, or one signal whose person cannot be told.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    /// The debtor's id, or the signal's.
+    pub key: Uuid,
+    /// Whether the person can be told apart.
+    pub known: bool,
+    /// What was signalled about them.
+    pub signals: Vec<EvidenceSignal>,
+}
+
+/// Groups evidence by the person it names. Two signals whose person is unknown may name two people: each stands alone.
+pub(crate) fn persons(signals: &[EvidenceSignal]) -> Vec<Person> {
+    let mut persons: Vec<Person> = Vec::new();
+    for signal in signals {
+        let (key, known) = match signal.debtor {
+            Some(debtor) => (debtor.uuid(), true),
+            None => (signal.id.uuid(), false),
+        };
+        match persons
+            .iter_mut()
+            .find(|person| person.key == key && person.known == known)
+        {
+            Some(person) => person.signals.push(signal.clone()),
+            None => persons.push(Person {
+                key,
+                known,
+                signals: vec![signal.clone()],
+            }),
+        }
+    }
+    persons.sort_by_key(|person| !person.known);
+    persons
+}
+
+/// Identities as they came out of their envelopes, newest signal first.
+pub(crate) type Opened = Vec<(SignalId, SealedIdentity)>;
+
+/// What a list shows.
+pub(crate) struct Worklist {
+    pub today: Vec<Task>,
+    pub tasks: Vec<Task>,
+    pub counts: WorklistCounts,
+    pub more: bool,
+}
+
+/// Which part of the worklist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    Mine,
+    Open,
+    All,
+    Finished,
+}
+
+/// What the safety desk sees.
+pub(crate) struct SafetyDesk {
+    pub tasks: Vec<Task>,
+    pub holds: Vec<DeskHold>,
+    pub markers: Vec<UnplacedMarker>,
+}
+
+/// The desk: everything people can do.
+pub(crate) struct Desk {
+    pub policy: Arc<Policy>,
+    pub clock: Clock,
+    store: Store,
+    opener: Arc<Opener>,
+    partition_of: PartitionOf,
+    metrics: Metrics,
+}
+
+impl Desk {
+    pub fn new(parts: Parts) -> anyhow::Result<Self> {
+        Ok(Self {
+            metrics: Metrics::register(&parts.registry)?,
+            policy: parts.policy,
+            clock: parts.clock,
+            store: parts.store,
+            opener: parts.opener,
+            partition_of: parts.partition_of,
+        })
+    }
+
+    /// The tasks of a colleague's teams.
+    pub async fn worklist(
+        &self,
+        user: &User,
+        listed: Listed,
+        page: i64,
+    ) -> Result<Worklist, TaskError> {
+        let teams: Vec<String> = if user.has_role(Role::TeamMember) {
+            user.teams.iter().map(ToString::to_string).collect()
+        } else {
+            Vec::new()
+        };
+        let finished_since = self.since(FINISHED_SHOWN);
+        let filter = match listed {
+            Listed::Mine => WorklistFilter::Mine(user.id),
+            Listed::Open => WorklistFilter::Open,
+            Listed::All => WorklistFilter::All,
+            Listed::Finished => WorklistFilter::Closed(finished_since),
+        };
+        let municipality = user.municipality;
+        let slice = Slice {
+            skip: page * WORKLIST_PAGE,
+            take: WORKLIST_PAGE + 1,
+        };
+        let mut tasks = self
+            .store
+            .worklist(municipality, &teams, filter, slice)
+            .await?;
+        let shown = usize::try_from(WORKLIST_PAGE).expect("a page is small");
+        let more = shown < tasks.len();
+        tasks.truncate(shown);
+        let top = Slice {
+            skip: 0,
+            take: TODAY_MAX,
+        };
+        let today = self
+            .store
+            .worklist(municipality, &teams, WorklistFilter::Today(user.id), top)
+            .await?;
+        let counts = self
+            .store
+            .worklist_counts(
+                municipality,
+                &teams,
+                user.id,
+                self.clock.today(),
+                finished_since,
+            )
+            .await?;
+        Ok(Worklist {
+            today,
+            tasks,
+            counts,
+            more,
+        })
+    }
+
+    /// A task and all that belongs to it, if this colleague may see it.
+    pub async fn file(&self, user: &User, id: TaskId) -> Result<TaskFile, TaskError> {
+        let task = self
+            .store
+            .task(user.municipality, id)
+            .await?
+            .filter(|task| may_see(user, task.purpose, &task.team))
+            .ok_or(TaskError::NotFound)?;
+        Ok(self.store.task_file(task).await?)
+    }
+
+    /// Takes a task.
+    pub async fn claim(&self, user: &User, id: TaskId, version: i32) -> Result<(), TaskError> {
+        let (mut tx, task) = self.lock(user, id).await?;
+        refuse_if_held(&task)?;
+        let moved = tx
+            .claim_task(id, version, user.id, self.clock.now())
+            .await?;
+        self.settle(tx, moved, "claimed").await
+    }
+
+    /// Gives a task back to the team. Any member may: colleagues fall ill. Also under a hold.
+    pub async fn release(&self, user: &User, id: TaskId, version: i32) -> Result<(), TaskError> {
+        let (mut tx, task) = self.lock(user, id).await?;
+        let moved = tx
+            .release_task(id, version, user.id, self.clock.now())
+            .await?;
+        if moved && task.flagged {
+            // K10: without grounds and with nobody, it is for the system to withdraw.
+            self.wake(&mut tx, task.household, "released").await?;
+        }
+        self.settle(tx, moved, "released").await
+    }
+
+    /// Writes down that contact was tried.
+    pub async fn record_contact(
+        &self,
+        user: &User,
+        id: TaskId,
+        attempt: &NewContactAttempt,
+    ) -> Result<(), TaskError> {
+        let today = self.clock.today();
+        let earliest = today.saturating_sub(jiff::Span::new().days(CONTACT_LOOKBACK_DAYS));
+        if attempt.tried_on < earliest || today < attempt.tried_on {
+            return Err(TaskError::Invalid {
+                field: "triedOn",
+                expected: "Vul een datum in van vandaag of van de afgelopen 90 dagen.",
+            });
+        }
+        let (mut tx, task) = self.lock(user, id).await?;
+        refuse_if_held(&task)?;
+        refuse_unless_own(&task, user)?;
+        let written = tx
+            .record_contact(id, attempt, user.id, self.clock.now())
+            .await?;
+        if written {
+            self.settle(tx, true, "contact").await
+        } else {
+            // Sent twice: it is there already.
+            Ok(())
+        }
+    }
+
+    /// Ends a task with a result by the official list. Its household is judged again: a result answers signals and starts cooldowns
+    /// (K4, K7, K9).
+    pub async fn finish(
+        &self,
+        user: &User,
+        id: TaskId,
+        version: i32,
+        outcome: Outcome,
+    ) -> Result<(), TaskError> {
+        let (mut tx, task) = self.lock(user, id).await?;
+        refuse_if_held(&task)?;
+        refuse_unless_own(&task, user)?;
+        let (now, today) = (self.clock.now(), self.clock.today());
+        let moved = tx
+            .close_task(id, version, outcome, user.id, now, today)
+            .await?;
+        if moved {
+            self.wake(&mut tx, task.household, "result").await?;
+        }
+        self.settle(tx, moved, "closed").await
+    }
+
+    /// Takes a result back within [`UNDO_WINDOW`].
+    pub async fn undo(&self, user: &User, id: TaskId, version: i32) -> Result<(), TaskError> {
+        let (mut tx, task) = self.lock(user, id).await?;
+        refuse_if_held(&task)?;
+        if task.state != TaskState::Closed {
+            return Err(TaskError::NotNow);
+        }
+        if task.closed_by != Some(user.id) {
+            return Err(TaskError::NotYours);
+        }
+        if task.closed_at.is_none_or(|at| at < self.since(UNDO_WINDOW)) {
+            return Err(TaskError::TooLate);
+        }
+        let moved = match tx.reopen_task(id, version, user.id, self.clock.now()).await {
+            Err(error) if error.is_unique_violation_of(ONE_OPEN_PER_PURPOSE) => {
+                return Err(TaskError::Succeeded);
+            }
+            other => other?,
+        };
+        if moved {
+            self.wake(&mut tx, task.household, "reopened").await?;
+        }
+        self.settle(tx, moved, "reopened").await
+    }
+
+    /// Opens who one person in the evidence is. Logged and committed before anything is opened (I9); refused under a hold (K11).
+    pub async fn open_person(
+        &self,
+        user: &User,
+        id: TaskId,
+        person: Uuid,
+        reason: OpeningReason,
+    ) -> Result<(TaskFile, Opened), TaskError> {
+        let file = self.file(user, id).await?;
+        let person = persons(&file.signals)
+            .into_iter()
+            .find(|known| known.key == person)
+            .ok_or(TaskError::NotFound)?;
+        let mut signals: Vec<&EvidenceSignal> = person
+            .signals
+            .iter()
+            .filter(|signal| {
+                signal.lives_here
+                    && matches!(signal.standing, Standing::Counted | Standing::Withdrawn)
+            })
+            .collect();
+        signals.sort_by_key(|signal| std::cmp::Reverse((signal.event_date, signal.id)));
+        signals.truncate(OPENED_MAX);
+        let signals: Vec<SignalId> = signals.iter().map(|signal| signal.id).collect();
+
+        let (mut tx, task) = self.lock(user, id).await?;
+        refuse_if_held(&task)?;
+        if !task.state.is_open() {
+            return Err(TaskError::NotNow);
+        }
+        let why = format!("{}; task {}", reason.code(), id);
+        tx.record_audit(&self.openings(user, &signals, &why))
+            .await?;
+        tx.commit().await?;
+        Ok((file, self.open(&signals).await?))
+    }
+
+    /// Everything on the safety desk.
+    pub async fn safety_desk(&self, user: &User) -> Result<SafetyDesk, TaskError> {
+        refuse_unless_desk(user)?;
+        let municipality = user.municipality;
+        let kinds: Vec<String> = self
+            .policy
+            .catalogue()
+            .iter()
+            .filter(|kind| kind.domain.as_str() == Purpose::Safety.code())
+            .map(|kind| kind.id.to_string())
+            .collect();
+        Ok(SafetyDesk {
+            tasks: self
+                .store
+                .safety_tasks(municipality, self.since(UNDO_WINDOW))
+                .await?,
+            holds: self.store.desk_holds(municipality).await?,
+            markers: self.store.unplaced_markers(municipality, &kinds).await?,
+        })
+    }
+
+    /// Opens whom a marker without a household names: the desk acts on it all the same (K11).
+    pub async fn open_marker(
+        &self,
+        user: &User,
+        signal: SignalId,
+        reason: OpeningReason,
+    ) -> Result<Opened, TaskError> {
+        let desk = self.safety_desk(user).await?;
+        if !desk.markers.iter().any(|marker| marker.signal == signal) {
+            return Err(TaskError::NotFound);
+        }
+        let mut tx = self.store.begin("open a marker").await?;
+        tx.record_audit(&self.openings(user, &[signal], reason.code()))
+            .await?;
+        tx.commit().await?;
+        self.open(&[signal]).await
+    }
+
+    /// Lifts a hold; its household is judged again.
+    pub async fn lift_hold(&self, user: &User, hold: Uuid, reason: &str) -> Result<(), TaskError> {
+        refuse_unless_desk(user)?;
+        let reason = LiftReason::parse(reason)?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin("lift a hold").await?;
+        let household = tx
+            .lift_hold(user.municipality, hold, user.id, reason.code(), now)
+            .await?
+            .ok_or(TaskError::Changed)?;
+        let audit = self.audit(
+            user,
+            "hold.lifted",
+            "household",
+            household.to_string(),
+            format!("{}; hold {hold}", reason.code()),
+        );
+        tx.record_audit(&[audit]).await?;
+        self.wake(&mut tx, household, "hold_lifted").await?;
+        tx.commit().await?;
+        self.metrics
+            .changes
+            .with_label_values(&["hold_lifted"])
+            .inc();
+        Ok(())
+    }
+
+    /// Until when a closed task can be taken back by this colleague.
+    pub fn undo_until(&self, user: &User, task: &Task) -> Option<Timestamp> {
+        let until = task
+            .closed_at
+            .filter(|_| task.state == TaskState::Closed && task.closed_by == Some(user.id))?
+            .checked_add(SignedDuration::try_from(UNDO_WINDOW).ok()?)
+            .ok()?;
+        (self.clock.now() <= until).then_some(until)
+    }
+
+    fn since(&self, period: Duration) -> Timestamp {
+        SignedDuration::try_from(period)
+            .ok()
+            .and_then(|period| self.clock.now().checked_sub(period).ok())
+            .unwrap_or(Timestamp::MIN)
+    }
+
+    /// The lock under which everything about a task happens, if this colleague may see the task.
+    async fn lock(&self, user: &User, id: TaskId) -> Result<(Tx, LockedTask), TaskError> {
+        let mut tx = self.store.begin("change a task").await?;
+        let task = tx
+            .lock_task(user.municipality, id)
+            .await?
+            .filter(|task| may_see(user, task.purpose, &task.team))
+            .ok_or(TaskError::NotFound)?;
+        Ok((tx, task))
+    }
+
+    async fn settle(&self, tx: Tx, moved: bool, change: &str) -> Result<(), TaskError> {
+        if !moved {
+            self.metrics.conflicts.inc();
+            return Err(TaskError::Changed);
+        }
+        tx.commit().await?;
+        self.metrics.changes.with_label_values(&[change]).inc();
+        Ok(())
+    }
+
+    async fn wake(
+        &self,
+        tx: &mut Tx,
+        household: HouseholdId,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let wake_up = WakeUp {
+            due: self.clock.today(),
+            household,
+            partition: (self.partition_of)(household),
+            reason: reason.to_owned(),
+        };
+        tx.add_wake_ups(RESOLVED_TOPIC, &[wake_up]).await
+    }
+
+    fn audit(
+        &self,
+        user: &User,
+        action: &'static str,
+        subject_kind: &'static str,
+        subject_id: String,
+        reason: String,
+    ) -> NewAuditEvent {
+        NewAuditEvent {
+            happened_at: self.clock.now(),
+            municipality: Some(user.municipality),
+            actor: actor_of(user.id),
+            action,
+            subject_kind,
+            subject_id,
+            reason,
+            request_id: RequestId::current().map(|id| id.to_string()),
+        }
+    }
+
+    fn openings(&self, user: &User, signals: &[SignalId], why: &str) -> Vec<NewAuditEvent> {
+        signals
+            .iter()
+            .map(|signal| {
+                self.audit(
+                    user,
+                    "identity.opened",
+                    "signal",
+                    signal.to_string(),
+                    why.to_owned(),
+                )
+            })
+            .collect()
+    }
+
+    /// Opens the envelopes of signals, in their order. Only after [`Desk::openings`] of the same signals is committed.
+    async fn open(&self, signals: &[SignalId]) -> Result<Opened, TaskError> {
+        let ids: Vec<Uuid> = signals.iter().map(|signal| signal.uuid()).collect();
+        let envelopes = self.store.envelopes(&ids).await?;
+        let mut opened = Opened::new();
+        for signal in signals {
+            let Some((_, revision, envelope)) =
+                envelopes.iter().find(|(known, _, _)| known == signal)
+            else {
+                continue;
+            };
+            let read = self
+                .opener
+                .open(envelope, &seal_context(signal.uuid(), *revision))
+                .map_err(|error| error.to_string())
+                .and_then(|plain| {
+                    serde_json::from_slice::<SealedIdentity>(&plain)
+                        .map_err(|_| "what came out is no identity".to_owned())
+                });
+            match read {
+                Ok(identity) => opened.push((*signal, identity)),
+                Err(error) => {
+                    tracing::error!(signal.id = %signal, error, "an envelope does not open");
+                }
+            }
+        }
+        if opened.is_empty() {
+            return Err(TaskError::Sealed);
+        }
+        let count = u64::try_from(opened.len()).unwrap_or(u64::MAX);
+        self.metrics.identities.inc_by(count);
+        Ok(opened)
+    }
+}
+
+fn refuse_if_held(task: &LockedTask) -> Result<(), TaskError> {
+    if is_stopped(task.purpose, task.held) {
+        Err(TaskError::Held)
+    } else {
+        Ok(())
+    }
+}
+
+fn refuse_unless_own(task: &LockedTask, user: &User) -> Result<(), TaskError> {
+    if task.state != TaskState::Claimed {
+        Err(TaskError::NotNow)
+    } else if task.claimed_by == Some(user.id) {
+        Ok(())
+    } else {
+        Err(TaskError::NotYours)
+    }
+}
+
+fn refuse_unless_desk(user: &User) -> Result<(), TaskError> {
+    if user.has_role(Role::SafetyDesk) {
+        Ok(())
+    } else {
+        Err(TaskError::NotFound)
+    }
+}
+
+/// Reads a day as a form or a program sends it.
+pub(crate) fn parse_day(raw: &str) -> Result<Date, TaskError> {
+    raw.parse().map_err(|_| TaskError::Invalid {
+        field: "triedOn",
+        expected: "Vul een datum in, bijvoorbeeld 2026-01-31.",
+    })
+}

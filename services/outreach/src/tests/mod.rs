@@ -1,0 +1,7 @@
+//! Pages and API in process, on a real PostgreSQL and a clock that stands still until it is moved.
+
+mod acts;
+mod api;
+mod house;
+mod people;
+mod sight;

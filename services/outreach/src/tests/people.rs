@@ -1,0 +1,172 @@
+//! Signing in and staying so.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use sqlx::PgPool;
+use voorveld_accounts::{SESSION_IDLE, SESSION_MAX, THROTTLE_FAILURES, THROTTLE_WINDOW};
+use voorveld_domain::Role;
+
+use super::house::{House, PASSWORD};
+
+const TEAM: &[Role] = &[Role::TeamMember];
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn who_is_not_signed_in_is_asked_to_and_comes_back_where_they_were(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let task = house.task("wijkteam-noord", "2025-11-27").await;
+    let mut browser = house.stranger();
+    let asked = browser.get(&task.page()).await;
+    assert_eq!(asked.status, StatusCode::SEE_OTHER);
+    assert_eq!(asked.location, format!("/inloggen?naar={}", task.page()));
+    browser.sign_in("anna", PASSWORD).await;
+    assert_eq!(browser.get(&task.page()).await.status, StatusCode::OK);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_wrong_password_an_unknown_login_and_an_ended_account_read_alike(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &[]).await;
+    house.colleague("weg", TEAM, &[]).await;
+    house
+        .run("UPDATE users SET disabled_at = now() WHERE login = 'weg'")
+        .await;
+    let mut browser = house.stranger();
+    for (login, password) in [
+        ("anna", "verkeerd wachtwoord"),
+        ("niemand", PASSWORD),
+        ("weg", PASSWORD),
+    ] {
+        let answer = browser.sign_in(login, password).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{login}");
+        assert!(answer.body.contains("klopt niet"));
+    }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_is_typed_in_the_wrong_field_is_not_kept(pool: PgPool) {
+    let house = House::open(pool).await;
+    let mut browser = house.stranger();
+    browser.sign_in("Mijn Geheime Wachtwoord!", PASSWORD).await;
+    let kept = house.count("SELECT count(*) FROM sign_in_failures").await;
+    assert_eq!(kept, 0);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn after_ten_wrong_passwords_a_login_waits_a_quarter_of_an_hour(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &[]).await;
+    let mut browser = house.stranger();
+    for _ in 0..THROTTLE_FAILURES {
+        browser.sign_in("anna", "verkeerd wachtwoord").await;
+    }
+    let waits = browser.sign_in("anna", PASSWORD).await;
+    assert_eq!(waits.status, StatusCode::TOO_MANY_REQUESTS);
+    house.clock.advance(THROTTLE_WINDOW);
+    let answer = browser.sign_in("anna", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let left = house.count("SELECT count(*) FROM sign_in_failures").await;
+    assert_eq!(left, 0, "signing in forgets them");
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_session_ends_when_it_is_not_used_and_after_a_working_day(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &[]).await;
+    let mut idle = house.browser("anna").await;
+    let almost = SESSION_IDLE.saturating_sub(Duration::from_secs(1));
+    house.clock.advance(almost);
+    assert_eq!(idle.get("/").await.status, StatusCode::OK);
+    house.clock.advance(SESSION_IDLE);
+    assert_eq!(idle.get("/").await.status, StatusCode::SEE_OTHER);
+
+    let mut busy = house.browser("anna").await;
+    let step = SESSION_IDLE.saturating_sub(Duration::from_mins(1));
+    let mut used = Duration::ZERO;
+    while used + step < SESSION_MAX {
+        house.clock.advance(step);
+        used += step;
+        assert_eq!(busy.get("/").await.status, StatusCode::OK, "{used:?}");
+    }
+    house.clock.advance(step);
+    assert_eq!(busy.get("/").await.status, StatusCode::SEE_OTHER);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn signing_out_ends_the_session_and_not_only_the_cookie(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &[]).await;
+    let mut browser = house.browser("anna").await;
+    let mut copy = browser.clone();
+    assert_eq!(browser.post("/uitloggen", &[]).await.location, "/inloggen");
+    assert_eq!(copy.get("/").await.status, StatusCode::SEE_OTHER);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_form_without_the_sessions_token_changes_nothing(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    house.colleague("bram", TEAM, &["wijkteam-noord"]).await;
+    let task = house.task("wijkteam-noord", "2025-11-27").await;
+    let mut anna = house.browser("anna").await;
+    let bram = house.browser("bram").await;
+    let claim = format!("{}/oppakken", task.page());
+    let bare = anna.post_bare(&claim, &[("version", "1")]).await;
+    assert_eq!(bare.status, StatusCode::FORBIDDEN);
+    let foreign = anna
+        .post_bare(&claim, &[("version", "1"), ("csrf", &bram.csrf)])
+        .await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    let open = house
+        .count("SELECT count(*) FROM tasks WHERE state = 'open'")
+        .await;
+    assert_eq!(open, 1);
+    // Nor may another site sign a browser in.
+    let mut stranger = house.stranger();
+    let answer = stranger
+        .post_bare("/inloggen", &[("login", "anna"), ("password", PASSWORD)])
+        .await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_temporary_password_must_be_changed_before_anything_else(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &[]).await;
+    house.run("UPDATE users SET must_change = true").await;
+    let mut browser = house.browser("anna").await;
+    assert_eq!(browser.get("/").await.location, "/wachtwoord");
+    let short = browser
+        .post(
+            "/wachtwoord",
+            &[("current", PASSWORD), ("new", "kort"), ("again", "kort")],
+        )
+        .await;
+    assert_eq!(short.status, StatusCode::BAD_REQUEST);
+    let new = "nog een lange zin voor tests";
+    let mut elsewhere = house.browser("anna").await;
+    let done = browser
+        .post(
+            "/wachtwoord",
+            &[("current", PASSWORD), ("new", new), ("again", new)],
+        )
+        .await;
+    assert_eq!(done.location, "/");
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    let ended = elsewhere.get("/").await;
+    assert!(ended.location.starts_with("/inloggen"), "{ended:?}");
+    let logged = house
+        .count("SELECT count(*) FROM audit_events WHERE action = 'user.password_changed'")
+        .await;
+    assert_eq!(logged, 1);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn operations_has_no_business_here(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("beheer", &[Role::Operations], &[]).await;
+    let mut browser = house.stranger();
+    let answer = browser.sign_in("beheer", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}

@@ -1,0 +1,627 @@
+//! What a task looks like, once for pages and API: codes for programs and Dutch words for people, side by side.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use voorveld_domain::{
+    AreaId, ContactChannel, DayPart, Outcome, Standing, TaskState, TeamId, Urgency,
+};
+use voorveld_policy::{FieldShape, Policy, SignalKind};
+use voorveld_store::tasks::{EvidenceSignal, Task, TaskFile};
+use voorveld_store::users::User;
+use voorveld_wire::signal_v1::{FieldValue, SealedIdentity};
+
+use crate::access::is_stopped;
+use crate::desk::{Desk, Opened, OpeningReason, persons};
+use crate::words;
+
+/// A code and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Coded {
+    /// For programs.
+    pub code: String,
+    /// For people, in Dutch.
+    pub label: String,
+}
+
+impl Coded {
+    fn new(code: &str, label: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            label: label.to_owned(),
+        }
+    }
+}
+
+/// A task in a list. Under a hold it says that and nothing else (K11).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent marks, each read by name in JSON"
+)]
+pub(crate) struct TaskCard {
+    /// Which task.
+    pub id: Uuid,
+    /// Rises with each change; send it back with yours.
+    pub version: i32,
+    /// What the household is called before anybody knows who it is.
+    #[schema(example = "K7D-4QM")]
+    pub household: String,
+    /// The neighbourhood.
+    pub area: Coded,
+    /// The team.
+    pub team: Coded,
+    /// What the task is for.
+    pub purpose: Coded,
+    /// Where it stands.
+    pub state: Coded,
+    /// True: no contact with this household now. Everything about why, how soon and by when is left out.
+    pub held: bool,
+    /// How soon it wants attention.
+    pub urgency: Option<Coded>,
+    /// Why, in one line.
+    pub why: Option<String>,
+    /// How many other reasons there are.
+    pub more_grounds: i64,
+    /// By when.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub due_on: Option<Date>,
+    /// By when, in words.
+    pub due: Option<String>,
+    /// Working days left; negative when it is late.
+    pub working_days_left: Option<i32>,
+    /// Past its deadline.
+    pub overdue: bool,
+    /// Who has it.
+    pub claimed_by: Option<String>,
+    /// Whether that is you.
+    pub mine: bool,
+    /// Its reasons are gone while somebody had it: a person decides.
+    pub flagged: bool,
+    /// Some of its reasons are gone.
+    pub annotated: bool,
+    /// How it ended.
+    pub outcome: Option<Coded>,
+}
+
+/// A task with everything that belongs to it, but not who it is about.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskView {
+    /// The task itself.
+    #[serde(flatten)]
+    pub card: TaskCard,
+    /// When it was made.
+    #[schema(value_type = String, format = Date)]
+    pub raised_on: Date,
+    /// What to try first.
+    pub advice: Option<String>,
+    /// Why it was made.
+    pub grounds: Vec<GroundView>,
+    /// What was signalled, per named person.
+    pub persons: Vec<PersonView>,
+    /// What was tried.
+    pub attempts: Vec<AttemptView>,
+    /// What happened.
+    pub history: Vec<EventView>,
+    /// What you can do now.
+    pub actions: Vec<Action>,
+    /// Until when you can take the result back.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub undo_until: Option<Timestamp>,
+}
+
+/// Something a colleague can do with a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Action {
+    /// Take it.
+    Claim,
+    /// Give it back.
+    Release,
+    /// Write down that contact was tried.
+    RecordContact,
+    /// End it with a result.
+    Finish,
+    /// Take the result back.
+    Undo,
+    /// Open who a person is.
+    OpenIdentity,
+}
+
+/// A reason for the task.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GroundView {
+    /// By which rule.
+    pub rule: String,
+    /// Which version of it.
+    pub rule_version: i32,
+    /// In plain Dutch.
+    pub words: String,
+    /// Since when.
+    #[schema(value_type = String, format = Date)]
+    pub since: Date,
+    /// Since when, in words.
+    pub since_words: String,
+    /// Until when it stood, when it is gone.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub gone_on: Option<Date>,
+    /// Its deadline in words.
+    pub due: String,
+}
+
+/// A named person, until opened without a name (K13).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PersonView {
+    /// With this the identity is opened.
+    pub key: Uuid,
+    /// Persoon A, Persoon B, Onbekende persoon.
+    pub label: String,
+    /// What was signalled about this person.
+    pub signals: Vec<SignalView>,
+    /// Who it is, once opened.
+    pub identity: Option<IdentityView>,
+}
+
+/// A signal as it is now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SignalView {
+    /// Which signal.
+    pub id: Uuid,
+    /// What sort of organisation sent it.
+    pub partner_type: Coded,
+    /// Which organisation.
+    pub partner: Option<String>,
+    /// What kind of signal.
+    pub kind: Coded,
+    /// The date it is about.
+    #[schema(value_type = String, format = Date)]
+    pub event_date: Date,
+    /// The same in words.
+    pub on: String,
+    /// The amount in euro cents.
+    pub amount_cents: Option<u32>,
+    /// The same in words.
+    pub amount: Option<String>,
+    /// Whether it counts.
+    pub counts: bool,
+    /// Why it does not count.
+    pub standing: Option<String>,
+    /// What else it says.
+    pub notes: Vec<String>,
+    /// The partner's own reference, once the person was opened.
+    pub reference: Option<String>,
+}
+
+/// Who a person is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct IdentityView {
+    /// By the newest signal.
+    pub name: String,
+    /// Birth date in words.
+    pub born_on: Option<String>,
+    /// Address by the newest signal, in lines.
+    pub address: Vec<String>,
+    /// Citizen service number, where the partner gave it.
+    pub bsn: Option<String>,
+    /// Other names or addresses by older signals.
+    pub also: Vec<String>,
+}
+
+/// A contact attempt.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AttemptView {
+    /// On which day.
+    #[schema(value_type = String, format = Date)]
+    pub tried_on: Date,
+    /// The same in words.
+    pub on: String,
+    /// How and when on the day.
+    pub how: String,
+    /// Whether somebody was spoken to.
+    pub reached: bool,
+    /// By whom.
+    pub by: Option<String>,
+}
+
+/// A line of history.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventView {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// When, in words.
+    pub on: String,
+    /// What.
+    pub what: String,
+    /// By whom; none is the system.
+    pub by: Option<String>,
+}
+
+impl Desk {
+    /// What a list shows of a task.
+    pub fn card(&self, user: &User, task: &Task) -> TaskCard {
+        let today = self.clock.today();
+        let stopped = is_stopped(task.purpose, task.held);
+        let open = task.state.is_open();
+        let calendar = self.policy.calendar();
+        let due = (!stopped && open).then(|| words::deadline(calendar, today, task.due_on));
+        TaskCard {
+            id: task.id.uuid(),
+            version: task.version,
+            household: words::household_label(task.household),
+            area: area(&self.policy, &task.area),
+            team: team(&self.policy, &task.team),
+            purpose: Coded::new(task.purpose.code(), task.purpose.label()),
+            state: Coded::new(task.state.code(), task.state.label()),
+            held: stopped,
+            urgency: (!stopped).then(|| Coded::new(task.urgency.code(), task.urgency.label())),
+            why: task.why.clone().filter(|_| !stopped),
+            more_grounds: if stopped {
+                0
+            } else {
+                (task.grounds - 1).max(0)
+            },
+            due_on: (!stopped).then_some(task.due_on),
+            working_days_left: (!stopped && open)
+                .then(|| calendar.working_days_until(today, task.due_on)),
+            overdue: !stopped && open && task.due_on < today,
+            due,
+            claimed_by: task.claimed_by_name.clone(),
+            mine: task.claimed_by == Some(user.id),
+            flagged: task.flagged && !stopped,
+            annotated: task.annotated && !stopped,
+            outcome: task
+                .outcome
+                .map(|outcome| Coded::new(outcome.code(), outcome.label())),
+        }
+    }
+
+    /// What a task's page shows; `opened` belongs to the person with that key.
+    pub fn view(&self, user: &User, file: &TaskFile, opened: Option<(Uuid, &Opened)>) -> TaskView {
+        let today = self.clock.today();
+        let task = &file.task;
+        let card = self.card(user, task);
+        let undo_until = self.undo_until(user, task).filter(|_| !card.held);
+        let mut view = TaskView {
+            raised_on: task.raised_as_of,
+            advice: None,
+            grounds: Vec::new(),
+            persons: Vec::new(),
+            attempts: Vec::new(),
+            history: Vec::new(),
+            actions: actions(&card, task.state, undo_until.is_some()),
+            undo_until,
+            card,
+        };
+        if view.card.held {
+            return view;
+        }
+        view.advice = (task.state.is_open() && task.urgency < Urgency::Crisis)
+            .then(|| words::ladder_advice(task.ladder_step).to_owned())
+            .or_else(|| {
+                task.state
+                    .is_open()
+                    .then(|| "Neem zo snel mogelijk contact op: bel of ga langs.".to_owned())
+            });
+        view.grounds = file
+            .grounds
+            .iter()
+            .map(|ground| GroundView {
+                rule: ground.rule.clone(),
+                rule_version: ground.rule_version,
+                words: ground.words.clone(),
+                since: ground.added_as_of,
+                since_words: words::day(ground.added_as_of, today),
+                gone_on: ground.gone_as_of,
+                due: words::weekday_and_day(ground.due_on, today),
+            })
+            .collect();
+        view.persons = self.person_views(&file.signals, opened, today);
+        view.attempts = file
+            .attempts
+            .iter()
+            .map(|attempt| AttemptView {
+                tried_on: attempt.tried_on,
+                on: words::weekday_and_day(attempt.tried_on, today),
+                how: words::attempt(&attempt.channel, &attempt.day_part),
+                reached: attempt.reached,
+                by: attempt.recorded_by_name.clone(),
+            })
+            .collect();
+        view.history = file
+            .events
+            .iter()
+            .map(|event| EventView {
+                at: event.happened_at,
+                on: words::day(self.clock.date_of(event.happened_at), today),
+                what: words::event(event),
+                by: event.actor_name.clone(),
+            })
+            .collect();
+        view
+    }
+
+    fn person_views(
+        &self,
+        signals: &[EvidenceSignal],
+        opened: Option<(Uuid, &Opened)>,
+        today: Date,
+    ) -> Vec<PersonView> {
+        let mut letters = 'A'..='Z';
+        persons(signals)
+            .into_iter()
+            .map(|person| {
+                let label = if person.known {
+                    letters.next().map_or_else(
+                        || "Nog een persoon".to_owned(),
+                        |letter| format!("Persoon {letter}"),
+                    )
+                } else {
+                    "Onbekende persoon".to_owned()
+                };
+                let opened = opened
+                    .filter(|(key, _)| *key == person.key)
+                    .map(|(_, opened)| opened);
+                PersonView {
+                    key: person.key,
+                    label,
+                    signals: person
+                        .signals
+                        .iter()
+                        .map(|signal| self.signal_view(signal, opened, today))
+                        .collect(),
+                    identity: opened.and_then(|opened| identity(opened, today)),
+                }
+            })
+            .collect()
+    }
+
+    fn signal_view(
+        &self,
+        signal: &EvidenceSignal,
+        opened: Option<&Opened>,
+        today: Date,
+    ) -> SignalView {
+        let kind = self.policy.catalogue().find(&signal.kind);
+        let counts = signal.lives_here && signal.standing == Standing::Counted;
+        let standing = if signal.lives_here {
+            (!counts).then(|| signal.standing.label().to_owned())
+        } else {
+            Some("hoort bij een ander adres".to_owned())
+        };
+        let mut notes = Vec::new();
+        if signal.crisis {
+            notes.push("Bedreigende situatie volgens de partner".to_owned());
+        }
+        if signal.warm_handover {
+            notes.push("De partner wil dit persoonlijk overdragen".to_owned());
+        }
+        if let Some(end) = signal.supply_ends_on {
+            notes.push(format!(
+                "Levering stopt op {}",
+                words::weekday_and_day(end, today)
+            ));
+        }
+        if signal.age_unknown {
+            notes.push("Onbekend hoe oud de achterstand is".to_owned());
+        }
+        if let Some(kind) = kind {
+            notes.extend(field_notes(kind, signal, today));
+        }
+        SignalView {
+            id: signal.id.uuid(),
+            partner_type: Coded::new(signal.partner_type.code(), signal.partner_type.label()),
+            partner: signal.partner_name.clone(),
+            kind: Coded::new(
+                &signal.kind,
+                kind.map_or(signal.kind.as_str(), |kind| kind.name.as_str()),
+            ),
+            event_date: signal.event_date,
+            on: words::day(signal.event_date, today),
+            amount_cents: signal.amount.map(voorveld_domain::Cents::get),
+            amount: signal.amount.map(|amount| amount.to_string()),
+            counts,
+            standing,
+            notes,
+            reference: opened.and_then(|opened| {
+                opened
+                    .iter()
+                    .find(|(id, _)| *id == signal.id)
+                    .and_then(|(_, identity)| identity.reference.clone())
+            }),
+        }
+    }
+}
+
+/// What a signal's own fields say, with the labels of the catalogue.
+fn field_notes(kind: &SignalKind, signal: &EvidenceSignal, today: Date) -> Vec<String> {
+    let Some(values) = signal
+        .fields
+        .clone()
+        .and_then(|json| serde_json::from_value::<BTreeMap<String, FieldValue>>(json).ok())
+    else {
+        return Vec::new();
+    };
+    values
+        .iter()
+        .filter_map(|(name, value)| {
+            let field = kind.field(name)?;
+            let words = match (value, &field.shape) {
+                (FieldValue::Boolean(yes), _) => if *yes { "ja" } else { "nee" }.to_owned(),
+                (FieldValue::Date(date), _) => words::day(*date, today),
+                (FieldValue::Number(thousandths), shape) => {
+                    let unit = match shape {
+                        FieldShape::Number { unit, .. } => unit.label(),
+                        _ => "",
+                    };
+                    format!("{} {unit}", thousandths_in_words(*thousandths))
+                }
+                (FieldValue::Code(code), FieldShape::Code(entries)) => entries
+                    .iter()
+                    .find(|entry| entry.code == *code)
+                    .map_or_else(|| code.clone(), |entry| entry.label.clone()),
+                (FieldValue::Code(code), _) => code.clone(),
+            };
+            Some(format!("{}: {}", field.label, words.trim()))
+        })
+        .collect()
+}
+
+fn thousandths_in_words(thousandths: i64) -> String {
+    let (whole, part) = (thousandths / 1_000, (thousandths % 1_000).abs());
+    if part == 0 {
+        whole.to_string()
+    } else {
+        format!("{whole},{part:03}")
+            .trim_end_matches('0')
+            .to_owned()
+    }
+}
+
+fn actions(card: &TaskCard, state: TaskState, can_undo: bool) -> Vec<Action> {
+    match state {
+        TaskState::Open if card.held => Vec::new(),
+        TaskState::Open => vec![Action::Claim, Action::OpenIdentity],
+        TaskState::Claimed if card.held => vec![Action::Release],
+        TaskState::Claimed if card.mine => vec![
+            Action::RecordContact,
+            Action::Finish,
+            Action::Release,
+            Action::OpenIdentity,
+        ],
+        TaskState::Claimed => vec![Action::Release, Action::OpenIdentity],
+        TaskState::Closed if can_undo => vec![Action::Undo],
+        TaskState::Closed | TaskState::Withdrawn | TaskState::Merged => Vec::new(),
+    }
+}
+
+/// Who a person is by what was opened: the newest signal leads, what differs is said beside it.
+pub(crate) fn identity(opened: &Opened, today: Date) -> Option<IdentityView> {
+    let (_, newest) = opened.first()?;
+    let address = address_lines(newest);
+    let name = name(newest);
+    let mut also = Vec::new();
+    for (_, other) in &opened[1..] {
+        for words in [self::name(other), address_lines(other).join(", ")] {
+            if !words.is_empty()
+                && words != name
+                && words != address.join(", ")
+                && !also.contains(&words)
+            {
+                also.push(words);
+            }
+        }
+    }
+    let find = |read: fn(&SealedIdentity) -> Option<String>| {
+        opened.iter().find_map(|(_, identity)| read(identity))
+    };
+    Some(IdentityView {
+        name: if name.is_empty() {
+            "Naam niet bekend".to_owned()
+        } else {
+            name
+        },
+        born_on: opened
+            .iter()
+            .find_map(|(_, identity)| identity.birth_date)
+            .map(|date| words::day(date, today)),
+        address,
+        bsn: find(|identity| identity.bsn.clone()),
+        also,
+    })
+}
+
+fn name(identity: &SealedIdentity) -> String {
+    identity.identity().name.expose()
+}
+
+fn address_lines(identity: &SealedIdentity) -> Vec<String> {
+    let join = |parts: [&Option<String>; 3]| {
+        parts
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    [
+        join([&identity.street, &identity.house_number, &identity.suffix]),
+        join([&identity.postcode, &identity.town, &None]),
+    ]
+    .into_iter()
+    .filter(|line| !line.is_empty())
+    .collect()
+}
+
+fn team(policy: &Policy, id: &str) -> Coded {
+    let known = id.parse::<TeamId>().ok().and_then(|team| {
+        policy
+            .routing()
+            .find_team(&team)
+            .map(|team| team.name.clone())
+    });
+    Coded::new(id, known.as_deref().unwrap_or(id))
+}
+
+fn area(policy: &Policy, id: &str) -> Coded {
+    let known = id.parse::<AreaId>().ok().and_then(|area| {
+        policy
+            .routing()
+            .find_area(&area)
+            .map(|area| area.name.clone())
+    });
+    Coded::new(id, known.as_deref().unwrap_or(id))
+}
+
+/// The lists of the forms.
+pub(crate) fn outcome_choices() -> Vec<Coded> {
+    Outcome::ALL
+        .iter()
+        .map(|outcome| Coded::new(outcome.code(), outcome.label()))
+        .collect()
+}
+
+pub(crate) fn channel_choices() -> Vec<Coded> {
+    ContactChannel::ALL
+        .iter()
+        .map(|channel| Coded::new(channel.code(), channel.label()))
+        .collect()
+}
+
+pub(crate) fn day_part_choices() -> Vec<Coded> {
+    DayPart::ALL
+        .iter()
+        .map(|part| Coded::new(part.code(), part.label()))
+        .collect()
+}
+
+pub(crate) fn reason_choices(reasons: &[OpeningReason]) -> Vec<Coded> {
+    reasons
+        .iter()
+        .map(|reason| Coded::new(reason.code(), reason.label()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousandths_read_as_dutch_numbers() {
+        for (raw, words) in [(16_000, "16"), (2_500, "2,5"), (1_125, "1,125"), (0, "0")] {
+            assert_eq!(thousandths_in_words(raw), words);
+        }
+    }
+}
