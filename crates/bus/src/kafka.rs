@@ -1,8 +1,9 @@
-//! The log on Apache Kafka. This file and `kafka/reader.rs` are the only ones that know rdkafka.
+//! The log on Apache Kafka. This file and those in `kafka/` are the only ones that know rdkafka.
 //!
 //! The producer is idempotent and waits for all in-sync replicas (I1). Kafka does not fsync before it answers: with one replica the topics
 //! are therefore made with `flush.messages=1`, unless the operator says that a power cut may cost the last records.
 
+mod identity;
 mod reader;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,6 +20,9 @@ use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
+use uuid::Uuid;
+
+use self::identity::{IDENTITIES, Origin};
 
 use crate::contract::{
     Backend, Outgoing, PartitionRange, SubscribeOptions, Subscription, TopicSpec, TopicState,
@@ -98,6 +102,8 @@ pub(crate) struct KafkaLog {
     admin: Arc<AdminClient<Told>>,
     /// Partition counts, which never change.
     partitions: RwLock<HashMap<String, i32>>,
+    /// Ids of topics, which change only when somebody makes one anew.
+    ids: RwLock<HashMap<String, Uuid>>,
 }
 
 impl KafkaLog {
@@ -112,6 +118,7 @@ impl KafkaLog {
             producer: RwLock::new(producer),
             admin: Arc::new(admin),
             partitions: RwLock::default(),
+            ids: RwLock::default(),
         })
     }
 
@@ -173,12 +180,96 @@ impl KafkaLog {
         Ok(())
     }
 
+    async fn ranges(&self, topic: &str) -> Result<Vec<PartitionRange>, BusError> {
+        let topic = topic.to_owned();
+        self.ask(move |client| {
+            (0..count_partitions(client, &topic)?)
+                .map(|partition| range(client, &topic, partition))
+                .collect()
+        })
+        .await
+    }
+
+    /// The topic's id, given now if nobody gave it one.
+    async fn id(&self, topic: &str) -> Result<Uuid, BusError> {
+        let known = self
+            .ids
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(topic)
+            .copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let look = || {
+            let (config, topic) = (self.config.clone(), topic.to_owned());
+            self.ask(move |client| identity::read(&config, client, &topic))
+        };
+        let id = match look().await {
+            Ok(Some(id)) => id,
+            Ok(None) | Err(BusError::UnknownTopic(_)) => {
+                self.ensure_topics(&[]).await?;
+                identity::write(&self.producer(), topic, Origin::Found).await?;
+                look()
+                    .await?
+                    .ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))?
+            }
+            Err(error) => return Err(error),
+        };
+        self.ids
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(topic.to_owned(), id);
+        Ok(id)
+    }
+
+    /// Makes a topic that is missing, and waits until it is there. Says whether it was missing.
+    async fn make(&self, topic: &TopicSpec) -> Result<bool, BusError> {
+        let doing = "making topics";
+        // No topic that Kafka keeps for ever has a retention: it says so with -1.
+        let retention = i64::try_from(topic.retention.as_millis())
+            .unwrap_or(-1)
+            .to_string();
+        let min_insync = self.config.min_insync_replicas.to_string();
+        let mut wanted = NewTopic::new(
+            &topic.name,
+            topic.partitions,
+            TopicReplication::Fixed(self.config.replication),
+        )
+        .set("retention.ms", &retention)
+        .set("min.insync.replicas", &min_insync)
+        .set("message.timestamp.type", "LogAppendTime");
+        if self.config.replication == 1 && self.config.flush_when_alone {
+            wanted = wanted.set("flush.messages", "1");
+        }
+        let options = AdminOptions::new()
+            .request_timeout(Some(ANSWER_WITHIN))
+            .operation_timeout(Some(ANSWER_WITHIN));
+        let results = self
+            .admin
+            .create_topics([&wanted], &options)
+            .await
+            .map_err(|error| failure(doing, &topic.name, error))?;
+        let mut missing = true;
+        for result in results {
+            match result {
+                Ok(_) => {}
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => missing = false,
+                Err((_, code)) => {
+                    return Err(failure(doing, &topic.name, KafkaError::AdminOp(code)));
+                }
+            }
+        }
+        self.wait_for_topic(topic).await?;
+        Ok(missing)
+    }
+
     /// Waits until every partition of a new topic answers; the brokers tell each other of it at leisure.
     async fn wait_for_topic(&self, topic: &TopicSpec) -> Result<(), BusError> {
         let patience = Instant::now() + ANSWER_WITHIN;
         loop {
             match self.partitions(&topic.name).await {
-                Ok(found) if found == topic.partitions => match self.topic(&topic.name).await {
+                Ok(found) if found == topic.partitions => match self.ranges(&topic.name).await {
                     Ok(_) => return Ok(()),
                     Err(error) if patience <= Instant::now() => return Err(error),
                     Err(_) => sleep(TOPIC_IN).await,
@@ -249,60 +340,30 @@ fn count_partitions(client: &Client<Told>, topic: &str) -> Result<i32, BusError>
 #[async_trait]
 impl Backend for KafkaLog {
     async fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
+        self.make(&TopicSpec {
+            name: IDENTITIES.to_owned(),
+            partitions: 1,
+            retention: Duration::MAX,
+        })
+        .await?;
         for topic in topics {
-            let retention = topic.retention.as_millis().to_string();
-            let min_insync = self.config.min_insync_replicas.to_string();
-            let mut wanted = NewTopic::new(
-                &topic.name,
-                topic.partitions,
-                TopicReplication::Fixed(self.config.replication),
-            )
-            .set("retention.ms", &retention)
-            .set("min.insync.replicas", &min_insync)
-            .set("message.timestamp.type", "LogAppendTime");
-            if self.config.replication == 1 && self.config.flush_when_alone {
-                wanted = wanted.set("flush.messages", "1");
+            if self.make(topic).await? {
+                identity::write(&self.producer(), &topic.name, Origin::Made).await?;
+                self.ids
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&topic.name);
             }
-            let options = AdminOptions::new()
-                .request_timeout(Some(ANSWER_WITHIN))
-                .operation_timeout(Some(ANSWER_WITHIN));
-            let made = self
-                .admin
-                .create_topics([&wanted], &options)
-                .await
-                .map_err(|error| failure("making topics", &topic.name, error))?;
-            for result in made {
-                match result {
-                    Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                    Err((_, code)) => {
-                        return Err(failure(
-                            "making topics",
-                            &topic.name,
-                            KafkaError::AdminOp(code),
-                        ));
-                    }
-                }
-            }
-            self.wait_for_topic(topic).await?;
         }
         Ok(())
     }
 
     async fn topic(&self, name: &str) -> Result<TopicState, BusError> {
-        let topic = name.to_owned();
-        self.ask(move |client| {
-            // The cluster's id and the name: Kafka's own id of a topic is not to be had through librdkafka's consumer. A topic made anew in
-            // the same cluster shows by positions that lie outside it.
-            let cluster = client.fetch_cluster_id(ANSWER_WITHIN).unwrap_or_default();
-            let partitions = (0..count_partitions(client, &topic)?)
-                .map(|partition| range(client, &topic, partition))
-                .collect::<Result<_, _>>()?;
-            Ok(TopicState {
-                id: format!("{cluster}/{topic}"),
-                partitions,
-            })
+        let partitions = self.ranges(name).await?;
+        Ok(TopicState {
+            id: self.id(name).await?.to_string(),
+            partitions,
         })
-        .await
     }
 
     async fn append(

@@ -76,9 +76,7 @@ impl World {
     }
 
     fn kafka(pool: PgPool) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "tests are told where Kafka is by whoever starts them")]
-        let brokers = std::env::var("VOORVELD_TEST_KAFKA")
-            .expect("VOORVELD_TEST_KAFKA says where Kafka is: run `export VOORVELD_TEST_KAFKA=$(scripts/kafka.sh start)`, or `make test`");
+        let brokers = kafka_for_tests();
         Self::new(
             pool,
             Box::new(move || Log::kafka(KafkaConfig::new(brokers.clone())).unwrap()),
@@ -120,6 +118,16 @@ impl World {
             epochs: BTreeMap::new(),
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told where Kafka is by whoever starts them"
+)]
+fn kafka_for_tests() -> String {
+    std::env::var("VOORVELD_TEST_KAFKA").expect(
+        "VOORVELD_TEST_KAFKA says where Kafka is: run `export VOORVELD_TEST_KAFKA=$(scripts/kafka.sh start)`, or `make test`",
+    )
 }
 
 fn spec(topic: &str, partitions: i32) -> TopicSpec {
@@ -549,6 +557,42 @@ async fn a_topic_is_what_was_asked_for(world: World) {
         "{differs:?}"
     );
     assert_eq!(world.append(Vec::new()).await, []);
+}
+
+mod only_kafka {
+    use rdkafka::ClientConfig;
+    use rdkafka::admin::{AdminClient, AdminOptions};
+    use rdkafka::client::DefaultClientContext;
+
+    use super::{BusError, PgPool, World, kafka_for_tests, spec};
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_topic_made_anew_is_another_topic(pool: PgPool) {
+        let world = World::kafka(pool).with_partitions(2).await;
+        let before = world.log.topic(&world.topic).await.unwrap().id;
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", kafka_for_tests())
+            .create()
+            .unwrap();
+        admin
+            .delete_topics(&[&world.topic], &AdminOptions::new())
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap();
+        let log = (world.again)();
+        // The brokers may answer for a moment as if the old one were still there.
+        while log.topic(&world.topic).await.is_ok() {}
+        assert!(matches!(
+            log.topic(&world.topic).await,
+            Err(BusError::UnknownTopic(_))
+        ));
+        log.ensure_topics(&[spec(&world.topic, 2)]).await.unwrap();
+        let after = log.topic(&world.topic).await.unwrap().id;
+        assert_ne!(before, after);
+        let seen_by_another = (world.again)().topic(&world.topic).await.unwrap().id;
+        assert_eq!(after, seen_by_another);
+    }
 }
 
 mod only_postgres {
