@@ -163,7 +163,7 @@ impl Store {
     }
 
     /// How far a stage is in a topic: `(partition, next offset)`, by partition.
-    pub async fn stage_positions(
+    pub async fn positions_of(
         &self,
         stage: &str,
         topic: &str,

@@ -16,6 +16,7 @@ use jiff::civil::Date;
 use voorveld_domain::{MunicipalityCode, WithdrawalReason};
 
 pub use bulk::{BULK_PARTNER, bulk_csv};
+pub use dice::Dice;
 pub use example::examples;
 pub use partner::{Format, PARTNERS, Partner, partner};
 pub use place::{Household, POSTCODES, Resident, TOWN};
@@ -45,9 +46,10 @@ impl Plan {
             .max(1)
     }
 
-    /// What happens, in order of date. Months are made one at a time, so that a large municipality needs little memory.
+    /// What happens, in order of date; at the end the two [`examples`]. Months are made one at a time, so that a large
+    /// municipality needs little memory.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
-        year::Year::new(self)
+        year::Year::new(self).chain(examples(self).map(Step::Deliver))
     }
 }
 

@@ -135,6 +135,13 @@ pub enum Command {
     /// that database too.
     #[command(display_order = 6)]
     All,
+    /// Look at it all: every role, and a year of a municipality that does not exist
+    ///
+    /// Runs every role in one process, on a private PostgreSQL where no database is configured. Simulated partners deliver
+    /// a year over HTTP, then a DDAS document and a spreadsheet; the roles live through that year on a clock of their own.
+    /// Prints the pages to open and an account to sign in with. Keeps its data: the next start only opens the doors.
+    #[command(display_order = 7)]
+    Demo(Demo),
     /// Make a municipality that does not exist: a year of partners' files
     ///
     /// Households, partners, monthly deliveries with late, corrected, repeated, withdrawn and broken rows, in the formats
@@ -177,15 +184,47 @@ pub enum Command {
     Openapi,
 }
 
+/// `voorveld demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Stop when everything delivered has come to rest, and print what became of it
+    #[arg(long)]
+    pub exit: bool,
+    /// Print what became of it as JSON, and nothing else
+    #[arg(long, requires = "exit")]
+    pub json: bool,
+    /// Where it keeps its database, keys and account
+    #[arg(long, value_name = "FOLDER", default_value = crate::config::DEMO_DATA_FOLDER)]
+    pub data: PathBuf,
+    /// How many live in the municipality; only at the first start
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(100..=20_000_000))]
+    pub inhabitants: u32,
+    /// The same seed gives the same year; only at the first start
+    #[arg(long, value_name = "N", default_value_t = 2026)]
+    pub seed: u64,
+    /// How many calendar months to live through; only at the first start
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=24))]
+    pub months: u32,
+    /// Open the four doors at this port and the three after it [default: as the settings say]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub port: Option<u16>,
+}
+
 /// `voorveld simulate`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  voorveld simulate --out year                  a year of 50,000 inhabitants\n  voorveld simulate --out bulk --rows 500000    one large CSV file"
+    after_help = "Examples:\n  voorveld simulate --out year                  a year of 50,000 inhabitants\n  voorveld simulate --out bulk --rows 500000    one large CSV file\n  voorveld simulate --to http://127.0.0.1:8080 --keys keys"
 )]
 pub struct Simulate {
     /// Write files into this new folder
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", required_unless_present = "to")]
     pub out: Option<PathBuf>,
+    /// Send straight to the gateway at this address, such as http://127.0.0.1:8080
+    #[arg(long, value_name = "URL", requires = "keys", conflicts_with = "rows")]
+    pub to: Option<String>,
+    /// The folder with the partners' API keys, PARTNER.key each, as `partner add --key-file` writes them
+    #[arg(long, value_name = "FOLDER")]
+    pub keys: Option<PathBuf>,
     /// Write one CSV file of this many rows instead of a year
     #[arg(long, value_name = "N", requires = "out")]
     pub rows: Option<u32>,

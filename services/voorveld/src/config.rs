@@ -20,6 +20,8 @@ use crate::cli::Global;
 pub const DEFAULT_FILE: &str = "config/voorveld.toml";
 /// Where the embedded default keeps its database and keys.
 pub const DEFAULT_DATA_FOLDER: &str = ".voorveld/data";
+/// Where the demo keeps everything.
+pub const DEMO_DATA_FOLDER: &str = ".voorveld/demo";
 /// Partitions of each topic on Kafka: room to grow, since the number is fixed at install.
 pub const KAFKA_PARTITIONS: i32 = 64;
 /// Partitions of each topic in PostgreSQL: one process reads them all.

@@ -1,6 +1,7 @@
 //! What each command does, one file per command. A command's answer goes to standard output, its log to standard error.
 
 pub mod check;
+pub mod demo;
 pub mod explain;
 pub mod keys;
 pub mod migrate;
@@ -54,12 +55,13 @@ async fn dispatch(
         let filter = log_to(&settings.telemetry, LogTarget::Stdout)?;
         return roles::run(&settings, services, filter).await;
     }
-    log_to(&settings.telemetry, LogTarget::Stderr)?;
+    let filter = log_to(&settings.telemetry, LogTarget::Stderr)?;
     match command {
         Command::Migrate => return migrate::run(&settings).await,
         Command::Keys(command) => return keys::run(&command),
         Command::Check(asked) => return Ok(check::run(&asked, &settings)),
         Command::Openapi => return openapi(&settings),
+        Command::Demo(asked) => return demo::run(asked, settings, filter).await,
         Command::Simulate(asked) => return simulate::run(&asked).await,
         _ => {}
     }

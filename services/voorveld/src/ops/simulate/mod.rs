@@ -1,6 +1,7 @@
 //! `voorveld simulate`: a municipality that does not exist, as files or straight to a gateway.
 
 pub mod files;
+pub mod send;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -16,7 +17,7 @@ use crate::cli::Simulate;
 pub async fn run(command: &Simulate) -> anyhow::Result<ExitCode> {
     let plan = Plan {
         seed: command.seed,
-        municipality: command.municipality.clone(),
+        municipality: command.municipality,
         inhabitants: command.inhabitants,
         months: command.months,
         until: command.until.unwrap_or_else(|| Clock::system().today()),
@@ -37,6 +38,22 @@ pub async fn run(command: &Simulate) -> anyhow::Result<ExitCode> {
         files::write_partners(folder, &plan, &[BULK_PARTNER])?;
         println!("{rows} rows in {}", path.display());
         return Ok(ExitCode::SUCCESS);
+    }
+    if let (Some(to), Some(keys)) = (&command.to, &command.keys) {
+        let mut sender = send::Sender::new(to, keys, &plan)?;
+        let (mut rows, mut surprises) = (0, Vec::new());
+        for step in plan.steps() {
+            let answered = sender.step(&step).await?;
+            rows += answered.rows;
+            surprises.extend(answered.surprises);
+        }
+        println!(
+            "{rows} rows and withdrawals sent to {to}; {} became something else than they should",
+            surprises.len()
+        );
+        for surprise in &surprises {
+            println!("  {surprise}");
+        }
     }
     if let Some(folder) = &command.out {
         let made = files::write(&plan, folder)?;

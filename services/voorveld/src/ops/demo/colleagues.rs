@@ -1,0 +1,240 @@
+//! Simulated colleagues: once a month they work the list through the same API as anybody, so that a demo shows what came of tasks and not only tasks.
+//!
+//! By the national figures about one in four is reached, and one in three of those takes help.
+
+use anyhow::{Context, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::civil::Date;
+use reqwest::{Client, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use voorveld_domain::{ContactChannel, DayPart, Outcome};
+use voorveld_synthetic::Dice;
+
+use super::state::Account;
+
+/// In thousands: an open task that is taken up in a month.
+const TAKEN_UP: u32 = 800;
+/// In thousands: a task taken up that also ends in that month.
+const ENDED: u32 = 850;
+/// In thousands: somebody is spoken to.
+const REACHED: u32 = 250;
+/// In thousands of those reached: help is accepted.
+const ACCEPTED: u32 = 333;
+/// Colleagues at work at the same time.
+const AT_ONCE: usize = 4;
+/// Streams of dice from here on are months of colleagues' work.
+const COLLEAGUES_STREAM: u64 = 1 << 43;
+
+/// The colleagues of every team.
+#[derive(Debug)]
+pub struct Colleagues {
+    client: Client,
+    base: String,
+    account: Account,
+    seed: u64,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct List {
+    tasks: Vec<Task>,
+    more: bool,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    id: String,
+    version: i32,
+}
+
+/// What one task comes to, thrown before anything is sent.
+struct Course {
+    channel: ContactChannel,
+    day_part: DayPart,
+    reached: bool,
+    outcome: Option<Outcome>,
+}
+
+impl Colleagues {
+    /// Colleagues who use outreach at `base` with this account.
+    #[must_use]
+    pub fn new(base: String, account: Account, seed: u64) -> Self {
+        Self {
+            client: Client::new(),
+            base,
+            account,
+            seed,
+        }
+    }
+
+    /// Works the open list once; says how many tasks were taken up.
+    pub async fn work(&self, today: Date) -> anyhow::Result<usize> {
+        let month =
+            u64::from(today.year().unsigned_abs()) * 12 + u64::from(today.month().unsigned_abs());
+        let mut dice = Dice::new(self.seed, COLLEAGUES_STREAM + month);
+        let credentials = json!({ "login": self.account.login, "password": self.account.password });
+        let answer = self
+            .client
+            .post(self.url("/session"))
+            .json(&credentials)
+            .send()
+            .await?;
+        ensure!(
+            answer.status().is_success(),
+            "signing in was answered with {}",
+            answer.status()
+        );
+        let session: Session = answer.json().await?;
+        let mut taken_up = Vec::new();
+        for task in self.open_tasks(&session).await? {
+            let course = Course::thrown(&mut dice);
+            if dice.chance(TAKEN_UP) {
+                taken_up.push((task, course));
+            }
+        }
+        let many = taken_up.len();
+        stream::iter(taken_up)
+            .map(|(task, course)| self.handle(&session, task, course, today))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(many)
+    }
+
+    async fn open_tasks(&self, session: &Session) -> anyhow::Result<Vec<Task>> {
+        let mut tasks = Vec::new();
+        for page in 1_u32.. {
+            let url = self.url(&format!("/tasks?list=open&page={page}"));
+            let answer = self
+                .client
+                .get(url)
+                .bearer_auth(&session.token)
+                .send()
+                .await?;
+            let list: List = answer.error_for_status()?.json().await?;
+            tasks.extend(list.tasks);
+            if !list.more {
+                break;
+            }
+        }
+        Ok(tasks)
+    }
+
+    async fn handle(
+        &self,
+        session: &Session,
+        task: Task,
+        course: Course,
+        today: Date,
+    ) -> anyhow::Result<()> {
+        // Somebody was first, or the household must be left alone now: that happens to colleagues too.
+        let Some(version) = self
+            .act(
+                session,
+                &task.id,
+                "claim",
+                &json!({ "version": task.version }),
+            )
+            .await?
+        else {
+            return Ok(());
+        };
+        let attempt = json!({
+            "triedOn": today.to_string(),
+            "channel": course.channel.code(),
+            "dayPart": course.day_part.code(),
+            "reached": course.reached,
+        });
+        let version = self
+            .act(session, &task.id, "contact-attempts", &attempt)
+            .await?
+            .unwrap_or(version);
+        if let Some(outcome) = course.outcome {
+            self.act(
+                session,
+                &task.id,
+                "result",
+                &json!({ "version": version, "outcome": outcome.code() }),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Does one thing with a task; the new version, or nothing when it could not be done (any more).
+    async fn act(
+        &self,
+        session: &Session,
+        task: &str,
+        what: &str,
+        body: &Value,
+    ) -> anyhow::Result<Option<i32>> {
+        let url = self.url(&format!("/tasks/{task}/{what}"));
+        let answer = self
+            .client
+            .post(url)
+            .bearer_auth(&session.token)
+            .json(body)
+            .send()
+            .await?;
+        if matches!(
+            answer.status(),
+            StatusCode::CONFLICT | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN
+        ) {
+            return Ok(None);
+        }
+        let view: Value = answer.error_for_status()?.json().await?;
+        let version = view
+            .get("version")
+            .or_else(|| view["task"].get("version"))
+            .and_then(Value::as_i64);
+        let version = version.and_then(|version| i32::try_from(version).ok());
+        Ok(Some(version.context("a task says no version")?))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/v1{path}", self.base)
+    }
+}
+
+impl Course {
+    fn thrown(dice: &mut Dice) -> Self {
+        let channels = [
+            ContactChannel::Letter,
+            ContactChannel::Telephone,
+            ContactChannel::Telephone,
+            ContactChannel::HomeVisit,
+        ];
+        let reached = dice.chance(REACHED);
+        let outcomes: &[Outcome] = match (reached, reached && dice.chance(ACCEPTED)) {
+            (_, true) => &[
+                Outcome::QuickFix,
+                Outcome::FinancialHelp,
+                Outcome::FinancialHelp,
+                Outcome::OtherHelp,
+            ],
+            (true, false) => &[
+                Outcome::NeedsNoHelp,
+                Outcome::PaidOrArranged,
+                Outcome::PaidOrArranged,
+            ],
+            (false, _) => &[
+                Outcome::NoContact,
+                Outcome::NoContact,
+                Outcome::NoContact,
+                Outcome::NotTakenUp,
+            ],
+        };
+        Self {
+            channel: *dice.pick(&channels),
+            day_part: *dice.pick(DayPart::ALL),
+            reached,
+            outcome: dice.chance(ENDED).then(|| *dice.pick(outcomes)),
+        }
+    }
+}

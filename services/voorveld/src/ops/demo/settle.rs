@@ -1,0 +1,60 @@
+//! Waiting until everything delivered has come to rest: nothing pending, every stage at the end of its log, no wake-up due.
+
+use std::time::Duration;
+
+use voorveld_bus::Log;
+use voorveld_chassis::Clock;
+use voorveld_store::Store;
+use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
+
+/// How long to wait before looking again.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What one needs to see whether everything has come to rest.
+#[derive(Clone)]
+pub struct Rest {
+    /// The database.
+    pub store: Store,
+    /// The log.
+    pub log: Log,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Rest {
+    /// Waits for it. Nobody else may be sending.
+    pub async fn reached(&self) -> anyhow::Result<()> {
+        while !self.is_reached().await? {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Looks from the door to the end: what has come to rest upstream adds nothing to what is looked at next.
+    async fn is_reached(&self) -> anyhow::Result<bool> {
+        let today = self.clock.today();
+        let way = self.store.on_the_way(today).await?;
+        if way.pending_receipts + way.open_deliveries > 0
+            || !self.is_at_the_end("resolver", RECEIVED_TOPIC).await?
+        {
+            return Ok(false);
+        }
+        if self.store.on_the_way(today).await?.unproduced_filings > 0
+            || !self.is_at_the_end("correlator", RESOLVED_TOPIC).await?
+        {
+            return Ok(false);
+        }
+        Ok(self.store.on_the_way(today).await?.is_nothing())
+    }
+
+    async fn is_at_the_end(&self, stage: &str, topic: &str) -> anyhow::Result<bool> {
+        let ends = self.log.topic(topic).await?.partitions;
+        let positions = self.store.positions_of(stage, topic).await?;
+        Ok(ends.iter().all(|range| {
+            let at = positions
+                .iter()
+                .find(|(partition, _)| *partition == range.partition);
+            at.map_or(range.next == range.first, |(_, next)| *next == range.next)
+        }))
+    }
+}
