@@ -26,9 +26,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("synthetic", &["domain"]),
     ("wire", &["domain"]),
     (
+        // detect: only for the values of a kind's own fields, which policy reads into its types.
         "gateway",
         &[
-            "bus", "chassis", "domain", "policy", "seal", "store", "wire",
+            "bus", "chassis", "detect", "domain", "policy", "seal", "store", "wire",
         ],
     ),
     (

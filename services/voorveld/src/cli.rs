@@ -331,7 +331,7 @@ pub enum Partner {
 pub enum User {
     /// Add an account; asks for a first password, which must be changed at first sign-in
     #[command(
-        after_help = "Example:\n  voorveld user add sam --name 'Sam de Vries' --municipality 0518 --role team_member --team noord"
+        after_help = "Example:\n  voorveld user add sam --name 'Sam de Vries' --municipality 0518 --role team_member --team wijkteam-noord"
     )]
     Add {
         /// What the colleague signs in with

@@ -2,6 +2,7 @@
 //! `start()`, and ready.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,11 +18,15 @@ use voorveld_detect::explain::Words;
 use voorveld_policy::Policy;
 use voorveld_seal::{IndexLabel, Sealer};
 use voorveld_store::Store;
-use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
+use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, household_key};
 
-use crate::config::{KeyFiles, Settings};
+use crate::config::{DEFAULT_CONNECTIONS, KeyFiles, Settings};
+use crate::embedded::EmbeddedPostgres;
 use crate::keys;
 use crate::ops::office;
+
+/// Where the embedded database listens, for commands that are typed while it runs.
+const ADDRESS_NOTE: &str = "database.url";
 
 /// A role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,18 +66,21 @@ impl Service {
     }
 }
 
-/// The database of this process.
+/// The database of this process: somebody else's, or one of its own.
 #[derive(Debug)]
 pub struct Database {
     /// What everybody uses.
     pub store: Store,
+    own: Option<(EmbeddedPostgres, PathBuf)>,
 }
 
 impl Database {
     /// Connects, with back-off where the database is somebody else's and may still be starting.
+    ///
+    /// With none configured it is the embedded one: that of a process which has it open already, else it is started here.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let Some(postgres) = &settings.postgres else {
-            bail!("no database is configured: set postgres.url or postgres.url_file");
+            return Self::open_embedded(&settings.data_dir).await;
         };
         let store = retry::until_ok(
             "connecting to the database",
@@ -83,7 +91,28 @@ impl Database {
         .await
         .expect("nobody cancels this token")
         .context("connecting to the database failed")?;
-        Ok(Self { store })
+        Ok(Self { store, own: None })
+    }
+
+    async fn open_embedded(data_folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(data_folder)
+            .with_context(|| format!("making the folder {} failed", data_folder.display()))?;
+        let note = data_folder.join(ADDRESS_NOTE);
+        if let Ok(url) = std::fs::read_to_string(&note)
+            && let Ok(store) = Store::connect(&url, DEFAULT_CONNECTIONS).await
+        {
+            return Ok(Self { store, own: None });
+        }
+        let server = EmbeddedPostgres::start(data_folder).await?;
+        std::fs::write(&note, server.url())
+            .with_context(|| format!("writing {} failed", note.display()))?;
+        let store = Store::connect(server.url(), DEFAULT_CONNECTIONS)
+            .await
+            .context("connecting to our own database failed")?;
+        Ok(Self {
+            store,
+            own: Some((server, note)),
+        })
     }
 
     /// Connects and makes sure that this release knows the schema.
@@ -118,6 +147,11 @@ impl Database {
     /// Lets go of it in an orderly way.
     pub async fn close(self) -> anyhow::Result<()> {
         self.store.close().await;
+        if let Some((server, note)) = self.own {
+            // Whoever finds the note left behind finds nobody at that address and starts the database again.
+            let _ = std::fs::remove_file(note);
+            server.stop().await?;
+        }
         Ok(())
     }
 }
@@ -191,6 +225,9 @@ impl House {
             [one] => one.name(),
             _ => "all",
         };
+        if settings.is_embedded() && services.len() == 1 {
+            bail!("no database is configured: set postgres.url or postgres.url_file");
+        }
         tracing::info!(role = name, version = env!("CARGO_PKG_VERSION"), "starting");
         let health = Health::new(lifecycle.draining());
         let started = health.check("started");
@@ -267,8 +304,10 @@ impl Hall<'_> {
             Service::Resolver => self.resolver().await,
             Service::Correlator => self.correlator(),
             Service::Gateway => self.gateway().await,
-            Service::Outreach | Service::Console => {
-                bail!("this role is not part of this build")
+            Service::Outreach => self.outreach().await,
+            Service::Console => {
+                tracing::warn!("the operations page is not part of this build");
+                Ok(())
             }
         }
     }
@@ -293,6 +332,27 @@ impl Hall<'_> {
             registry: self.registry.clone(),
         };
         voorveld_gateway::start(config, parts, self.lifecycle).await
+    }
+
+    async fn outreach(&self) -> anyhow::Result<()> {
+        let doors = &self.settings.doors;
+        let config = voorveld_outreach::Config {
+            listen: doors.outreach,
+            https: doors.outreach_https,
+            strict_transport: self.settings.strict_transport,
+        };
+        let partitions = self.settings.log.partitions;
+        let parts = voorveld_outreach::Parts {
+            store: self.store.clone(),
+            policy: Arc::clone(&self.policy),
+            opener: Arc::new(keys::opener(&self.keys)?),
+            clock: self.clock.clone(),
+            registry: self.registry.clone(),
+            partition_of: Arc::new(move |household| {
+                voorveld_bus::partition_of(&household_key(household.uuid()), partitions)
+            }),
+        };
+        voorveld_outreach::start(config, parts, self.lifecycle).await
     }
 
     async fn resolver(&self) -> anyhow::Result<()> {

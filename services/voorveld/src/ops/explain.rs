@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use voorveld_chassis::Clock;
 use voorveld_detect::explain;
-use voorveld_domain::{HouseholdId, Presence, SignalId};
+use voorveld_domain::{HouseholdId, Presence, SignalId, TaskId};
 use voorveld_store::Store;
 use voorveld_store::timelines::TimelineRow;
 
@@ -21,7 +21,7 @@ pub async fn run(
     store: &Store,
     clock: &Clock,
 ) -> anyhow::Result<ExitCode> {
-    let household = household(asked, store).await?;
+    let household = household(asked, settings, store).await?;
     let as_of = asked.as_of.unwrap_or_else(|| clock.today());
     let policy = office::policy(settings)?;
     let words = roles::words(&policy);
@@ -97,7 +97,11 @@ fn counted(row: &TimelineRow) -> &'static str {
     }
 }
 
-async fn household(asked: &Explain, store: &Store) -> anyhow::Result<HouseholdId> {
+async fn household(
+    asked: &Explain,
+    settings: &Settings,
+    store: &Store,
+) -> anyhow::Result<HouseholdId> {
     if let Some(id) = asked.household {
         return Ok(HouseholdId::from_uuid(id));
     }
@@ -110,6 +114,14 @@ async fn household(asked: &Explain, store: &Store) -> anyhow::Result<HouseholdId
         return home.household.with_context(|| {
             format!("signal {signal} has no household; see `voorveld queue show {signal}`")
         });
+    }
+    if let Some(task) = asked.task {
+        for municipality in &settings.municipalities {
+            if let Some(found) = store.task(*municipality, TaskId::from_uuid(task)).await? {
+                return Ok(found.household);
+            }
+        }
+        bail!("there is no task {task}");
     }
     bail!("say which household, signal or task")
 }

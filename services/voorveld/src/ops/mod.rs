@@ -1,12 +1,16 @@
 //! What each command does, one file per command. A command's answer goes to standard output, its log to standard error.
 
+pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod keys;
 pub mod migrate;
 pub mod office;
+pub mod partner;
+pub mod queue;
 pub mod simulate;
+pub mod user;
 
 use std::process::ExitCode;
 
@@ -69,6 +73,10 @@ async fn dispatch(
     let database = Database::open_known(&settings).await?;
     let store = &database.store;
     let code = match command {
+        Command::Partner(command) => partner::run(command, &settings, store, &clock).await,
+        Command::User(command) => user::run(command, &settings, store, &clock).await,
+        Command::Queue(command) => queue::run(command, &settings, &database, &clock).await,
+        Command::Audit(asked) => audit::run(asked, store, &clock).await,
         Command::Explain(asked) => explain::run(&asked, &settings, store, &clock).await,
         _ => anyhow::bail!("this command is not part of this build"),
     };

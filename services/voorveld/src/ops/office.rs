@@ -3,11 +3,53 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
+use voorveld_domain::MunicipalityCode;
 use voorveld_policy::Policy;
+use voorveld_store::audit::NewAuditEvent;
 
 use jiff::Timestamp;
 
 use crate::config::Settings;
+
+/// Who types: `cli:<system user>`, as the audit log names somebody at a command line.
+#[must_use]
+pub fn actor() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let name = std::fs::read_to_string("/etc/passwd")
+        .ok()
+        .and_then(|users| name_of(&users, uid))
+        .unwrap_or_else(|| uid.to_string());
+    format!("cli:{name}")
+}
+
+fn name_of(users: &str, uid: u32) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let (name, number) = (parts.next()?, parts.nth(1)?);
+        (number.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+/// An entry for the audit log about something that was done at the command line.
+#[must_use]
+pub fn entry(
+    now: Timestamp,
+    municipality: Option<MunicipalityCode>,
+    action: &'static str,
+    subject: (&'static str, String),
+    reason: &str,
+) -> NewAuditEvent {
+    NewAuditEvent {
+        happened_at: now,
+        municipality,
+        actor: actor(),
+        action,
+        subject_kind: subject.0,
+        subject_id: subject.1,
+        reason: reason.to_owned(),
+        request_id: None,
+    }
+}
 
 /// The policy in force: the municipality's own files, or those of the release.
 pub fn policy(settings: &Settings) -> anyhow::Result<Policy> {
@@ -55,6 +97,13 @@ pub fn moment(clock: &voorveld_chassis::Clock, instant: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_system_user_is_named_by_its_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nsam:x:1000:1000::/home/sam:/bin/sh\n";
+        assert_eq!(name_of(users, 1000).as_deref(), Some("sam"));
+        assert_eq!(name_of(users, 7), None);
+    }
 
     #[test]
     fn a_table_lines_up() {

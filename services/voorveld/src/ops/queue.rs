@@ -19,7 +19,9 @@ use voorveld_domain::{Address, MunicipalityCode};
 use voorveld_seal::Sealer;
 use voorveld_store::Store;
 use voorveld_store::queue::{DeadLetter, UnplacedSignal};
-use voorveld_wire::signal_v1::{RECEIVED_TOPIC, Received, SealedIdentity, seal_context};
+use voorveld_wire::signal_v1::{
+    RECEIVED_TOPIC, Received, SealedIdentity, seal_context, signal_key,
+};
 
 use super::office::{self, moment, table};
 use crate::cli::Queue;
@@ -263,7 +265,7 @@ async fn offer_again(log: &Log, signal: &UnplacedSignal, envelope: &[u8]) -> any
     received.sealed = Some(STANDARD.encode(envelope));
     received.again = true;
     let record = Outgoing {
-        key: Bytes::copy_from_slice(signal.signal.as_bytes()),
+        key: Bytes::from(signal_key(signal.signal)),
         value: Bytes::from(received.write()),
         request_id: None,
     };
