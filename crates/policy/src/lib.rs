@@ -29,6 +29,8 @@ pub use legal::{Certainty, Cover, LegalGround, LegalGrounds};
 pub use routing::{Area, Routing, Team};
 pub use settings::Settings;
 use voorveld_calendar::Calendar;
+/// What a field of a signal holds, as [`Field::parse`] reads it.
+pub use voorveld_detect::FieldValue;
 use voorveld_detect::RuleSet;
 
 use crate::rules::{Against, RuleExamples, Rules};

@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use flaw::{Flaw, FlawCode, Warning, WarningCode};
-pub use json::{CLOUDEVENT_TYPE, ClaimReader, claim_in_cloud_event, claim_in_json};
+pub use json::{CLOUDEVENT_TYPE, ClaimReader, claim_in_cloud_event, claim_in_json, clean_text};
 
 /// Longest reference of a partner, in characters.
 pub const REFERENCE_MAX_CHARS: usize = 128;

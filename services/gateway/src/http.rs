@@ -1,11 +1,11 @@
 //! The door as HTTP: routes, extractors and what every answer has in common.
 
 mod answers;
-//D mod deliveries;
+mod deliveries;
 mod document;
 mod read;
 mod signals;
-//D mod templates;
+mod templates;
 
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ use crate::intake::{Intake, TakeError};
 use crate::metrics::Metrics;
 
 pub use answers::{DeliveryAnswer, Place, SignalResult, SignalResults, Status};
+pub(crate) use read::broken_off;
 
 /// The full version of the API, in every answer.
 pub const API_VERSION: &str = "1.0.0";
@@ -101,15 +102,16 @@ fn described() -> OpenApiRouter<Door> {
         .routes(routes!(signals::deliver_signals))
         .routes(routes!(signals::read_signal, signals::correct_signal))
         .routes(routes!(signals::withdraw_signal))
-        //D         .routes(routes!(deliveries::deliver_file))
-        //D         .routes(routes!(deliveries::read_delivery))
-        //D         .routes(routes!(deliveries::read_results))
-        //D         .routes(routes!(templates::list_kinds))
-        //D         .routes(routes!(templates::read_template))
+        .routes(routes!(deliveries::deliver_file))
+        .routes(routes!(deliveries::read_delivery))
+        .routes(routes!(deliveries::read_results))
+        .routes(routes!(templates::list_kinds))
+        .routes(routes!(templates::read_template))
         .routes(routes!(document::read_document))
 }
 
 /// The API document. `public_url` is how partners reach this gateway.
+#[must_use]
 pub fn openapi(public_url: Option<&str>) -> OpenApi {
     document::finish(described().split_for_parts().1, public_url)
 }

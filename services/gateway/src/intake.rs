@@ -189,6 +189,12 @@ impl Intake {
         &self.policy
     }
 
+    /// Kinds and law, to hold on to.
+    #[must_use]
+    pub fn shared_policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
+    }
+
     /// The time.
     #[must_use]
     pub const fn clock(&self) -> &Clock {

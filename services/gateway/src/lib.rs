@@ -5,20 +5,27 @@
 
 pub mod auth;
 pub mod config;
+pub mod deliveries;
 pub mod http;
 pub mod intake;
 pub mod metrics;
+pub mod templates;
 
 use std::sync::Arc;
 
 use anyhow::Context;
+use jiff::SignedDuration;
 use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
 use voorveld_bus::Log;
 use voorveld_chassis::http::{bind, serve};
 use voorveld_chassis::{Clock, Lifecycle};
 use voorveld_policy::Policy;
 use voorveld_seal::{BlindIndexKey, Sealer};
-use voorveld_store::Store;
+use voorveld_store::{Store, StoreError};
+
+use config::{DELIVERY_SILENCE, DELIVERY_SWEEP};
+use deliveries::receive::PROCESS_STOPPED;
 
 pub use config::Config;
 pub use http::openapi;
@@ -81,8 +88,39 @@ pub fn door(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyhow::Resu
 /// Opens the door and serves until the process drains.
 pub async fn start(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let listener = bind("gateway", config.listen).await?;
+    let sweep = mark_silent_deliveries(
+        parts.store.clone(),
+        parts.clock.clone(),
+        lifecycle.draining(),
+    );
     let door = door(config, parts, lifecycle)?;
     let router = http::router(door);
     lifecycle.spawn("gateway", serve(listener, router, lifecycle.draining()));
+    lifecycle.spawn("silent deliveries", sweep);
     Ok(())
+}
+
+/// Tells the senders of deliveries whose process is gone that they were interrupted: whoever sends such a file again finishes it.
+async fn mark_silent_deliveries(
+    store: Store,
+    clock: Clock,
+    draining: CancellationToken,
+) -> Result<(), StoreError> {
+    let silence =
+        SignedDuration::try_from(DELIVERY_SILENCE).expect("a few minutes fit any duration");
+    loop {
+        let now = clock.now();
+        let marked = store
+            .interrupt_silent_deliveries(now - silence, PROCESS_STOPPED, now)
+            .await;
+        match marked {
+            Ok(0) => {}
+            Ok(marked) => tracing::info!(marked, "silent deliveries marked as interrupted"),
+            Err(error) => tracing::warn!(%error, "looking for silent deliveries failed"),
+        }
+        tokio::select! {
+            () = draining.cancelled() => return Ok(()),
+            () = tokio::time::sleep(DELIVERY_SWEEP) => {}
+        }
+    }
 }

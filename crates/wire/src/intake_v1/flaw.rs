@@ -114,6 +114,17 @@ codes! {
     }
 }
 
+impl FlawCode {
+    /// Whether nothing at all could be read, so that what is missing says nothing more.
+    #[must_use]
+    pub const fn leaves_nothing(self) -> bool {
+        matches!(
+            self,
+            Self::RowTooLong | Self::CellCount | Self::QuoteUnclosed | Self::NotAnObject
+        )
+    }
+}
+
 /// One thing that is wrong: where, what, and what was expected. Never the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {

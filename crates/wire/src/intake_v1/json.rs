@@ -161,7 +161,7 @@ impl<'a> ClaimReader<'a> {
 }
 
 /// Trims a text and checks that it is one. `Ok(None)`: nothing was said.
-pub(crate) fn clean_text(raw: &str, max: usize) -> Result<Option<String>, FlawCode> {
+pub fn clean_text(raw: &str, max: usize) -> Result<Option<String>, FlawCode> {
     let text = raw.trim();
     if text.is_empty() {
         Ok(None)

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::Serialize;
-use voorveld_detect::FieldValue as PolicyValue;
 use voorveld_domain::{
     Address, Bsn, Cents, FieldName, Identity, KindId, MunicipalityCode, PartnerType, PersonName,
 };
-use voorveld_policy::{AmountUse, FieldShape, IntakeRefusal, Policy, SUPPLY_ENDS_ON, SignalKind};
+use voorveld_policy::{
+    AmountUse, FieldShape, FieldValue as PolicyValue, IntakeRefusal, Policy, SUPPLY_ENDS_ON,
+    SignalKind,
+};
 use voorveld_store::partners::Partner;
 use voorveld_wire::intake_v1::{Claim, FieldClaim, Flaw, FlawCode, Warning, WarningCode};
 use voorveld_wire::signal_v1::FieldValue;
@@ -77,6 +79,10 @@ pub struct Bench<'a> {
 impl Bench<'_> {
     /// Judges a claim whose reading already found `flaws`. Places are those of the JSON form: `/signalledOn`, `/person/bsn`.
     pub fn judge(&self, claim: Claim, flaws: Vec<Flaw>) -> Result<Accepted, Vec<Flaw>> {
+        let unread = |flaw: &Flaw| flaw.place.is_empty() && flaw.code.leaves_nothing();
+        if flaws.iter().any(unread) {
+            return Err(flaws);
+        }
         let mut against = Against(flaws);
         if claim.reference.is_none() && !self.partner.natural_key {
             against.unless_told("/reference", FlawCode::ReferenceMissing);
@@ -316,13 +322,13 @@ fn amount(raw: Option<i64>, kind: Option<&SignalKind>, against: &mut Against) ->
             None
         }
         (None, _) => None,
-        (Some(cents), _) => match Cents::try_from(cents) {
-            Ok(cents) => Some(cents.get()),
-            Err(_) => {
+        (Some(cents), _) => {
+            let cents = Cents::try_from(cents).ok();
+            if cents.is_none() {
                 against.say(Flaw::new("/amountCents", FlawCode::AmountRange));
-                None
             }
-        },
+            cents.map(Cents::get)
+        }
     }
 }
 
