@@ -177,6 +177,16 @@ impl Log {
         self.backend.topic(name).await
     }
 
+    /// When the log took the first record at or after each `(partition, offset)`: `(partition, milliseconds since 1970)`, by partition.
+    /// A partition without such a record is absent, and so is one that did not answer in time: this is for people who look.
+    pub async fn appended_at(
+        &self,
+        topic: &str,
+        positions: &[(i32, i64)],
+    ) -> Result<Vec<(i32, i64)>, BusError> {
+        self.backend.appended_at(topic, positions).await
+    }
+
     /// Appends all records and answers `(partition, offset)` for each, in their order, once the log holds them durably (I1).
     ///
     /// After an error any of them may be held or not: append them again. Records of one key keep their order within one call and
@@ -255,6 +265,11 @@ impl Progress {
 pub(crate) trait Backend: Send + Sync {
     async fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError>;
     async fn topic(&self, name: &str) -> Result<TopicState, BusError>;
+    async fn appended_at(
+        &self,
+        topic: &str,
+        positions: &[(i32, i64)],
+    ) -> Result<Vec<(i32, i64)>, BusError>;
     async fn append(
         &self,
         topic: &str,

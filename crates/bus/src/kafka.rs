@@ -4,6 +4,7 @@
 //! are therefore made with `flush.messages=1`, unless the operator says that a power cut may cost the last records.
 
 mod identity;
+mod look;
 mod reader;
 
 use std::collections::{BTreeMap, HashMap};
@@ -364,6 +365,17 @@ impl Backend for KafkaLog {
             id: self.id(name).await?.to_string(),
             partitions,
         })
+    }
+
+    async fn appended_at(
+        &self,
+        topic: &str,
+        positions: &[(i32, i64)],
+    ) -> Result<Vec<(i32, i64)>, BusError> {
+        let (config, topic, positions) =
+            (self.config.clone(), topic.to_owned(), positions.to_owned());
+        self.ask(move |_| look::appended_at(&config, &topic, &positions))
+            .await
     }
 
     async fn append(

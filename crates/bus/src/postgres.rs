@@ -228,6 +228,35 @@ impl Backend for PostgresLog {
         Ok(TopicState { id, partitions })
     }
 
+    async fn appended_at(
+        &self,
+        topic: &str,
+        positions: &[(i32, i64)],
+    ) -> Result<Vec<(i32, i64)>, BusError> {
+        let (partitions, offsets): (Vec<i32>, Vec<i64>) = positions.iter().copied().unzip();
+        let rows = sqlx::query!(
+            r#"SELECT found.partition, (extract(epoch FROM found.appended_at) * 1000)::bigint AS "appended_at_ms!"
+               FROM unnest($2::int[], $3::bigint[]) AS wanted (partition, from_offset)
+               CROSS JOIN LATERAL (
+                   SELECT partition, appended_at FROM log_records
+                   WHERE log_records.topic = $1 AND log_records.partition = wanted.partition
+                     AND record_offset >= wanted.from_offset
+                   ORDER BY record_offset LIMIT 1
+               ) AS found
+               ORDER BY found.partition"#,
+            topic,
+            &partitions,
+            &offsets,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| failure("looking up how long a record waits", error))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.partition, row.appended_at_ms))
+            .collect())
+    }
+
     async fn append(
         &self,
         topic: &str,

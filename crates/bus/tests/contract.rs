@@ -55,6 +55,7 @@ contract!(
     a_stalled_owner_is_fenced,
     a_position_outside_the_log_stops_the_reader,
     a_topic_is_what_was_asked_for,
+    what_waits_tells_since_when,
 );
 
 /// One log, a topic name nobody else uses, and a database for positions.
@@ -557,6 +558,45 @@ async fn a_topic_is_what_was_asked_for(world: World) {
         "{differs:?}"
     );
     assert_eq!(world.append(Vec::new()).await, []);
+}
+
+async fn what_waits_tells_since_when(world: World) {
+    let world = world.with_partitions(3).await;
+    let places = world
+        .append(
+            (0..60)
+                .map(|n| outgoing(&format!("key {n}"), "x"))
+                .collect(),
+        )
+        .await;
+    let ends: Vec<(i32, i64)> = world
+        .log
+        .topic(&world.topic)
+        .await
+        .unwrap()
+        .partitions
+        .iter()
+        .map(|range| (range.partition, range.next))
+        .collect();
+    // The first is looked at from its beginning, the second from its last record, the third has nothing that waits.
+    let asked = [(0, 0), (1, ends[1].1 - 1), ends[2]];
+    let told = world.log.appended_at(&world.topic, &asked).await.unwrap();
+    assert_eq!(
+        told.iter()
+            .map(|(partition, _)| *partition)
+            .collect::<Vec<_>>(),
+        [0, 1]
+    );
+    let mut reader = world.reader(SubscribeOptions::default()).await;
+    let records = reader.read(places.len()).await;
+    for (partition, at) in told {
+        let offset = asked[usize::try_from(partition).unwrap()].1;
+        let record = records
+            .iter()
+            .find(|record| record.partition == partition && record.offset == offset)
+            .unwrap();
+        assert_eq!(at, record.appended_at_ms);
+    }
 }
 
 mod only_kafka {
