@@ -142,7 +142,7 @@ impl Tx {
         // The lock of every change to a household's tasks.
         sqlx::query!(
             "SELECT task_id FROM tasks WHERE household_id = $1 AND state IN ('open', 'claimed')
-             ORDER BY household_id, task_id FOR UPDATE",
+             ORDER BY household_id, purpose, task_id FOR UPDATE",
             household,
         )
         .fetch_all(&mut *self.inner)

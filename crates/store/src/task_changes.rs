@@ -79,7 +79,7 @@ impl Tx {
         let rows = sqlx::query!(
             "SELECT task_id, household_id, purpose, state, team_id, claimed_by, closed_by, closed_at, flagged, version
              FROM tasks WHERE household_id = $1 AND (state IN ('open', 'claimed') OR task_id = $2)
-             ORDER BY household_id, task_id FOR UPDATE",
+             ORDER BY household_id, purpose, task_id FOR UPDATE",
             household,
             id.uuid(),
         )
