@@ -223,18 +223,22 @@ impl Bench<'_> {
         }
     }
 
-    /// The type under which the signal counts: the named one, else the only one that partner and kind share.
+    /// The type under which the signal counts: the named one, else the only one that partner and kind share. A kind of one type needs no word
+    /// of the partner's: who may send rent arrears acts as a landlord.
     fn partner_type(
         &self,
         kind: &SignalKind,
         named: Option<PartnerType>,
         against: &mut Against,
     ) -> Option<PartnerType> {
+        let is_plain = kind.partner_types.len() == 1;
         let mut shared = kind.partner_types.iter().copied().filter(|one| {
-            self.partner
-                .partner_types
-                .iter()
-                .any(|own| own == one.code())
+            is_plain
+                || self
+                    .partner
+                    .partner_types
+                    .iter()
+                    .any(|own| own == one.code())
         });
         match named {
             Some(named) if shared.any(|one| one == named) => Some(named),
