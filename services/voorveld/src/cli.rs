@@ -290,7 +290,7 @@ pub enum Partner {
         /// A signal kind it may send; may be repeated
         #[arg(long = "kind", value_name = "KIND", required = true)]
         kinds: Vec<KindId>,
-        /// An official partner type it acts as; may be repeated. Needed only where a kind allows several
+        /// An official partner type it acts as; may be repeated [default: the usual one of each kind]
         #[arg(long = "type", value_name = "TYPE", value_parser = partner_type())]
         partner_types: Vec<PartnerType>,
         /// Most signals a minute it may send

@@ -1,5 +1,6 @@
 //! `voorveld partner add|list|rotate|disable`
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub async fn run(
             natural_key,
             key_file,
         } => {
-            check_kinds(settings, &kinds)?;
+            let partner_types = partner_types_for(settings, &kinds, partner_types)?;
             let record = Record {
                 id: id.to_string(),
                 name,
@@ -45,7 +46,7 @@ pub async fn run(
                 kinds: kinds.iter().map(ToString::to_string).collect(),
                 partner_types: partner_types
                     .into_iter()
-                    .map(|known: PartnerType| known.code().to_owned())
+                    .map(|known| known.code().to_owned())
                     .collect(),
                 rows_per_minute,
                 natural_key,
@@ -115,22 +116,42 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn check_kinds(settings: &Settings, kinds: &[KindId]) -> anyhow::Result<()> {
+/// The official types a partner acts as: those that were asked for, else the usual one of each kind.
+fn partner_types_for(
+    settings: &Settings,
+    kinds: &[KindId],
+    asked: Vec<PartnerType>,
+) -> anyhow::Result<Vec<PartnerType>> {
     let policy = office::policy(settings)?;
-    for kind in kinds {
-        if policy.catalogue().get(kind).is_none() {
-            let known: Vec<String> = policy
+    let mut usual = BTreeSet::new();
+    for id in kinds {
+        let Some(kind) = policy.catalogue().get(id) else {
+            let known: Vec<&str> = policy
                 .catalogue()
                 .iter()
-                .map(|known| known.id.to_string())
+                .map(|kind| kind.id.as_str())
                 .collect();
             bail!(
-                "there is no signal kind {kind}; choose from {}",
+                "there is no signal kind {id}; choose from {}",
                 known.join(", ")
             );
+        };
+        if asked.is_empty() {
+            usual.insert(kind.default_partner_type());
+        } else if !asked.iter().any(|known| kind.partner_types.contains(known)) {
+            let fitting: Vec<&str> = kind
+                .partner_types
+                .iter()
+                .map(|known| known.code())
+                .collect();
+            bail!("{id} is sent by partners of type {}", fitting.join(", "));
         }
     }
-    Ok(())
+    Ok(if asked.is_empty() {
+        usual.into_iter().collect()
+    } else {
+        asked
+    })
 }
 
 fn check_municipalities(
