@@ -20,7 +20,7 @@ use voorveld_wire::signal_v1::{
 };
 
 /// How long a settled house may take before the test says that it does not settle.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PARTITIONS: i32 = 4;
 
 /// Everything the two stages share.
@@ -56,7 +56,7 @@ impl Stages {
         let topics = [RECEIVED_TOPIC, RESOLVED_TOPIC].map(|name| TopicSpec {
             name: name.to_owned(),
             partitions: PARTITIONS,
-            retention: Duration::from_secs(14 * 24 * 3600),
+            retention: Duration::from_hours(14 * 24),
         });
         log.ensure_topics(&topics).await.expect("topics");
         Self {
