@@ -150,6 +150,13 @@ pub enum Command {
     /// every row). Nobody in it exists.
     #[command(display_order = 8)]
     Simulate(Simulate),
+    /// Send a file with signals to a municipality, as a partner
+    ///
+    /// CSV, XLSX, NDJSON or a DDAS document, told by the end of its name. Shows how far it is and which rows were refused, and
+    /// writes those rows to a new file to correct, with what to do beside each. Sending the same file again does no harm.
+    /// Ends with exit code 3 when rows were refused.
+    #[command(display_order = 9)]
+    Push(Push),
     /// Bring the database schema up to this release
     ///
     /// Roles refuse to start on a schema they do not know. Run this before a rollout: old processes go on working.
@@ -243,6 +250,32 @@ pub struct Simulate {
     /// The last day on which anything is sent [default: today]
     #[arg(long, value_name = "DATE")]
     pub until: Option<jiff::civil::Date>,
+}
+
+/// `voorveld push`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  voorveld push signalen.csv --url https://signalen.gemeente.example --key-file woonstede.key"
+)]
+pub struct Push {
+    /// The file to send
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where the municipality's door is, without /v1
+    #[arg(long, value_name = "URL")]
+    pub url: String,
+    /// A file with your API key
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// The kind of every row that names none
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<KindId>,
+    /// The municipality of every row that names none (CBS code)
+    #[arg(long, value_name = "CODE")]
+    pub municipality: Option<MunicipalityCode>,
+    /// Where to write the refused rows [default: beside the file, as NAME.te-verbeteren]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `voorveld check`

@@ -148,8 +148,12 @@ pub const TEMPLATE_COLUMNS: [TemplateColumn; 20] = [
     ),
 ];
 
+/// What a file to correct says beside each row; left aside, so that such a file can be sent as it is once it is right.
+const REMARKS: &str = "#";
+
 /// Headings that no template shows.
-const OTHER_COLUMNS: [TemplateColumn; 2] = [
+const OTHER_COLUMNS: [TemplateColumn; 3] = [
+    column(REMARKS, "Wat te doen", &[]),
     column(
         CENTS,
         "Bedrag in cent",
@@ -246,7 +250,9 @@ impl Columns {
                         ),
                     ));
                 }
-                names.call(place.trim_end_matches('#'), heading.trim());
+                if place != REMARKS {
+                    names.call(place.trim_end_matches('#'), heading.trim());
+                }
                 columns.push(Column::Place(place));
             } else if let Some(fields) = fields.get(&key) {
                 for field in fields {
@@ -403,6 +409,7 @@ impl RowReader {
 
     fn take(&mut self, place: &'static str, cell: &Cell) {
         match place {
+            REMARKS => {}
             "/signalledOn" | "/arisenOn" | "/supplyEndsOn" | "/person/birthDate" => {
                 let date = self.sift(place, cell.date());
                 match place {

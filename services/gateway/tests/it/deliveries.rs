@@ -522,9 +522,10 @@ async fn an_interrupted_delivery_says_how_far_it_came_and_again_finishes_it(pool
     let mut world = World::new(pool).await;
     let dead = world.dead_log().await;
     world.restart(dead);
-    let file: String = (0..2_500)
-        .map(|n| format!("{}\n", signal(&format!("A-{n}"))))
+    let lines: Vec<String> = (0..2_500)
+        .map(|n| signal(&format!("A-{n}")).to_string())
         .collect();
+    let file = lines.join("\n");
     let answer = world
         .send(
             "POST",
@@ -559,15 +560,16 @@ async fn an_interrupted_delivery_says_how_far_it_came_and_again_finishes_it(pool
 #[sqlx::test(migrations = "../../migrations")]
 async fn results_come_in_pages_or_as_lines(pool: PgPool) {
     let world = World::new(pool).await;
-    let file: String = (0..2_100)
+    let lines: Vec<String> = (0..2_100)
         .map(|n| {
             let mut one = signal(&format!("A-{n}"));
             if n % 700 == 0 {
                 one["kind"] = json!("made_up");
             }
-            format!("{one}\n")
+            one.to_string()
         })
         .collect();
+    let file = lines.join("\n");
     let answer = world
         .send("POST", "/v1/deliveries", "application/x-ndjson", file)
         .await;

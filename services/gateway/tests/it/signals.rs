@@ -279,7 +279,7 @@ async fn with_the_log_down_nothing_is_promised_and_a_repeat_gets_the_same_revisi
             .await
             .unwrap();
     assert_eq!((pending.1.as_str(), pending.2), ("pending", 1));
-    world.clock.advance(std::time::Duration::from_secs(3_600));
+    world.clock.advance(std::time::Duration::from_hours(1));
 
     let log = Log::postgres(world.pool.clone());
     world.restart(log);

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod migrate;
 pub mod office;
 pub mod partner;
+pub mod push;
 pub mod queue;
 pub mod simulate;
 pub mod user;
@@ -67,6 +68,7 @@ async fn dispatch(
         Command::Openapi => return openapi(&settings),
         Command::Demo(asked) => return demo::run(asked, settings, filter).await,
         Command::Simulate(asked) => return simulate::run(&asked).await,
+        Command::Push(asked) => return push::run(&asked).await,
         _ => {}
     }
     let clock = Clock::system();
