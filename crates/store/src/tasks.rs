@@ -308,7 +308,8 @@ pub struct TaskFile {
 }
 
 impl Store {
-    /// Tasks of these teams by urgency and then deadline; those of the safety desk are never among them (I10).
+    /// Tasks of these teams by urgency and then deadline, held ones last, so that their place tells nothing; those of the safety desk
+    /// are never among them (I10).
     pub async fn worklist(
         &self,
         municipality: MunicipalityCode,
@@ -362,12 +363,12 @@ impl Store {
                     _ => &["open".to_owned(), "claimed".to_owned()],
                 };
                 tasks_where!(
-                    "t.municipality = $1 AND t.team_id = ANY($2) AND t.purpose <> 'safety'
+                    r#"t.municipality = $1 AND t.team_id = ANY($2) AND t.purpose <> 'safety'
                        AND t.state IN ('open', 'claimed') AND t.state = ANY($3)
                        AND ($4::uuid IS NULL OR t.claimed_by = $4)
-                     ORDER BY array_position(ARRAY['escalated', 'crisis', 'raised', 'routine'], t.urgency), t.due_on,
+                     ORDER BY "held!", array_position(ARRAY['escalated', 'crisis', 'raised', 'routine'], t.urgency), t.due_on,
                               t.raised_at, t.task_id
-                     OFFSET $5 LIMIT $6",
+                     OFFSET $5 LIMIT $6"#,
                     municipality,
                     teams,
                     states,
