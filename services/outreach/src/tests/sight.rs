@@ -62,8 +62,16 @@ async fn the_list_goes_by_urgency_and_then_by_deadline(pool: PgPool) {
     assert!(order.is_sorted(), "{order:?}");
     assert_eq!(place(today, &fourth.page()), None, "three and no more");
     assert!(place(all, &fourth.page()).is_some());
+    house.hold(&crisis).await;
+    let list = anna.get("/?lijst=open").await.body;
+    let (today, all) = list.split_once("Nog op te pakken").unwrap();
+    assert_eq!(place(today, &crisis.page()), None);
+    assert!(
+        place(all, &fourth.page()) < place(all, &crisis.page()),
+        "the place of a held household tells nothing of its urgency"
+    );
     assert!(list.contains("donderdag 20 november, 2 werkdagen te laat"));
-    assert!(list.contains("uiterlijk donderdag 27 november, nog 3 werkdagen"));
+    assert!(list.contains("uiterlijk maandag 1 december, nog 5 werkdagen"));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
