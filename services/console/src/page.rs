@@ -1,0 +1,296 @@
+//! The page: the same facts in words.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Deserialize;
+use voorveld_accounts::{Accounts, Frame, Notice, PageUser, page};
+use voorveld_store::console::Waiting;
+
+use crate::Parts;
+use crate::facts::{Facts, PartnerFacts, Period, StageFacts, TeamFacts, gather};
+
+/// A backlog older than this is an alarm on the page.
+const LATE_SECONDS: i64 = 300;
+
+#[derive(Deserialize)]
+pub(crate) struct ConsoleQuery {
+    #[serde(default)]
+    periode: String,
+}
+
+struct Tile {
+    label: &'static str,
+    value: String,
+    alarm: bool,
+}
+
+struct Tab {
+    href: &'static str,
+    label: &'static str,
+    current: bool,
+}
+
+struct StageRow {
+    stage: StageFacts,
+    title: &'static str,
+    backlog: String,
+    oldest: String,
+    is_late: bool,
+    oldest_dead: String,
+    moved: String,
+}
+
+struct WaitingRow {
+    what: String,
+    count: i64,
+    oldest: String,
+}
+
+#[derive(Template)]
+#[template(path = "console.html")]
+struct ConsolePage {
+    frame: Frame,
+    time: String,
+    tiles: Vec<Tile>,
+    tabs: [Tab; 3],
+    partners: Vec<PartnerRow>,
+    stages: Vec<StageRow>,
+    waiting: Vec<WaitingRow>,
+    teams: Vec<TeamRow>,
+}
+
+struct PartnerRow {
+    partner: PartnerFacts,
+    codes: String,
+    last: String,
+}
+
+struct TeamRow {
+    team: TeamFacts,
+    earliest: String,
+    is_late: bool,
+}
+
+pub(crate) async fn show(
+    State(parts): State<Arc<Parts>>,
+    State(accounts): State<Accounts>,
+    PageUser(who): PageUser,
+    Query(query): Query<ConsoleQuery>,
+) -> Response {
+    let period = match query.periode.as_str() {
+        "vandaag" => Period::Day,
+        "week" => Period::Week,
+        _ => Period::Month,
+    };
+    let facts = match gather(&parts, who.user.municipality, period).await {
+        Ok(facts) => facts,
+        Err(error) if error.is_transient() => {
+            tracing::warn!(%error, "the database does not answer");
+            return Notice::unavailable().into_response();
+        }
+        Err(error) => return Notice::internal(anyhow::Error::from(error)).into_response(),
+    };
+    let now = parts.clock.now();
+    let today = parts.clock.today();
+    let local = now.to_zoned(
+        jiff::tz::TimeZone::get(voorveld_chassis::clock::CIVIL_ZONE)
+            .unwrap_or(jiff::tz::TimeZone::UTC),
+    );
+    let html = ConsolePage {
+        frame: Frame::new(&accounts, &who, "Overzicht", Vec::new()),
+        time: format!("{:02}:{:02}", local.hour(), local.minute()),
+        tiles: tiles(&facts, now),
+        tabs: [
+            ("/?periode=vandaag", "Vandaag", Period::Day),
+            ("/?periode=week", "7 dagen", Period::Week),
+            ("/", "30 dagen", Period::Month),
+        ]
+        .map(|(href, label, tab)| Tab {
+            href,
+            label,
+            current: tab == period,
+        }),
+        partners: facts
+            .partners
+            .into_iter()
+            .map(|partner| PartnerRow {
+                codes: partner
+                    .codes
+                    .iter()
+                    .map(|(code, count)| format!("{} {count}", refusal(code)))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                last: partner
+                    .last_day
+                    .map_or_else(|| "nooit".to_owned(), |day| day_words(day, today)),
+                partner,
+            })
+            .collect(),
+        stages: facts
+            .stages
+            .into_iter()
+            .map(|stage| stage_row(stage, now))
+            .collect(),
+        waiting: waiting_rows(facts.unplaced, facts.unproduced, now),
+        teams: facts
+            .teams
+            .into_iter()
+            .map(|team| TeamRow {
+                earliest: team
+                    .earliest_due
+                    .map_or_else(String::new, |day| day_words(day, today)),
+                is_late: team.earliest_due.is_some_and(|due| due < today),
+                team,
+            })
+            .collect(),
+    };
+    page(StatusCode::OK, &html)
+}
+
+fn tiles(facts: &Facts, now: Timestamp) -> Vec<Tile> {
+    let tile = |label, value: i64, alarm| Tile {
+        label,
+        value: value.to_string(),
+        alarm,
+    };
+    let pending: i64 = facts.partners.iter().map(|partner| partner.pending).sum();
+    let dead: i64 = facts.stages.iter().map(|stage| stage.dead_letters).sum();
+    let unplaced: i64 = facts.unplaced.iter().map(|waiting| waiting.count).sum();
+    let backlog: Option<u64> = facts.stages.iter().map(|stage| stage.backlog).sum();
+    let late = facts.stages.iter().any(|stage| is_late(stage, now));
+    let open: i64 = facts
+        .teams
+        .iter()
+        .map(|team| team.open + team.claimed)
+        .sum();
+    let overdue: i64 = facts.teams.iter().map(|team| team.overdue).sum();
+    vec![
+        Tile {
+            label: "achterstand in de log",
+            value: backlog.map_or_else(|| "onbekend".to_owned(), |count| count.to_string()),
+            alarm: late || backlog.is_none(),
+        },
+        tile("wacht op bevestiging", pending, false),
+        tile("onleesbaar, wacht op besluit", dead, dead > 0),
+        tile("zonder huishouden", unplaced, false),
+        tile("open taken", open, false),
+        tile("taken te laat", overdue, overdue > 0),
+        tile("huishoudens: nu geen contact", facts.holds, false),
+    ]
+}
+
+fn is_late(stage: &StageFacts, now: Timestamp) -> bool {
+    stage.outside > 0
+        || stage
+            .oldest
+            .is_some_and(|oldest| LATE_SECONDS < now.duration_since(oldest).as_secs())
+}
+
+fn stage_row(stage: StageFacts, now: Timestamp) -> StageRow {
+    StageRow {
+        title: match stage.name {
+            "resolver" => "Huishouden bepalen",
+            "correlator" => "Regels toepassen",
+            other => other,
+        },
+        backlog: stage
+            .backlog
+            .map_or_else(|| "onbekend".to_owned(), |count| count.to_string()),
+        oldest: age(stage.oldest, now),
+        is_late: is_late(&stage, now),
+        oldest_dead: age(stage.oldest_dead, now),
+        moved: age(stage.moved_at, now),
+        stage,
+    }
+}
+
+fn waiting_rows(
+    unplaced: Vec<Waiting>,
+    unproduced: Option<Waiting>,
+    now: Timestamp,
+) -> Vec<WaitingRow> {
+    unplaced
+        .into_iter()
+        .map(|waiting| WaitingRow {
+            what: format!("Zonder huishouden: {}", unplaced_reason(&waiting.what)),
+            count: waiting.count,
+            oldest: age(Some(waiting.oldest), now),
+        })
+        .chain(unproduced.map(|waiting| WaitingRow {
+            what: "Besloten, nog niet doorgegeven".to_owned(),
+            count: waiting.count,
+            oldest: age(Some(waiting.oldest), now),
+        }))
+        .collect()
+}
+
+/// How long ago, in the unit one thinks in.
+fn age(since: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(since) = since else {
+        return String::new();
+    };
+    let seconds = now.duration_since(since).as_secs().max(0);
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} uur", seconds / 3_600),
+        _ => format!("{} dagen", seconds / 86_400),
+    }
+}
+
+fn day_words(day: Date, today: Date) -> String {
+    if day == today {
+        "vandaag".to_owned()
+    } else {
+        format!("{:02}-{:02}-{}", day.day(), day.month(), day.year())
+    }
+}
+
+fn unplaced_reason(code: &str) -> &str {
+    match code {
+        "no_address" => "geen adres",
+        "bad_address" => "adres klopt niet",
+        "excluded_address" => "adres waar niet wordt gekoppeld",
+        "unreadable_envelope" => "gegevens niet te openen",
+        "" => "reden onbekend",
+        other => other,
+    }
+}
+
+/// A refusal in words; a code this page does not know yet is shown as it is.
+fn refusal(code: &str) -> &str {
+    match code {
+        "no_legal_ground" => "geen wettelijke grond",
+        "arrears_too_young" => "achterstand te kort",
+        "arrears_too_old" => "achterstand te oud",
+        "older_than_retention" => "ouder dan de bewaartermijn",
+        "in_future" => "in de toekomst",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_said_in_the_unit_one_thinks_in() {
+        let now: Timestamp = "2025-11-24T09:00:00Z".parse().expect("an instant");
+        for (since, words) in [
+            ("2025-11-24T08:59:30Z", "30 s"),
+            ("2025-11-24T08:30:00Z", "30 min"),
+            ("2025-11-23T09:00:00Z", "24 uur"),
+            ("2025-11-14T09:00:00Z", "10 dagen"),
+            ("2025-11-24T09:00:05Z", "0 s"),
+        ] {
+            assert_eq!(age(since.parse().ok(), now), words, "{since}");
+        }
+        assert_eq!(age(None, now), "");
+    }
+}
