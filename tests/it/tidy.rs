@@ -250,6 +250,30 @@ fn every_table_says_how_long_it_keeps_a_row() {
 }
 
 #[test]
+fn migrations_are_only_added_never_changed() {
+    let done = Command::new("sha256sum")
+        .args(["--check", "--strict", "--quiet", "checksums.txt"])
+        .current_dir(root().join("migrations"))
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stdout)
+    );
+    let listed = std::fs::read_to_string(root().join("migrations/checksums.txt")).unwrap();
+    let there = kept_files()
+        .into_iter()
+        .filter(|name| name.starts_with("migrations/2"))
+        .count();
+    assert_eq!(
+        listed.lines().count(),
+        there,
+        "add the new migration: cd migrations && sha256sum *.sql > checksums.txt"
+    );
+}
+
+#[test]
 fn migrations_are_named_by_their_moment_and_none_shares_it() {
     let mut moments = BTreeSet::new();
     for name in kept_files() {

@@ -10,6 +10,7 @@ pub mod error;
 pub mod holds;
 pub mod homes;
 pub mod households;
+pub mod housekeeping;
 pub mod judgements;
 pub mod partners;
 pub mod positions;

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod embedded;
+mod housekeeping;
 pub mod keys;
 pub mod ops;
 pub mod roles;

@@ -22,6 +22,7 @@ use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, household_key};
 
 use crate::config::{DEFAULT_CONNECTIONS, KeyFiles, Settings};
 use crate::embedded::EmbeddedPostgres;
+use crate::housekeeping;
 use crate::keys;
 use crate::ops::office;
 
@@ -377,6 +378,9 @@ impl Hall<'_> {
             metrics: voorveld_resolver::Metrics::new(&self.registry)?,
             owner: self.owner.clone(),
         };
+        let draining = self.lifecycle.draining();
+        let sweeping = housekeeping::run(self.store.clone(), self.clock.clone(), draining);
+        self.lifecycle.spawn("housekeeping", sweeping);
         voorveld_resolver::start(parts, self.lifecycle).await
     }
 

@@ -1,0 +1,38 @@
+//! Erasing what is past its retention, once in a while.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+use voorveld_chassis::Clock;
+use voorveld_chassis::clock::CIVIL_ZONE;
+use voorveld_store::Store;
+
+/// How often.
+const EVERY: Duration = Duration::from_hours(1);
+
+/// Sweeps the tables every hour until told to stop. A sweep that fails is tried again the next time.
+pub async fn run(store: Store, clock: Clock, draining: CancellationToken) -> anyhow::Result<()> {
+    let zone = TimeZone::get(CIVIL_ZONE)?;
+    let mut hours = tokio::time::interval(EVERY);
+    hours.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = draining.cancelled() => return Ok(()),
+            _ = hours.tick() => {}
+        }
+        match store.sweep(&clock.now().to_zoned(zone.clone())).await {
+            Ok(swept) if swept.total() > 0 => {
+                tracing::info!(
+                    rows = swept.total(),
+                    "rows past their retention were erased"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "erasing failed for now"
+            ),
+        }
+    }
+}
