@@ -306,10 +306,7 @@ impl Hall<'_> {
             Service::Correlator => self.correlator(),
             Service::Gateway => self.gateway().await,
             Service::Outreach => self.outreach().await,
-            Service::Console => {
-                tracing::warn!("the operations page is not part of this build");
-                Ok(())
-            }
+            Service::Console => self.console().await,
         }
     }
 
@@ -354,6 +351,33 @@ impl Hall<'_> {
             }),
         };
         voorveld_outreach::start(config, parts, self.lifecycle).await
+    }
+
+    async fn console(&self) -> anyhow::Result<()> {
+        let doors = &self.settings.doors;
+        let config = voorveld_console::Config {
+            listen: doors.console,
+            https: doors.console_https,
+            strict_transport: self.settings.strict_transport,
+        };
+        let parts = voorveld_console::Parts {
+            store: self.store.clone(),
+            log: self.log.clone(),
+            stages: vec![
+                voorveld_console::Stage {
+                    name: voorveld_resolver::STAGE,
+                    topic: RECEIVED_TOPIC,
+                },
+                voorveld_console::Stage {
+                    name: voorveld_correlator::STAGE,
+                    topic: RESOLVED_TOPIC,
+                },
+            ],
+            policy: Arc::clone(&self.policy),
+            clock: self.clock.clone(),
+            registry: self.registry.clone(),
+        };
+        voorveld_console::start(config, parts, self.lifecycle).await
     }
 
     async fn resolver(&self) -> anyhow::Result<()> {
