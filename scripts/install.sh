@@ -39,6 +39,7 @@ need postgresql postgres_is_there
 if [[ $goal == test ]]; then
     need openjdk-17-jre-headless java_is_there
     need maven has mvn
+    need python3 has python3
 fi
 if [[ ${#missing[@]} == 0 ]]; then exit 0; fi
 

@@ -9,3 +9,4 @@ mod retention;
 mod samples;
 mod stages;
 mod tidy;
+mod year;

@@ -54,7 +54,9 @@ pub struct Summary {
     pub matches: Vec<Count>,
     /// Matches that raise nothing, by rule and reason.
     pub suppressed: Vec<Count>,
-    /// Matches that are neither a ground of a task nor suppressed; more than none is a fault.
+    /// Matches that were never a ground themselves and whose witnesses are all answered by a closed task, by rule (K4).
+    pub answered: Vec<Count>,
+    /// Matches that are no ground of a task, not suppressed and not answered; more than none is a fault.
     pub matches_nowhere: u64,
     /// Tasks by the rules that ground them; a task with two grounds counts under both.
     pub tasks_by_rule: Vec<Count>,
@@ -91,11 +93,16 @@ impl Store {
                 UNION ALL
                 SELECT 'suppressed', rule_id, reason, count(*) FROM suppressions GROUP BY rule_id, reason
                 UNION ALL
-                SELECT 'matches_nowhere', '', '', count(*) FROM matches m
-                    WHERE NOT EXISTS (SELECT FROM suppressions s
-                        WHERE (s.household_id, s.rule_id, s.anchor) = (m.household_id, m.rule_id, m.anchor))
-                    AND NOT EXISTS (SELECT FROM tasks t JOIN task_grounds g USING (task_id)
-                        WHERE t.household_id = m.household_id AND (g.rule_id, g.anchor) = (m.rule_id, m.anchor))
+                SELECT CASE WHEN answered THEN 'answered' ELSE 'matches_nowhere' END, CASE WHEN answered THEN rule_id ELSE '' END, '',
+                    count(*)
+                    FROM (SELECT m.rule_id, m.witnesses <@ ARRAY(SELECT unnest(g.witnesses) FROM task_grounds g JOIN tasks t USING (task_id)
+                                WHERE t.state = 'closed' AND g.witnesses && m.witnesses) AS answered
+                          FROM matches m JOIN (
+                                SELECT household_id, rule_id, anchor FROM matches
+                                EXCEPT SELECT household_id, rule_id, anchor FROM suppressions
+                                EXCEPT SELECT t.household_id, g.rule_id, g.anchor FROM tasks t JOIN task_grounds g USING (task_id)
+                          ) lonely USING (household_id, rule_id, anchor)) alone
+                    GROUP BY 1, 2
                 UNION ALL
                 SELECT 'tasks_by_rule', g.rule_id, '', count(DISTINCT g.task_id) FROM task_grounds g GROUP BY g.rule_id
                 UNION ALL
@@ -121,6 +128,7 @@ impl Store {
                 "on_timelines" => &mut summary.on_timelines,
                 "matches" => &mut summary.matches,
                 "suppressed" => &mut summary.suppressed,
+                "answered" => &mut summary.answered,
                 "tasks_by_rule" => &mut summary.tasks_by_rule,
                 "tasks_by_state" => &mut summary.tasks_by_state,
                 "households" => {

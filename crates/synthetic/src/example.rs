@@ -32,7 +32,7 @@ pub fn examples(plan: &Plan) -> [Delivery; 2] {
         row(insurer, 2, premium, 268, 62, "VOORBEELD-Z-2"),
         row(insurer, 3, premium, 48, 40, "VOORBEELD-Z-3"),
         Row {
-            fate: Fate::Refused("intake_age"),
+            fate: Fate::Refused("arrears_too_young"),
             ..row(insurer, 4, premium, 150, 9, "VOORBEELD-Z-4")
         },
     ];

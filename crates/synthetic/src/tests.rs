@@ -154,7 +154,7 @@ fn every_sort_of_step_and_fate_happens_in_a_year() {
         Fate::Unchanged,
         Fate::Unplaced("no_address"),
         Fate::Refused("no_legal_ground"),
-        Fate::Refused("intake_age"),
+        Fate::Refused("arrears_too_young"),
     ] {
         assert!(fates.contains(&fate), "{fate:?} of {fates:?}");
     }

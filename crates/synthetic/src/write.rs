@@ -6,6 +6,7 @@ mod sheet;
 use std::io;
 
 use jiff::civil::Date;
+use voorveld_domain::PartnerType;
 
 use crate::partner::{Format, Partner};
 use crate::row::{Cell, FieldValue, Row};
@@ -21,7 +22,7 @@ pub(crate) fn file(partner: &Partner, municipality: &str, day: Date, rows: &[Row
             written.expect("writing to memory does not fail");
             bytes
         }
-        Format::Xlsx => sheet::xlsx(rows),
+        Format::Xlsx => sheet::xlsx(partner, rows),
         Format::Ndjson => json::ndjson(rows),
         Format::Ddas09 => json::ddas_09(partner, municipality, day, rows),
         Format::Ddas12 => json::ddas_12(partner, municipality, day, rows),
@@ -37,7 +38,7 @@ fn csv_file(partner: &Partner, rows: &[Row], bytes: &mut Vec<u8>) -> io::Result<
 }
 
 /// The columns of a table, in order: Dutch heading, English heading.
-const COLUMNS: [(&str, &str); 19] = [
+const COLUMNS: [(&str, &str); 20] = [
     ("Kenmerk", "reference"),
     ("Soort", "kind"),
     ("Gemeentecode", "municipality"),
@@ -57,7 +58,14 @@ const COLUMNS: [(&str, &str); 19] = [
     ("Huisnummer", "houseNumber"),
     ("Toevoeging", "suffix"),
     ("Plaats", "town"),
+    ("Huur per maand", "monthly_rent"),
 ];
+
+/// The columns of this partner's tables: only landlords know a rent.
+fn columns(partner: &Partner) -> &'static [(&'static str, &'static str)] {
+    let rent = usize::from(partner.partner_type == PartnerType::Rent);
+    &COLUMNS[..COLUMNS.len() - 1 + rent]
+}
 
 /// A value of a table before it is written.
 enum Value<'a> {
@@ -69,7 +77,7 @@ enum Value<'a> {
 }
 
 /// The values of a row in the order of [`COLUMNS`].
-fn values(row: &Row) -> [Value<'_>; 19] {
+fn values(row: &Row) -> [Value<'_>; 20] {
     fn text(text: &str) -> Value<'_> {
         if text.is_empty() {
             Value::Empty
@@ -105,6 +113,10 @@ fn values(row: &Row) -> [Value<'_>; 19] {
         text(&row.house_number),
         text(&row.suffix),
         text(&row.town),
+        match row.fields.first() {
+            Some(("monthly_rent", FieldValue::Number(euros))) => Value::Cents(euros * 100),
+            _ => Value::Empty,
+        },
     ]
 }
 

@@ -382,6 +382,9 @@ pub(crate) fn arrears(
     row.crisis =
         matches!(kind, "rent_arrears" | "energy_arrears" | "water_arrears") && dice.chance(8);
     row.warm_handover = kind != "supply_end_notice" && dice.chance(10);
+    if kind == "rent_arrears" && dice.chance(700) {
+        row.fields = vec![("monthly_rent", FieldValue::Number(dice.between(420, 980)))];
+    }
     if kind == "supply_end_notice" {
         row.supply_ends_on = Some(signalled.saturating_add(i64::from(dice.between(29, 42)).days()));
     }
@@ -447,14 +450,14 @@ fn mistake(row: &mut Row, partner: &Partner, dice: &mut Dice) {
                 "supply_end_notice" | "eviction_notice" | "health_insurance_end"
             );
             row.fate = if checked {
-                Fate::Refused("intake_age")
+                Fate::Refused("arrears_too_young")
             } else {
                 Fate::Accepted
             };
         }
         1 => {
             row.signalled_on = Cell::Good(signalled.saturating_add(400.days()));
-            row.fate = Fate::Refused("future_date");
+            row.fate = Fate::Refused("in_future");
         }
         2 if partner.format != Format::Ddas12 => {
             row.postcode.clear();

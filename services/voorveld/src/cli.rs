@@ -200,6 +200,9 @@ pub struct Demo {
     /// Print what became of it as JSON, and nothing else
     #[arg(long, requires = "exit")]
     pub json: bool,
+    /// Leave every task as it was raised: no simulated colleagues work the list
+    #[arg(long)]
+    pub untouched: bool,
     /// Where it keeps its database, keys and account
     #[arg(long, value_name = "FOLDER", default_value = crate::config::DEMO_DATA_FOLDER)]
     pub data: PathBuf,

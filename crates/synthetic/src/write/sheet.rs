@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use jiff::civil::Date;
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format as CellFormat, Workbook, XlsxError};
 
-use super::{COLUMNS, Value, values};
+use super::{Value, columns, values};
 use crate::partner::{Format, Partner};
 use crate::row::Row;
 
 /// A CSV file being written.
 pub(crate) struct CsvFile<'w, W: Write> {
     format: Format,
+    columns: usize,
     out: csv::Writer<&'w mut W>,
 }
 
@@ -29,15 +30,24 @@ pub(crate) fn csv_writer<'w, W: Write>(
         .delimiter(if english { b',' } else { b';' })
         .terminator(csv::Terminator::CRLF)
         .from_writer(out);
-    out.write_record(COLUMNS.map(|(dutch, other)| if english { other } else { dutch }))?;
-    Ok(CsvFile { format, out })
+    let headings = columns(partner);
+    out.write_record(
+        headings
+            .iter()
+            .map(|(dutch, other)| if english { other } else { dutch }),
+    )?;
+    Ok(CsvFile {
+        format,
+        columns: headings.len(),
+        out,
+    })
 }
 
 impl<W: Write> CsvFile<'_, W> {
     /// Writes one row.
     pub(crate) fn row(&mut self, row: &Row) -> io::Result<()> {
-        for value in values(row) {
-            let text = self.text(&value);
+        for value in &values(row)[..self.columns] {
+            let text = self.text(value);
             if self.format == Format::DutchCsvWindows1252 {
                 let (bytes, ..) = encoding_rs::WINDOWS_1252.encode(&text);
                 self.out.write_field(bytes)?;
@@ -77,11 +87,11 @@ impl<W: Write> CsvFile<'_, W> {
 }
 
 /// A workbook of one sheet with real dates and numbers, as a spreadsheet program keeps them.
-pub(super) fn xlsx(rows: &[Row]) -> Vec<u8> {
-    workbook(rows).expect("a table of short texts fits a workbook")
+pub(super) fn xlsx(partner: &Partner, rows: &[Row]) -> Vec<u8> {
+    workbook(columns(partner), rows).expect("a table of short texts fits a workbook")
 }
 
-fn workbook(rows: &[Row]) -> Result<Vec<u8>, XlsxError> {
+fn workbook(columns: &[(&str, &str)], rows: &[Row]) -> Result<Vec<u8>, XlsxError> {
     let mut book = Workbook::new();
     // A fixed moment, or no two files would be equal.
     let made = ExcelDateTime::from_ymd(2020, 1, 1)?;
@@ -89,17 +99,17 @@ fn workbook(rows: &[Row]) -> Result<Vec<u8>, XlsxError> {
     let date_format = CellFormat::new().set_num_format("dd-mm-yyyy");
     let euro_format = CellFormat::new().set_num_format("#,##0.00");
     let sheet = book.add_worksheet().set_name("Signalen")?;
-    for (column, (heading, _)) in (0u16..).zip(COLUMNS) {
-        sheet.write_string(0, column, heading)?;
+    for (column, (heading, _)) in (0u16..).zip(columns) {
+        sheet.write_string(0, column, *heading)?;
     }
     for (line, row) in (1u32..).zip(rows) {
-        for (column, value) in (0u16..).zip(values(row)) {
+        for ((column, (heading, _)), value) in (0u16..).zip(columns).zip(values(row)) {
             match value {
                 Value::Empty => {}
                 Value::Text(text) => {
                     // A house number is a number to a spreadsheet program.
                     match text.parse::<u32>() {
-                        Ok(number) if COLUMNS[usize::from(column)].0 == "Huisnummer" => {
+                        Ok(number) if *heading == "Huisnummer" => {
                             sheet.write_number(line, column, number)?;
                         }
                         _ => {

@@ -127,11 +127,13 @@ pub async fn run(
             &folder.partner_keys(),
             &plan,
         )?,
-        colleagues: Colleagues::new(
-            format!("http://{}", settings.doors.outreach),
-            colleagues,
-            plan.seed,
-        ),
+        colleagues: (!command.untouched).then(|| {
+            Colleagues::new(
+                format!("http://{}", settings.doors.outreach),
+                colleagues,
+                plan.seed,
+            )
+        }),
         rest: Rest {
             store,
             log: house.log.clone(),
@@ -299,7 +301,7 @@ fn record(partner: &Partner, plan: &Plan) -> PartnerRecord {
 /// A year to live through.
 struct Life {
     sender: Sender,
-    colleagues: Colleagues,
+    colleagues: Option<Colleagues>,
     rest: Rest,
     folder: DemoFolder,
     plan: Plan,
@@ -366,11 +368,14 @@ impl Life {
             .clock
             .set(moment_of(day, WORK_HOUR, &Clock::system()));
         self.rest.reached().await?;
-        self.colleagues
-            .work(day)
-            .await
-            .context("the simulated colleagues failed")?;
-        self.rest.reached().await
+        if let Some(colleagues) = &self.colleagues {
+            colleagues
+                .work(day)
+                .await
+                .context("the simulated colleagues failed")?;
+            self.rest.reached().await?;
+        }
+        Ok(())
     }
 }
 

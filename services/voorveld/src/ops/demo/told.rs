@@ -74,6 +74,7 @@ impl Told {
             "households": self.summary.households,
             "matches": pairs(&self.summary.matches),
             "suppressed": lists(&self.summary.suppressed),
+            "answered": pairs(&self.summary.answered),
             "matchesNowhere": self.summary.matches_nowhere,
             "tasksByRule": pairs(&self.summary.tasks_by_rule),
             "tasksByState": pairs(&self.summary.tasks_by_state),
@@ -129,6 +130,10 @@ impl Told {
                     &format!("raising nothing: {}", muted.detail),
                     muted.count,
                 );
+            }
+            let answered = of(&self.summary.answered, &count.name);
+            if answered > 0 {
+                line(2, "answered by a task that is closed", answered);
             }
         }
         line(0, "tasks", sum(&self.summary.tasks_by_state));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,6 +18,9 @@ const POLL_EVERY: Duration = Duration::from_millis(25);
 const ATTEMPTS: u32 = 60;
 /// The wait when a gateway says "later" without saying when.
 const LATER: Duration = Duration::from_secs(2);
+
+/// All results at once, one a line.
+const NDJSON: &str = "application/x-ndjson";
 
 /// A signal by its sender and the sender's reference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -202,7 +205,7 @@ impl Sender {
     ) -> anyhow::Result<BTreeMap<u64, RowAnswer>> {
         let url = format!("{place}/results");
         let text = self
-            .ask(partner, || self.client.get(&url))
+            .ask(partner, || self.client.get(&url).header(ACCEPT, NDJSON))
             .await?
             .text()
             .await?;
