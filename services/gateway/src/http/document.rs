@@ -15,6 +15,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 use voorveld_chassis::problem::{MEDIA_TYPE, Problem, ProblemDetail, ProblemType};
 
+use super::templates::TemplateFormat;
 use super::{API_VERSION, BASE, Door};
 
 /// Where an installation says nothing else. Reserved for documents, so nobody lives there.
@@ -33,6 +34,7 @@ pub fn base() -> OpenApi {
     let components = ComponentsBuilder::new()
         .schema(Problem::name(), Problem::schema())
         .schema(ProblemDetail::name(), ProblemDetail::schema())
+        .schema(TemplateFormat::name(), TemplateFormat::schema())
         .security_scheme(KEY_SCHEME, SecurityScheme::Http(key))
         .build();
     OpenApiBuilder::new()
