@@ -111,7 +111,7 @@ prints_nothing!(Claim, PersonClaim, AddressClaim, FieldClaim);
 
 /// A signal as the API document describes it. Reading is done by [`claim_in_json`], which knows the same names.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Signal)]
 pub struct SignalV1 {
     /// Your own reference. With you as sender it is the identity of the signal: the same reference later is the same signal.
@@ -159,7 +159,7 @@ pub struct SignalV1 {
     #[schema(nullable = false, required = false)]
     pub warm_handover: Option<bool>,
     /// When supply ends, for an end-of-supply notice.
-    #[schema(value_type = String, format = Date, nullable = false, required = false, example = "2026-03-15")]
+    #[schema(value_type = String, format = Date, nullable = false, required = false)]
     pub supply_ends_on: Option<Date>,
     /// The kind's own fields: numbers, dates, booleans and codes, never free text.
     #[schema(value_type = Object, nullable = false, required = false)]
@@ -174,26 +174,19 @@ pub struct SignalV1 {
 
 /// Whom a signal names. Sealed at the door.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Person)]
 pub struct PersonV1 {
     /// Citizen service number, where you may use it.
     #[schema(nullable = false, required = false, pattern = "^[0-9]{8,9}$")]
     pub bsn: Option<String>,
     /// Initials.
-    #[schema(
-        nullable = false,
-        required = false,
-        min_length = 1,
-        max_length = 200,
-        example = "A.B."
-    )]
+    #[schema(nullable = false, required = false, max_length = 200, example = "A.B.")]
     pub initials: Option<String>,
     /// Prefix of the family name.
     #[schema(
         nullable = false,
         required = false,
-        min_length = 1,
         max_length = 200,
         example = "van der"
     )]
@@ -202,7 +195,6 @@ pub struct PersonV1 {
     #[schema(
         nullable = false,
         required = false,
-        min_length = 1,
         max_length = 200,
         example = "Voorbeeld"
     )]
@@ -214,14 +206,13 @@ pub struct PersonV1 {
 
 /// Where a person lives. Sealed at the door.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Address)]
 pub struct AddressV1 {
     /// Street.
     #[schema(
         nullable = false,
         required = false,
-        min_length = 1,
         max_length = 200,
         example = "Voorbeeldstraat"
     )]
@@ -230,34 +221,20 @@ pub struct AddressV1 {
     #[schema(
         nullable = false,
         required = false,
-        min_length = 1,
         max_length = 200,
         example = "1234AB"
     )]
     pub postcode: Option<String>,
     /// House number.
-    #[schema(
-        nullable = false,
-        required = false,
-        min_length = 1,
-        max_length = 200,
-        example = "10"
-    )]
+    #[schema(nullable = false, required = false, max_length = 200, example = "10")]
     pub house_number: Option<String>,
     /// Letter and suffix.
-    #[schema(
-        nullable = false,
-        required = false,
-        min_length = 1,
-        max_length = 200,
-        example = "A"
-    )]
+    #[schema(nullable = false, required = false, max_length = 200, example = "A")]
     pub suffix: Option<String>,
     /// Town.
     #[schema(
         nullable = false,
         required = false,
-        min_length = 1,
         max_length = 200,
         example = "Voorbeeldstad"
     )]

@@ -39,6 +39,7 @@ pub enum OneOrMore {
 
 /// Why you take a signal back.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
     reason = "describes the body; reading is strict and done by hand"

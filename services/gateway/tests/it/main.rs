@@ -5,7 +5,9 @@
     reason = "the helpers of tests are tests too, though not marked as such"
 )]
 
+mod broken;
 mod deliveries;
+mod document;
 mod partners;
 mod signals;
 mod world;
