@@ -4,7 +4,7 @@
   const live = document.getElementById("live");
   const wanted = document.getElementById("refresh");
   if (!live || !wanted) return;
-  wanted.parentElement.hidden = false;
+  wanted.closest("p").hidden = false;
   setInterval(async function () {
     if (!wanted.checked || document.hidden) return;
     try {
