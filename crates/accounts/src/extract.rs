@@ -11,7 +11,7 @@ use voorveld_chassis::{Problem, ProblemType};
 
 use crate::frame::Notice;
 use crate::pages::{PASSWORD_PATH, SIGN_OUT_PATH, sign_in_address};
-use crate::sign_in::{Accounts, SignedIn};
+use crate::sign_in::{Accounts, AccountsError, SignedIn};
 
 /// The header in which a program that uses the cookie sends the session's form token.
 pub const CSRF_HEADER: &str = "x-csrf-token";
@@ -31,10 +31,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let accounts = Accounts::from_ref(state);
-        let who = accounts.who(&parts.headers).await.map_err(|error| {
-            tracing::error!(%error, "looking up a session failed");
-            Notice::unavailable().into_response()
-        })?;
+        let who = accounts
+            .who(&parts.headers)
+            .await
+            .map_err(|error| error.into_notice().into_response())?;
         let Some(who) = who else {
             // Only what can be asked for again is asked for again after signing in.
             let back = (parts.method == Method::GET).then(|| parts.uri.path());
@@ -63,7 +63,7 @@ where
         let who = accounts
             .who(&parts.headers)
             .await
-            .map_err(Problem::internal)?
+            .map_err(AccountsError::into_problem)?
             .ok_or_else(|| {
                 Problem::new(ProblemType::Unauthenticated)
                     .detail("Meld u aan en stuur de sessie mee als Authorization: Bearer.")

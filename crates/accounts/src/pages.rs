@@ -165,7 +165,7 @@ where
                 accounts.set_cookie(&accounts.cookie_name(), begun.token.expose(), SESSION_MAX);
             ([(header::SET_COOKIE, set)], Redirect::to(to)).into_response()
         }
-        Err(SignInRefused::Failed(error)) => Notice::internal(error).into_response(),
+        Err(SignInRefused::Failed(error)) => error.into_notice().into_response(),
         Err(refused) => {
             let (status, problem) = match refused {
                 SignInRefused::Throttled => (
@@ -217,7 +217,7 @@ where
         Err(refused) => return refused.into_response(),
     };
     if let Err(error) = accounts.sign_out(&who).await {
-        return Notice::internal(error).into_response();
+        return error.into_notice().into_response();
     }
     let gone = accounts.set_cookie(&accounts.cookie_name(), "", Duration::ZERO);
     ([(header::SET_COOKIE, gone)], Redirect::to(SIGN_IN_PATH)).into_response()
@@ -279,7 +279,7 @@ where
             .await
         {
             Ok(()) => return Redirect::to("/").into_response(),
-            Err(ChangeRefused::Failed(error)) => return Notice::internal(error).into_response(),
+            Err(ChangeRefused::Failed(error)) => return error.into_notice().into_response(),
             Err(ChangeRefused::Wrong) => (
                 StatusCode::BAD_REQUEST,
                 "Het huidige wachtwoord klopt niet.",

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use jiff::{SignedDuration, Timestamp};
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::sync::Semaphore;
-use voorveld_chassis::{Clock, RequestId};
+use voorveld_chassis::{Clock, Problem, ProblemType, RequestId};
 use voorveld_domain::Role;
 use voorveld_seal::{CryptoUnavailable, Token};
 use voorveld_store::audit::{NewAuditEvent, actor_of};
@@ -16,6 +16,7 @@ use voorveld_store::users::User;
 use voorveld_store::{Store, StoreError};
 use zeroize::Zeroizing;
 
+use crate::frame::Notice;
 use crate::password::{PasswordRefused, hash_password, login_is_well_formed, verify_password};
 
 /// A session that was not used for so long is over: a laptop left open in a meeting room.
@@ -30,6 +31,8 @@ pub const THROTTLE_WINDOW: Duration = Duration::from_mins(15);
 const FAILURES_KEPT: Duration = Duration::from_hours(24);
 /// How often ended sessions are swept away.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// When to come back while the database is away.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How many passwords are hashed at once: each takes 19 MiB and a core.
 const HASHING_AT_ONCE: usize = 2;
 
@@ -64,6 +67,36 @@ pub enum AccountsError {
     /// A metric of this name is already there.
     #[error("registering the metrics of a door failed")]
     Metrics(#[from] prometheus::Error),
+}
+
+impl AccountsError {
+    /// Whether trying again later may help: the database is away.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+
+    /// What a program is told; what is ours to mend is logged here, once.
+    #[must_use]
+    pub fn into_problem(self) -> Problem {
+        if self.is_transient() {
+            tracing::warn!(error = %self, "the database does not answer");
+            Problem::new(ProblemType::Unavailable).retry_after(RETRY_AFTER)
+        } else {
+            Problem::internal(self)
+        }
+    }
+
+    /// What a reader is told; what is ours to mend is logged here, once.
+    #[must_use]
+    pub fn into_notice(self) -> Notice {
+        if self.is_transient() {
+            tracing::warn!(error = %self, "the database does not answer");
+            Notice::unavailable()
+        } else {
+            Notice::internal(self)
+        }
+    }
 }
 
 /// Why somebody is not signed in. Says the same for an unknown login, a wrong password and an ended account.

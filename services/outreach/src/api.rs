@@ -13,7 +13,9 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
-use voorveld_accounts::{Accounts, ApiUser, SignInRefused, SignedIn, THROTTLE_WINDOW};
+use voorveld_accounts::{
+    Accounts, AccountsError, ApiUser, SignInRefused, SignedIn, THROTTLE_WINDOW,
+};
 use voorveld_chassis::{Problem, ProblemDetail, ProblemType, Secret, problem};
 use voorveld_domain::{ContactChannel, DayPart, Outcome, TaskId};
 use voorveld_store::task_changes::NewContactAttempt;
@@ -207,7 +209,7 @@ async fn sign_in(
                 .retry_after(THROTTLE_WINDOW),
             SignInRefused::NotForYou => Problem::new(ProblemType::Forbidden)
                 .detail("Met dit account kunt u hier niet inloggen."),
-            SignInRefused::Failed(error) => Problem::internal(error),
+            SignInRefused::Failed(error) => error.into_problem(),
         })?;
     let session = NewSession {
         token: begun.token.expose().to_owned(),
@@ -248,7 +250,10 @@ async fn sign_out(
     State(accounts): State<Accounts>,
     ApiUser(who): ApiUser,
 ) -> Result<StatusCode, Problem> {
-    accounts.sign_out(&who).await.map_err(Problem::internal)?;
+    accounts
+        .sign_out(&who)
+        .await
+        .map_err(AccountsError::into_problem)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

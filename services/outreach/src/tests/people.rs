@@ -170,3 +170,17 @@ async fn operations_has_no_business_here(pool: PgPool) {
     let answer = browser.sign_in("beheer", PASSWORD).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn while_the_database_is_away_pages_and_programs_are_asked_to_come_back(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let mut anna = house.browser("anna").await;
+    house.pool.close().await;
+    let page = anna.get("/").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.body.contains("Even niet beschikbaar"));
+    let answer = anna.get("/api/v1/tasks").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json()["type"], "urn:voorveld:problem:unavailable");
+}
