@@ -147,6 +147,26 @@ fn each_problem_type_is_in_the_document() {
     assert!(missing.is_empty(), "docs/api.md lacks {missing:?}");
 }
 
+#[test]
+fn each_metric_is_in_the_document() {
+    let text = std::fs::read_to_string(root().join("docs/metrics.md")).unwrap();
+    let mut missing = BTreeSet::new();
+    for name in kept_files() {
+        if !name.ends_with("metrics.rs") {
+            continue;
+        }
+        let source = std::fs::read_to_string(root().join(&name)).unwrap();
+        for (start, _) in source.match_indices("\"voorveld_") {
+            let rest = &source[start + 1..];
+            let metric = &rest[..rest.find('"').unwrap()];
+            if !text.contains(&format!("`{metric}`")) {
+                missing.insert(metric.to_owned());
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/metrics.md lacks {missing:#?}");
+}
+
 /// The files that are kept: what git knows.
 fn kept_files() -> Vec<String> {
     let output = Command::new("git")

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
+use voorveld_bus::Log;
 use voorveld_chassis::Clock;
 use voorveld_chassis::clock::CIVIL_ZONE;
 use voorveld_store::Store;
@@ -11,8 +12,14 @@ use voorveld_store::Store;
 /// How often.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// Sweeps the tables every hour until told to stop. A sweep that fails is tried again the next time.
-pub async fn run(store: Store, clock: Clock, draining: CancellationToken) -> anyhow::Result<()> {
+/// Sweeps the tables, and the log where it lives in the database, every hour until told to stop. A sweep that fails is tried
+/// again the next time.
+pub async fn run(
+    store: Store,
+    log: Log,
+    clock: Clock,
+    draining: CancellationToken,
+) -> anyhow::Result<()> {
     let zone = TimeZone::get(CIVIL_ZONE)?;
     let mut hours = tokio::time::interval(EVERY);
     hours.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -32,6 +39,15 @@ pub async fn run(store: Store, clock: Clock, draining: CancellationToken) -> any
             Err(error) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "erasing failed for now"
+            ),
+        }
+        // Kafka does it by itself.
+        match log.trim().await {
+            Ok(0) => {}
+            Ok(records) => tracing::info!(records, "the log was trimmed"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "trimming the log failed for now"
             ),
         }
     }

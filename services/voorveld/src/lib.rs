@@ -5,7 +5,9 @@
 
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod embedded;
+pub mod health;
 mod housekeeping;
 pub mod keys;
 pub mod ops;

@@ -2,14 +2,12 @@
 //! `start()`, and ready.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use futures::StreamExt;
 use prometheus::Registry;
-use tokio_util::sync::CancellationToken;
 use voorveld_bus::{Log, TopicSpec};
 use voorveld_chassis::admin::{Admin, Health};
 use voorveld_chassis::telemetry::LogFilter;
@@ -20,14 +18,12 @@ use voorveld_seal::{IndexLabel, Sealer};
 use voorveld_store::Store;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, household_key};
 
-use crate::config::{DEFAULT_CONNECTIONS, KeyFiles, Settings};
-use crate::embedded::EmbeddedPostgres;
+use crate::config::{KeyFiles, Settings};
+use crate::database::Database;
+use crate::health;
 use crate::housekeeping;
 use crate::keys;
 use crate::ops::office;
-
-/// Where the embedded database listens, for commands that are typed while it runs.
-const ADDRESS_NOTE: &str = "database.url";
 
 /// A role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,96 +63,6 @@ impl Service {
     }
 }
 
-/// The database of this process: somebody else's, or one of its own.
-#[derive(Debug)]
-pub struct Database {
-    /// What everybody uses.
-    pub store: Store,
-    own: Option<(EmbeddedPostgres, PathBuf)>,
-}
-
-impl Database {
-    /// Connects, with back-off where the database is somebody else's and may still be starting.
-    ///
-    /// With none configured it is the embedded one: that of a process which has it open already, else it is started here.
-    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let Some(postgres) = &settings.postgres else {
-            return Self::open_embedded(&settings.data_dir).await;
-        };
-        let store = retry::until_ok(
-            "connecting to the database",
-            &CancellationToken::new(),
-            voorveld_store::StoreError::is_transient,
-            || Store::connect(postgres.url.expose(), postgres.connections),
-        )
-        .await
-        .expect("nobody cancels this token")
-        .context("connecting to the database failed")?;
-        Ok(Self { store, own: None })
-    }
-
-    async fn open_embedded(data_folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(data_folder)
-            .with_context(|| format!("making the folder {} failed", data_folder.display()))?;
-        let note = data_folder.join(ADDRESS_NOTE);
-        if let Ok(url) = std::fs::read_to_string(&note)
-            && let Ok(store) = Store::connect(&url, DEFAULT_CONNECTIONS).await
-        {
-            return Ok(Self { store, own: None });
-        }
-        let server = EmbeddedPostgres::start(data_folder).await?;
-        std::fs::write(&note, server.url())
-            .with_context(|| format!("writing {} failed", note.display()))?;
-        let store = Store::connect(server.url(), DEFAULT_CONNECTIONS)
-            .await
-            .context("connecting to our own database failed")?;
-        Ok(Self {
-            store,
-            own: Some((server, note)),
-        })
-    }
-
-    /// Connects and makes sure that this release knows the schema.
-    pub async fn open_known(settings: &Settings) -> anyhow::Result<Self> {
-        let database = Self::open(settings).await?;
-        database.check_schema(settings).await?;
-        Ok(database)
-    }
-
-    async fn check_schema(&self, settings: &Settings) -> anyhow::Result<()> {
-        if self.store.schema_is_known().await? {
-            return Ok(());
-        }
-        if settings.is_embedded() {
-            self.store.migrate().await?;
-            tracing::info!("the schema was brought up to date");
-            return Ok(());
-        }
-        bail!(
-            "the database has another schema than this release knows: run `voorveld migrate` first"
-        );
-    }
-
-    /// The log: on the brokers, or in this database.
-    pub fn log(&self, settings: &Settings) -> anyhow::Result<Log> {
-        match &settings.kafka {
-            Some(kafka) => Log::kafka(kafka.for_log()).context("setting up the log failed"),
-            None => Ok(Log::postgres(self.store.pool().clone())),
-        }
-    }
-
-    /// Lets go of it in an orderly way.
-    pub async fn close(self) -> anyhow::Result<()> {
-        self.store.close().await;
-        if let Some((server, note)) = self.own {
-            // Whoever finds the note left behind finds nobody at that address and starts the database again.
-            let _ = std::fs::remove_file(note);
-            server.stop().await?;
-        }
-        Ok(())
-    }
-}
-
 /// The topics of this installation; `docs/topics.md` says who writes and reads them.
 #[must_use]
 pub fn topics(settings: &Settings) -> [TopicSpec; 2] {
@@ -177,7 +83,13 @@ pub async fn run(
     let mut signals = shutdown_signal();
     let starting = House::start(settings, services, Clock::system(), log_filter, &lifecycle);
     let house = tokio::select! {
-        house = starting => house?,
+        house = starting => match house {
+            Ok(house) => house,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "starting failed");
+                return Ok(ExitCode::FAILURE);
+            }
+        },
         Some(signal) = signals.next() => {
             tracing::info!(signal, "stopped before everything had started");
             return Ok(ExitCode::SUCCESS);
@@ -230,15 +142,15 @@ impl House {
             bail!("no database is configured: set postgres.url or postgres.url_file");
         }
         tracing::info!(role = name, version = env!("CARGO_PKG_VERSION"), "starting");
-        let health = Health::new(lifecycle.draining());
-        let started = health.check("started");
+        let readiness = Health::new(lifecycle.draining());
+        let started = readiness.check("started");
         let registry = Registry::new();
         let mut addresses = Addresses::default();
 
         let admin = http::bind("admin", settings.doors.admin).await?;
         addresses.admin = Some(admin.local_addr()?);
         let router = Admin {
-            health: health.clone(),
+            health: readiness.clone(),
             registry: registry.clone(),
             log_filter,
         }
@@ -248,16 +160,20 @@ impl House {
         let policy = Arc::new(office::policy(settings)?);
         let database = Database::open_known(settings).await?;
         let log = database.log(settings)?;
-        let topics = topics(settings);
-        retry::until_ok(
-            "preparing the log",
-            &lifecycle.draining(),
-            voorveld_bus::BusError::is_transient,
-            || log.ensure_topics(&topics),
-        )
-        .await
-        .context("stopped while waiting for the log")?
-        .context("preparing the log failed")?;
+        // Worklists lean on the database alone.
+        let leans_on_log = services.iter().any(|service| *service != Service::Outreach);
+        if leans_on_log {
+            let topics = topics(settings);
+            retry::until_ok(
+                "preparing the log",
+                &lifecycle.draining(),
+                voorveld_bus::BusError::is_transient,
+                || log.ensure_topics(&topics),
+            )
+            .await
+            .context("stopped while waiting for the log")?
+            .context("preparing the log failed")?;
+        }
 
         let hall = Hall {
             settings,
@@ -275,6 +191,15 @@ impl House {
                 .await
                 .with_context(|| format!("starting the {} failed", service.name()))?;
         }
+        lifecycle.spawn(
+            "health",
+            health::watch(
+                hall.store.clone(),
+                readiness.check("database"),
+                leans_on_log.then(|| (log.clone(), readiness.check("log"))),
+                lifecycle.draining(),
+            ),
+        );
         started.ok();
         tracing::info!(role = name, "ready");
         Ok(Self {
@@ -403,7 +328,12 @@ impl Hall<'_> {
             owner: self.owner.clone(),
         };
         let draining = self.lifecycle.draining();
-        let sweeping = housekeeping::run(self.store.clone(), self.clock.clone(), draining);
+        let sweeping = housekeeping::run(
+            self.store.clone(),
+            self.log.clone(),
+            self.clock.clone(),
+            draining,
+        );
         self.lifecycle.spawn("housekeeping", sweeping);
         voorveld_resolver::start(parts, self.lifecycle).await
     }

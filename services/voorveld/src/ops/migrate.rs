@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::Settings;
-use crate::roles::Database;
+use crate::database::Database;
 
 /// Brings the schema up to this release; says so when there was nothing to do.
 pub async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {

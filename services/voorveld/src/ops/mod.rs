@@ -17,73 +17,104 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use voorveld_chassis::Clock;
-use voorveld_chassis::settings::SettingsError;
 use voorveld_chassis::telemetry::{self, LogFilter, LogOptions, LogTarget};
 
-use crate::cli::{Cli, Command, EXIT_USAGE, Global};
+use crate::cli::{Cli, Command, EXIT_USAGE};
 use crate::config::{Settings, Telemetry};
-use crate::roles::{self, Database, Service};
+use crate::database::Database;
+use crate::roles::{self, Service};
 
 /// Does what was asked and says how it ended.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let settings = match Settings::load(&cli.global) {
         Ok(settings) => settings,
-        Err(error) => return Ok(refuse_settings(error)),
+        Err(error) => {
+            eprintln!("voorveld: {:#}", anyhow::Error::new(error));
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("starting the runtime failed")?;
-    runtime.block_on(dispatch(cli.command, cli.global, settings))
+    runtime.block_on(dispatch(cli.command, settings))
 }
 
-fn refuse_settings(error: SettingsError) -> ExitCode {
-    eprintln!("voorveld: {:#}", anyhow::Error::new(error));
-    ExitCode::from(EXIT_USAGE)
-}
-
-async fn dispatch(
-    command: Command,
-    _global: Global,
-    settings: Settings,
-) -> anyhow::Result<ExitCode> {
-    let role = match &command {
-        Command::Gateway => Some(&[Service::Gateway][..]),
-        Command::Resolver => Some(&[Service::Resolver][..]),
-        Command::Correlator => Some(&[Service::Correlator][..]),
-        Command::Outreach => Some(&[Service::Outreach][..]),
-        Command::Console => Some(&[Service::Console][..]),
-        Command::All => Some(Service::ALL),
-        _ => None,
+async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+    let target = if is_role(&command) {
+        LogTarget::Stdout
+    } else {
+        LogTarget::Stderr
     };
-    if let Some(services) = role {
-        let filter = log_to(&settings.telemetry, LogTarget::Stdout)?;
-        return roles::run(&settings, services, filter).await;
-    }
-    let filter = log_to(&settings.telemetry, LogTarget::Stderr)?;
+    let filter = log_to(&settings.telemetry, target)?;
     match command {
-        Command::Migrate => return migrate::run(&settings).await,
-        Command::Keys(command) => return keys::run(&command),
-        Command::Check(asked) => return Ok(check::run(&asked, &settings)),
-        Command::Openapi => return openapi(&settings),
-        Command::Demo(asked) => return demo::run(asked, settings, filter).await,
-        Command::Simulate(asked) => return simulate::run(&asked).await,
-        Command::Push(asked) => return push::run(&asked).await,
-        _ => {}
+        Command::Gateway => roles::run(&settings, &[Service::Gateway], filter).await,
+        Command::Resolver => roles::run(&settings, &[Service::Resolver], filter).await,
+        Command::Correlator => roles::run(&settings, &[Service::Correlator], filter).await,
+        Command::Outreach => roles::run(&settings, &[Service::Outreach], filter).await,
+        Command::Console => roles::run(&settings, &[Service::Console], filter).await,
+        Command::All => roles::run(&settings, Service::ALL, filter).await,
+        Command::Demo(asked) => demo::run(asked, settings, filter).await,
+        Command::Simulate(asked) => simulate::run(&asked).await,
+        Command::Push(asked) => push::run(&asked).await,
+        Command::Migrate => migrate::run(&settings).await,
+        Command::Check(asked) => Ok(check::run(&asked, &settings)),
+        Command::Keys(command) => keys::run(&command),
+        Command::Openapi => openapi(&settings),
+        Command::Partner(command) => {
+            at_desk(&settings, async |database, clock| {
+                partner::run(command, &settings, &database.store, clock).await
+            })
+            .await
+        }
+        Command::User(command) => {
+            at_desk(&settings, async |database, clock| {
+                user::run(command, &settings, &database.store, clock).await
+            })
+            .await
+        }
+        Command::Queue(command) => {
+            at_desk(&settings, async |database, clock| {
+                queue::run(command, &settings, database, clock).await
+            })
+            .await
+        }
+        Command::Audit(asked) => {
+            at_desk(&settings, async |database, clock| {
+                audit::run(asked, &database.store, clock).await
+            })
+            .await
+        }
+        Command::Explain(asked) => {
+            at_desk(&settings, async |database, clock| {
+                explain::run(&asked, &settings, &database.store, clock).await
+            })
+            .await
+        }
     }
-    let clock = Clock::system();
-    let database = Database::open_known(&settings).await?;
-    let store = &database.store;
-    let code = match command {
-        Command::Partner(command) => partner::run(command, &settings, store, &clock).await,
-        Command::User(command) => user::run(command, &settings, store, &clock).await,
-        Command::Queue(command) => queue::run(command, &settings, &database, &clock).await,
-        Command::Audit(asked) => audit::run(asked, store, &clock).await,
-        Command::Explain(asked) => explain::run(&asked, &settings, store, &clock).await,
-        _ => anyhow::bail!("this command is not part of this build"),
-    };
+}
+
+const fn is_role(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Gateway
+            | Command::Resolver
+            | Command::Correlator
+            | Command::Outreach
+            | Command::Console
+            | Command::All
+    )
+}
+
+/// Opens the database for one command and closes it again, whatever comes of the command.
+async fn at_desk(
+    settings: &Settings,
+    act: impl AsyncFnOnce(&Database, &Clock) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let database = Database::open_known(settings).await?;
+    let ended = act(&database, &Clock::system()).await;
     database.close().await?;
-    code
+    ended
 }
 
 /// `voorveld openapi`

@@ -26,8 +26,8 @@ use voorveld_wire::signal_v1::{
 use super::office::{self, moment, table};
 use crate::cli::Queue;
 use crate::config::Settings;
+use crate::database::Database;
 use crate::keys;
-use crate::roles::Database;
 
 /// An address file is a line of JSON; more is another file.
 const ADDRESS_MAX_BYTES: u64 = 4_096;
