@@ -291,6 +291,17 @@ impl Backend for PostgresLog {
     }
 
     async fn trim(&self) -> Result<u64, BusError> {
+        let fail = |error| failure("trimming the log", error);
+        let mut tx = self.pool.begin().await.map_err(fail)?;
+        // Locked first and looked at in a second statement, which sees what an appender committed while we waited: in one statement the
+        // partition's end would be new and its records old, and a record nobody has read would lie before the first offset (I2).
+        // In partition order, like the appenders.
+        sqlx::query!(
+            "SELECT partition FROM log_partitions ORDER BY topic, partition FOR UPDATE",
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(fail)?;
         // Times rise with offsets, because both are given under the partition's lock: what is erased is a prefix.
         let trimmed = sqlx::query!(
             "WITH ends AS MATERIALIZED (
@@ -300,7 +311,6 @@ impl Backend for PostgresLog {
                         AND kept.appended_at >= clock_timestamp() - make_interval(secs => retention_seconds)),
                      next_offset) AS keep_from
                  FROM log_partitions JOIN log_topics USING (topic)
-                 FOR UPDATE OF log_partitions
              ), moved AS (
                  UPDATE log_partitions SET first_offset = keep_from
                  FROM ends
@@ -311,9 +321,10 @@ impl Backend for PostgresLog {
              WHERE log_records.topic = ends.topic AND log_records.partition = ends.partition
                AND record_offset < keep_from",
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
-        .map_err(|error| failure("trimming the log", error))?;
+        .map_err(fail)?;
+        tx.commit().await.map_err(fail)?;
         Ok(trimmed.rows_affected())
     }
 }

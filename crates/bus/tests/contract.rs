@@ -637,7 +637,7 @@ mod only_kafka {
 
 mod only_postgres {
     use super::{
-        BusError, Outgoing, PATIENCE, PgPool, Seen, SubscribeOptions, World, outgoing, timeout,
+        BusError, Outgoing, PATIENCE, PgPool, Seen, SubscribeOptions, World, future, outgoing, timeout,
     };
 
     #[sqlx::test(migrations = "../../migrations")]
@@ -731,6 +731,52 @@ mod only_postgres {
             ),
             "{seen:?}"
         );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn trimming_while_somebody_appends_keeps_the_new_record_readable(pool: PgPool) {
+        let world = World::postgres(pool).with_partitions(1).await;
+        // An appender in the middle of its transaction: it holds the partition and has not committed.
+        let mut appender = world.pool.begin().await.unwrap();
+        sqlx::query("SELECT 1 FROM log_partitions WHERE topic = $1 FOR UPDATE")
+            .bind(&world.topic)
+            .execute(&mut *appender)
+            .await
+            .unwrap();
+        let appending = async {
+            let waiting = async {
+                loop {
+                    let waits: i64 = sqlx::query_scalar(
+                        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+                    )
+                    .fetch_one(&world.pool)
+                    .await
+                    .unwrap();
+                    if waits > 0 {
+                        return;
+                    }
+                }
+            };
+            timeout(PATIENCE, waiting).await.expect("trimming waits");
+            sqlx::query(
+                "INSERT INTO log_records (topic, partition, record_offset, record_key, record_value, appended_at)
+                 VALUES ($1, 0, 0, '', '', clock_timestamp())",
+            )
+            .bind(&world.topic)
+            .execute(&mut *appender)
+            .await
+            .unwrap();
+            sqlx::query("UPDATE log_partitions SET next_offset = 1 WHERE topic = $1")
+                .bind(&world.topic)
+                .execute(&mut *appender)
+                .await
+                .unwrap();
+            appender.commit().await.unwrap();
+        };
+        let (trimmed, ()) = future::join(world.log.trim(), appending).await;
+        assert_eq!(trimmed.unwrap(), 0);
+        let range = world.log.topic(&world.topic).await.unwrap().partitions[0];
+        assert_eq!((range.first, range.next), (0, 1));
     }
 
     #[sqlx::test(migrations = "../../migrations")]
