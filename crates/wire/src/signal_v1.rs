@@ -268,9 +268,36 @@ struct Versioned {
     v: u32,
 }
 
+/// A NUL as JSON writes it. No code has one and PostgreSQL's texts cannot hold it.
+const NUL: &[u8] = b"\\u0000";
+/// Years in which our dates lie. Outside them neither the database nor calendar arithmetic is at home.
+const OUR_TIME: std::ops::Range<i16> = 1900..2200;
+
+fn is_number(raw: u32) -> bool {
+    (1..=i32::MAX.unsigned_abs()).contains(&raw)
+}
+
+fn is_our_time(at: Timestamp) -> bool {
+    is_our_day(at.to_zoned(jiff::tz::TimeZone::UTC).date())
+}
+
+fn is_our_day(day: Date) -> bool {
+    OUR_TIME.contains(&day.year())
+}
+
+impl Content {
+    fn is_of_our_time(&self) -> bool {
+        [Some(self.event_date), self.arisen_on, self.supply_ends_on]
+            .into_iter()
+            .flatten()
+            .all(is_our_day)
+    }
+}
+
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ReadError> {
     match serde_json::from_slice::<Versioned>(bytes) {
         Ok(Versioned { v }) if v != VERSION => Err(ReadError::UnknownVersion(v)),
+        Ok(_) if bytes.windows(NUL.len()).any(|window| window == NUL) => Err(ReadError::Unreadable),
         Ok(_) => serde_json::from_slice(bytes).map_err(|_| ReadError::Unreadable),
         Err(_) => Err(ReadError::Unreadable),
     }
@@ -281,7 +308,11 @@ impl Received {
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
         let record: Self = read(bytes)?;
         // A withdrawal says nothing new and seals nothing; everything else does both.
-        let consistent = record.revision >= 1
+        let consistent = is_number(record.revision)
+            && [record.first_received_at, record.received_at]
+                .into_iter()
+                .all(is_our_time)
+            && record.content.as_ref().is_none_or(Content::is_of_our_time)
             && record.withdrawn.is_some() == record.content.is_none()
             && record.content.is_some() == record.sealed.is_some();
         if consistent {
@@ -302,7 +333,13 @@ impl Resolved {
     /// Reads a record of `signals.resolved`.
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
         let record: Self = read(bytes)?;
-        if record.revision >= 1 && record.filing >= 1 {
+        let consistent = is_number(record.revision)
+            && is_number(record.filing)
+            && [record.first_received_at, record.received_at]
+                .into_iter()
+                .all(is_our_time)
+            && record.content.as_ref().is_none_or(Content::is_of_our_time);
+        if consistent {
             Ok(record)
         } else {
             Err(ReadError::Unreadable)
@@ -364,6 +401,21 @@ mod tests {
         for bytes in [&b"{"[..], b"null", b"{\"v\":1}", b"\xff"] {
             assert_eq!(Received::read(bytes), Err(ReadError::Unreadable));
         }
+        let far = Received {
+            received_at: Timestamp::MIN,
+            ..received()
+        };
+        assert_eq!(Received::read(&far.write()), Err(ReadError::Unreadable));
+        let nul = Received {
+            partner: "a\0".into(),
+            ..received()
+        };
+        assert_eq!(Received::read(&nul.write()), Err(ReadError::Unreadable));
+        let many = Received {
+            revision: u32::MAX,
+            ..received()
+        };
+        assert_eq!(Received::read(&many.write()), Err(ReadError::Unreadable));
         let mut both = received();
         both.withdrawn = None;
         assert_eq!(Received::read(&both.write()), Err(ReadError::Unreadable));

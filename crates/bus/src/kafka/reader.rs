@@ -255,7 +255,10 @@ impl Desk {
                 headers
                     .iter()
                     .find(|header| header.key == REQUEST_ID)
-                    .and_then(|header| Some(std::str::from_utf8(header.value?).ok()?.to_owned()))
+                    .and_then(|header| std::str::from_utf8(header.value?).ok())
+                    // It goes into texts of the database, which hold no NUL.
+                    .filter(|request_id| !request_id.contains('\0'))
+                    .map(str::to_owned)
             }),
             appended_at_ms: match message.timestamp() {
                 Timestamp::CreateTime(at) | Timestamp::LogAppendTime(at) => at,
