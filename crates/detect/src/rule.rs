@@ -317,6 +317,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     settings: RuleSettings,
     hash: RuleSetHash,
+    digests: BTreeMap<RuleId, RuleSetHash>,
 }
 
 impl RuleSet {
@@ -342,7 +343,22 @@ impl RuleSet {
             rules,
             settings,
             hash,
+            digests: BTreeMap::new(),
         })
+    }
+
+    /// The same rules with the SHA-256 of each one's canonical content, computed by whoever read the files: what holds a published version
+    /// to what it said.
+    #[must_use]
+    pub fn with_digests(mut self, digests: BTreeMap<RuleId, RuleSetHash>) -> Self {
+        self.digests = digests;
+        self
+    }
+
+    /// The content of one rule, when whoever read the files said so.
+    #[must_use]
+    pub fn digest(&self, id: &RuleId) -> Option<RuleSetHash> {
+        self.digests.get(id).copied()
     }
 
     /// The rules, sorted by id.

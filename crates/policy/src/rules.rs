@@ -95,11 +95,13 @@ impl Rules {
             canonical.push('\n');
         }
         canonical.push_str(&canonical_settings(&settings));
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, canonical.as_bytes()).as_ref());
-        match RuleSet::new(rules, settings, RuleSetHash(hash)) {
+        let digests = texts
+            .iter()
+            .map(|(id, text)| (id.clone(), hash_of(text)))
+            .collect();
+        match RuleSet::new(rules, settings, hash_of(&canonical)) {
             Ok(set) => Some(Self {
-                set,
+                set: set.with_digests(digests),
                 examples,
                 canonical,
             }),
@@ -111,6 +113,12 @@ impl Rules {
             }
         }
     }
+}
+
+fn hash_of(canonical: &str) -> RuleSetHash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, canonical.as_bytes()).as_ref());
+    RuleSetHash(hash)
 }
 
 fn rule_settings(against: &Against<'_>) -> RuleSettings {
