@@ -9,4 +9,5 @@ mod retention;
 mod samples;
 mod stages;
 mod tidy;
+mod trouble;
 mod year;

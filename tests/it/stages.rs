@@ -215,6 +215,51 @@ impl Stages {
         self.log.append(topic, vec![record]).await.expect("appends");
     }
 
+    /// Offers an unplaced signal again with the address it now has, as `queue correct` does.
+    pub async fn correct(&self, sent: &Sent) {
+        let signal = Uuid::from_u128(sent.signal);
+        let unplaced = self.store.unplaced(Some(signal)).await.expect("answers");
+        let kept = unplaced[0]
+            .record
+            .clone()
+            .expect("something is kept to try again with");
+        let kept: Received = serde_json::from_value(kept).expect("a record");
+        let offered = self.record(sent);
+        let offered = Received::read(&offered.value).expect("a record");
+        let received = Received {
+            sealed: offered.sealed,
+            again: true,
+            ..kept
+        };
+        let record = Outgoing {
+            key: signal_key(signal).into(),
+            value: received.write().into(),
+            request_id: None,
+        };
+        self.log
+            .append(RECEIVED_TOPIC, vec![record])
+            .await
+            .expect("appends");
+    }
+
+    /// Waits until this counts zero.
+    pub async fn until_none(&self, count: &str) {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                tick.tick().await;
+                let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count.to_owned()))
+                    .fetch_one(&self.pool)
+                    .await
+                    .expect("counts");
+                if left == 0 {
+                    return;
+                }
+            }
+        });
+        waited.await.expect("it comes to nothing");
+    }
+
     /// Waits until both stages have read all there is and nothing is left to produce.
     pub async fn settle(&self) {
         let mut tick = tokio::time::interval(Duration::from_millis(20));

@@ -296,12 +296,10 @@ impl Backend for PostgresLog {
         // Locked first and looked at in a second statement, which sees what an appender committed while we waited: in one statement the
         // partition's end would be new and its records old, and a record nobody has read would lie before the first offset (I2).
         // In partition order, like the appenders.
-        sqlx::query!(
-            "SELECT partition FROM log_partitions ORDER BY topic, partition FOR UPDATE",
-        )
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(fail)?;
+        sqlx::query!("SELECT partition FROM log_partitions ORDER BY topic, partition FOR UPDATE",)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(fail)?;
         // Times rise with offsets, because both are given under the partition's lock: what is erased is a prefix.
         let trimmed = sqlx::query!(
             "WITH ends AS MATERIALIZED (

@@ -637,7 +637,8 @@ mod only_kafka {
 
 mod only_postgres {
     use super::{
-        BusError, Outgoing, PATIENCE, PgPool, Seen, SubscribeOptions, World, future, outgoing, timeout,
+        BusError, Outgoing, PATIENCE, PgPool, Seen, SubscribeOptions, World, future, outgoing,
+        timeout,
     };
 
     #[sqlx::test(migrations = "../../migrations")]

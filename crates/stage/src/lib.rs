@@ -4,7 +4,7 @@
 //! [`Work`], repeat a batch after a passing fault, let go of everything when somebody else turns out to own it, and stop loudly rather than
 //! skip. What a record means is the [`Work`]'s business; that it commits its effects and the given [`Step`]s in one transaction is its promise (I3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,7 +39,10 @@ pub enum StageError {
         /// The first partition that says so.
         partition: i32,
     },
-    /// A record that another release or another key would understand: stop, do not skip.
+    /// What this process was given contradicts what was published; a person must look.
+    #[error("{0}")]
+    Refused(String),
+    /// A record that another release or another key would understand: its partition stops, nothing is skipped.
     #[error(
         "{topic}/{partition} offset {offset}: {what}; the partition stops here until a release or key that knows it is running"
     )]
@@ -62,7 +65,7 @@ impl StageError {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Bus(error) => error.is_transient(),
-            Self::AnotherLog { .. } | Self::NotForUs { .. } => false,
+            Self::AnotherLog { .. } | Self::Refused(_) | Self::NotForUs { .. } => false,
         }
     }
 
@@ -77,8 +80,11 @@ pub trait Work: Send {
     /// Commits everything these records cause, together with the steps, or nothing. Called again with the same after a passing fault.
     async fn batch(&mut self, steps: &[Step], records: &[Record]) -> Result<(), StageError>;
 
-    /// Called after an assignment and whenever the log is quiet: `held` are steps that only prove ownership. Says whether there is more to
-    /// do at once.
+    /// Called when partitions were claimed, before their first record: what an owner before us left half done comes before anything new.
+    /// `held` are steps that only prove ownership.
+    async fn claimed(&mut self, held: &[Step]) -> Result<(), StageError>;
+
+    /// Called whenever the log has no more: `held` are steps that only prove ownership. Says whether there is more to do at once.
     async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError>;
 
     /// Forgets whatever was remembered: the partitions are gone, or a commit failed.
@@ -179,6 +185,7 @@ impl Stage {
                         Ok(again) => more = again,
                         Err(error) => break Err(error),
                     }
+                    backoff.reset();
                     continue;
                 }
             };
@@ -191,14 +198,17 @@ impl Stage {
                         Ok(again) => more = again,
                         Err(error) => break Err(error),
                     }
+                    backoff.reset();
                 }
                 Some(Event::Assigned { partitions, reply }) => {
                     match self.assigned(&partitions, reply, &mut held).await {
-                        // What an owner before us left half done comes before anything new.
-                        Ok(()) => match work.quiet(&proofs(&held)).await {
-                            Ok(again) => more = again,
-                            Err(error) => break Err(error),
-                        },
+                        Ok(()) => {
+                            // Whatever the log still has comes before what is done in a lull (T6).
+                            (busy, more) = (true, false);
+                            if let Err(error) = work.claimed(&proofs(&held)).await {
+                                break Err(error);
+                            }
+                        }
                         Err(error) => break Err(error),
                     }
                 }
@@ -290,34 +300,39 @@ impl Stage {
         subscription: &Subscription,
     ) -> Result<(), StageError> {
         // A partition that was revoked between the poll and now has no row here; its records are the next owner's.
-        let records: Vec<Record> = records
+        let mut records: Vec<Record> = records
             .into_iter()
             .filter(|record| {
                 held.get(&record.partition)
                     .is_some_and(|at| at.next <= record.offset)
             })
             .collect();
-        let mut steps: BTreeMap<i32, Step> = BTreeMap::new();
-        for record in &records {
-            let at = held[&record.partition];
-            steps
-                .entry(record.partition)
-                .or_insert(Step {
-                    partition: record.partition,
-                    from: at.next,
-                    to: at.next,
-                    epoch: at.epoch,
-                })
-                .to = record.offset + 1;
-        }
-        let steps: Vec<Step> = steps.into_values().collect();
-        if steps.is_empty() {
-            return Ok(());
-        }
+        let mut steps = steps_of(&records, held);
+        let mut stopped: BTreeSet<i32> = BTreeSet::new();
         let watch = Stopwatch::start();
-        loop {
+        while !steps.is_empty() {
             match work.batch(&steps, &records).await {
                 Ok(()) => break,
+                Err(StageError::NotForUs {
+                    topic,
+                    partition,
+                    offset,
+                    what,
+                }) => {
+                    tracing::error!(
+                        stage = self.name,
+                        topic,
+                        partition,
+                        offset,
+                        what,
+                        "a partition stops until a release or key that knows this record is running; the others go on"
+                    );
+                    work.forget();
+                    records
+                        .retain(|record| record.partition != partition || record.offset < offset);
+                    steps = steps_of(&records, held);
+                    stopped.insert(partition);
+                }
                 Err(error) if error.is_transient() && !draining.is_cancelled() => {
                     work.forget();
                     let pause = backoff.next_delay();
@@ -334,6 +349,11 @@ impl Stage {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        // What is not held is not read on: the log keeps handing records over, and they are dropped until somebody claims anew.
+        held.retain(|partition, _| !stopped.contains(partition));
+        if steps.is_empty() {
+            return Ok(());
         }
         backoff.reset();
         for step in &steps {
@@ -353,6 +373,24 @@ impl Stage {
         );
         Ok(())
     }
+}
+
+/// How far these records take each partition.
+fn steps_of(records: &[Record], held: &BTreeMap<i32, Held>) -> Vec<Step> {
+    let mut steps: BTreeMap<i32, Step> = BTreeMap::new();
+    for record in records {
+        let at = held[&record.partition];
+        steps
+            .entry(record.partition)
+            .or_insert(Step {
+                partition: record.partition,
+                from: at.next,
+                to: at.next,
+                epoch: at.epoch,
+            })
+            .to = record.offset + 1;
+    }
+    steps.into_values().collect()
 }
 
 /// Steps that go nowhere: they only prove that the partitions are still ours.

@@ -39,9 +39,16 @@ impl StoreError {
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed => true,
+                // A colleague opened a task again in the moment in which a new one was raised (I8): repeated, the new one sees the other.
+                sqlx::Error::Database(_)
+                    if self.is_unique_violation_of(crate::task_changes::ONE_OPEN_PER_PURPOSE) =>
+                {
+                    true
+                }
                 sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-                    // 08 connection, 40 rollback (deadlock, serialisation), 53 resources, 57 operator intervention (restart), 25006 read-only after failover.
-                    ["08", "40", "53", "57"]
+                    // 08 connection, 40 rollback (deadlock, serialisation), 53 resources, 55 not now, 57 operator intervention (restart),
+                    // 58 the system underneath, 25006 read-only after failover.
+                    ["08", "40", "53", "55", "57", "58"]
                         .iter()
                         .any(|class| code.starts_with(class))
                         || code == "25006"

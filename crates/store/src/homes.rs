@@ -7,7 +7,7 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 use voorveld_domain::{HouseholdId, SignalId};
 
-use crate::{StoreError, Tx};
+use crate::{Store, StoreError, Tx};
 
 /// Where a signal is now: its greatest filing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,8 @@ pub struct NewHome {
     pub partner: String,
     /// Its kind.
     pub kind: String,
-    /// What is to be produced (a list of `Resolved`), or, of an unplaced signal, what to try again with.
+    /// What is to be produced (a list of `Resolved`, and under `again` what to try again with when it has no household any more), or, of a
+    /// signal that never had one, what to try again with.
     pub record: Option<serde_json::Value>,
     /// Partition of `signals.received`.
     pub partition: i32,
@@ -67,6 +68,19 @@ pub struct FilingId {
     pub revision: i32,
     /// Its filing.
     pub filing: i32,
+}
+
+impl Store {
+    /// Whether something that was decided is not known to be produced; with `partitions` only in those of `signals.received`.
+    pub async fn is_unproduced(&self, partitions: Option<&[i32]>) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM signal_homes
+                 WHERE NOT placed AND ($1::int[] IS NULL OR partition = ANY($1))) AS "is!""#,
+            partitions,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
 }
 
 impl Tx {
@@ -171,7 +185,8 @@ impl Tx {
             .collect())
     }
 
-    /// Notes that the log holds what these filings had to produce, and drops the records.
+    /// Notes that the log holds what these filings had to produce, and drops the records; of a signal that lost its household, what to try again
+    /// with stays.
     pub async fn mark_placed(&mut self, filings: &[FilingId]) -> Result<(), StoreError> {
         if filings.is_empty() {
             return Ok(());
@@ -180,7 +195,7 @@ impl Tx {
         let revisions: Vec<i32> = filings.iter().map(|id| id.revision).collect();
         let numbers: Vec<i32> = filings.iter().map(|id| id.filing).collect();
         sqlx::query!(
-            "UPDATE signal_homes AS h SET placed = true, record = NULL
+            "UPDATE signal_homes AS h SET placed = true, record = h.record -> 'again'
              FROM UNNEST($1::uuid[], $2::int[], $3::int[]) AS p (signal_id, revision, filing)
              WHERE h.signal_id = p.signal_id AND h.revision = p.revision AND h.filing = p.filing",
             &signals,

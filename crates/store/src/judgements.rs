@@ -207,7 +207,7 @@ pub struct Activation {
     pub partition: i32,
     /// Its content hash.
     pub rule_set: String,
-    /// `{rule id: version}` of its rules.
+    /// `{rule id: {version, digest}}` of its rules.
     pub content: serde_json::Value,
     /// When.
     pub activated_at: Timestamp,
@@ -350,13 +350,13 @@ impl Tx {
             .collect()
     }
 
-    /// The active hold of each household that has one.
+    /// The active hold of each household that has one; unsafety before anything else.
     pub async fn active_holds(
         &mut self,
         households: &[HouseholdId],
     ) -> Result<HashMap<HouseholdId, HoldReason>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT household_id, reason FROM holds WHERE household_id = ANY($1) AND lifted_at IS NULL ORDER BY household_id, reason DESC",
+            "SELECT household_id, reason FROM holds WHERE household_id = ANY($1) AND lifted_at IS NULL ORDER BY household_id, reason = 'safety'",
             &ids(households),
         )
         .fetch_all(&mut *self.inner)
@@ -784,6 +784,15 @@ impl Tx {
                 activated_at: row.activated_at.to_jiff(),
             })
             .collect())
+    }
+
+    /// The content of every rule set that ever judged anything.
+    pub async fn rule_sets(&mut self) -> Result<Vec<serde_json::Value>, StoreError> {
+        Ok(
+            sqlx::query_scalar!("SELECT content FROM rule_sets ORDER BY first_seen_at")
+                .fetch_all(&mut *self.inner)
+                .await?,
+        )
     }
 
     /// Notes that a rule set judges these partitions from these offsets on.

@@ -187,7 +187,8 @@ impl Store {
     /// Signals without a household that nobody took back or discarded, oldest first; with `signal` only that one.
     pub async fn unplaced(&self, signal: Option<Uuid>) -> Result<Vec<UnplacedSignal>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT h.signal_id, h.revision, h.municipality, h.partner_id, h.kind, h.unplaced_reason, h.record, h.decided_at
+            "SELECT h.signal_id, h.revision, h.municipality, h.partner_id, h.kind, h.unplaced_reason,
+                CASE WHEN h.placed THEN h.record ELSE h.record -> 'again' END AS record, h.decided_at
              FROM signal_homes h
              WHERE h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
                AND ($1::uuid IS NULL OR h.signal_id = $1)

@@ -50,7 +50,7 @@ pub(crate) fn apply(
                 ladder_step,
                 grounds,
             } => {
-                let id = convert::task_id(household.id, purpose, &cause.name);
+                let id = free_id(household, purpose, &cause.name);
                 let becomes = TaskBecomes {
                     state: TaskState::Open,
                     urgency,
@@ -129,7 +129,7 @@ pub(crate) fn apply(
                 writes.event(task, "flagged", key_names(&gone));
             }
             TaskChange::Hold { reason, signals } => {
-                household.guards.held.get_or_insert(reason);
+                household.guards.held = Some(reason);
                 writes.holds.push(NewHold {
                     id: Uuid::new_v4(),
                     municipality: household.memory.municipality,
@@ -183,6 +183,18 @@ const fn name(change: &TaskChange) -> &'static str {
         TaskChange::Hold { .. } => "held",
         TaskChange::Merge { .. } => "merged",
     }
+}
+
+/// The id of the task that this cause raises. One cause raises one task of a purpose, except a colleague's who does the same twice on a day.
+fn free_id(household: &Household, purpose: Purpose, cause: &str) -> TaskId {
+    let id_of = |nth: usize| match nth {
+        0 => convert::task_id(household.id, purpose, cause),
+        nth => convert::task_id(household.id, purpose, &format!("{cause}/{nth}")),
+    };
+    (0..=household.tasks.len())
+        .map(id_of)
+        .find(|id| household.tasks.iter().all(|task| task.id != *id))
+        .expect("one more id than there are tasks")
 }
 
 fn raise(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{
-    Evaluation, Guards, KnownTask, Plan, RuleSet, Signal, Timeline, evaluate, plan,
+    Evaluation, FieldValue, Guards, KnownTask, Plan, RuleSet, Signal, Timeline, evaluate, plan,
 };
 use voorveld_domain::{AreaId, HouseholdId, MunicipalityCode, SignalId, TaskId};
 use voorveld_store::StoreError;
@@ -14,6 +14,11 @@ use voorveld_store::timelines::TimelineRow;
 
 use crate::convert;
 
+/// The kind that says that a resident is a client of debt help.
+const KNOWN_CLIENT: &str = "known_debt_client";
+/// Its field that says until when, that day included.
+const KNOWN_UNTIL: &str = "known_until";
+
 /// What is remembered of a household between batches: its timeline, nothing that outreach may change.
 #[derive(Clone)]
 pub(crate) struct Remembered {
@@ -21,6 +26,8 @@ pub(crate) struct Remembered {
     pub municipality: MunicipalityCode,
     pub rows: BTreeMap<SignalId, TimelineRow>,
     pub timeline: Timeline,
+    /// It was told that this is more than a household has.
+    pub crowded_told: bool,
 }
 
 impl Remembered {
@@ -30,6 +37,7 @@ impl Remembered {
             municipality,
             rows: BTreeMap::new(),
             timeline: Timeline::default(),
+            crowded_told: false,
         }
     }
 
@@ -41,6 +49,26 @@ impl Remembered {
             self.rows.insert(row.signal, row);
         }
         Ok(news)
+    }
+
+    /// Until when a resident is a client already, by a signal that counts: the last day, or for good when it names none.
+    pub(crate) fn known_client_until(&self) -> Option<Date> {
+        self.rows
+            .values()
+            .filter(|row| row.kind.as_str() == KNOWN_CLIENT)
+            .filter_map(|row| self.timeline.get(row.signal))
+            .filter(|signal| signal.counts())
+            .map(|signal| {
+                signal
+                    .fields
+                    .iter()
+                    .find_map(|(name, value)| match value {
+                        FieldValue::Date(day) if name.as_str() == KNOWN_UNTIL => Some(*day),
+                        _ => None,
+                    })
+                    .unwrap_or(Date::MAX)
+            })
+            .max()
     }
 
     /// Where tasks of this household go: the area of the signal that came last and knows one.
@@ -75,6 +103,10 @@ pub(crate) struct Household {
 impl Household {
     /// Judges as of a day; the caller applies the plan.
     pub(crate) fn judge(&mut self, rules: &RuleSet, calendar: &Calendar, as_of: Date) {
+        self.guards.known_client = self
+            .memory
+            .known_client_until()
+            .is_some_and(|last| as_of <= last);
         let evaluation = evaluate(rules, &self.memory.timeline, calendar, as_of);
         self.plan = plan(
             &evaluation,
@@ -95,9 +127,14 @@ impl Household {
             .evaluation
             .as_ref()
             .and_then(|evaluation| evaluation.next_look);
-        match (evaluated, self.plan.look_again_on) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let client_no_more = self
+            .memory
+            .known_client_until()
+            .filter(|last| self.guards.known_client && *last < Date::MAX)
+            .and_then(|last| last.tomorrow().ok());
+        [evaluated, self.plan.look_again_on, client_no_more]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

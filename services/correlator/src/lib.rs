@@ -8,6 +8,7 @@ mod convert;
 pub mod explain;
 mod household;
 mod live;
+mod memory;
 mod metrics;
 mod rules;
 
@@ -24,6 +25,7 @@ use voorveld_store::Store;
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 pub use live::Correlator;
+pub use memory::MAX_CACHED_SIGNALS;
 pub use metrics::Metrics;
 
 /// Name of this stage: its positions and its consumer group.

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
+use voorveld_detect::Timeline;
 use voorveld_domain::{HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
 use voorveld_stage::{StageError, Work};
 use voorveld_store::Tx;
@@ -15,28 +16,31 @@ use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::wake_ups::WakeUp;
-use voorveld_wire::signal_v1::{RESOLVED_TOPIC, ReadError, Resolved};
+use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Resolved};
 
 use crate::apply::{Cause, Writes, apply};
 use crate::household::{Household, Remembered};
+use crate::memory::Memory;
 use crate::rules::RulesInForce;
 use crate::{Parts, STAGE, convert};
 
-/// Most signals kept in memory over all owned partitions; past it everything is forgotten and read again.
-pub const MAX_CACHED_SIGNALS: usize = 500_000;
 const READER: Reader<'static> = Reader {
     stage: STAGE,
     topic: RESOLVED_TOPIC,
 };
 /// Reason of the wake-ups this room asks for itself.
 const NEXT_LOOK: &str = "next_look";
+/// The stage before this one: a day is judged when it, too, has read what came in before (T6).
+const BEFORE_US: Reader<'static> = Reader {
+    stage: "resolver",
+    topic: RECEIVED_TOPIC,
+};
 
 /// The correlator at work on the partitions it owns.
 pub struct Correlator {
     parts: Parts,
     rules: RulesInForce,
-    cache: HashMap<HouseholdId, Remembered>,
-    cached_signals: usize,
+    memory: Memory,
 }
 
 /// A record that was read.
@@ -55,8 +59,7 @@ impl Correlator {
         Self {
             parts,
             rules,
-            cache: HashMap::new(),
-            cached_signals: 0,
+            memory: Memory::default(),
         }
     }
 
@@ -105,7 +108,7 @@ impl Correlator {
         let missing: Vec<HouseholdId> = ids
             .iter()
             .copied()
-            .filter(|id| !self.cache.contains_key(id))
+            .filter(|id| !self.memory.holds(*id))
             .collect();
         self.parts
             .metrics
@@ -119,10 +122,11 @@ impl Correlator {
             .inc_by(missing.len() as u64);
         let mut loaded: HashMap<HouseholdId, Remembered> = HashMap::new();
         for row in tx.timelines(&missing).await? {
-            let (partition, municipality) = touched[&row.household];
+            let (partition, _) = touched[&row.household];
             loaded
                 .entry(row.household)
-                .or_insert_with(|| Remembered::new(partition, municipality))
+                // Whose it is says what is stored, not the record at hand.
+                .or_insert_with(|| Remembered::new(partition, row.municipality))
                 .absorb(row)?;
         }
         let judged = tx.judged(&ids).await?;
@@ -132,15 +136,11 @@ impl Correlator {
         for id in ids {
             let (partition, municipality) = touched[&id];
             // Taken out of the cache: it goes back when the commit has succeeded.
-            let memory = match self.cache.remove(&id) {
-                Some(memory) => {
-                    self.cached_signals = self.cached_signals.saturating_sub(memory.rows.len());
-                    memory
-                }
-                None => loaded
+            let memory = self.memory.take(id).unwrap_or_else(|| {
+                loaded
                     .remove(&id)
-                    .unwrap_or_else(|| Remembered::new(partition, municipality)),
-            };
+                    .unwrap_or_else(|| Remembered::new(partition, municipality))
+            });
             came_from_elsewhere.extend(
                 memory
                     .rows
@@ -298,18 +298,49 @@ impl Correlator {
     }
 
     fn remember(&mut self, households: BTreeMap<HouseholdId, Household>) {
-        for (id, household) in households {
-            self.cached_signals += household.memory.rows.len();
-            self.cache.insert(id, household.memory);
-        }
-        if self.cached_signals > MAX_CACHED_SIGNALS {
-            self.cache.clear();
-            self.cached_signals = 0;
+        for (id, mut household) in households {
+            let is_crowded = household.memory.timeline.len() > Timeline::CROWDED_SIGNALS;
+            if is_crowded && !std::mem::replace(&mut household.memory.crowded_told, true) {
+                self.parts.metrics.crowded.inc();
+                tracing::warn!(
+                    household = %id,
+                    signals = household.memory.timeline.len(),
+                    "a household has more signals than a household has: perhaps an institution that belongs on the list of excluded addresses (K14)"
+                );
+            }
+            self.memory.put(id, household.memory);
         }
         self.parts
             .metrics
             .cached_signals
-            .set(i64::try_from(self.cached_signals).unwrap_or(i64::MAX));
+            .set(i64::try_from(self.memory.signals()).unwrap_or(i64::MAX));
+    }
+
+    /// Whether everything that the gateway took until now was read, placed and judged, as far as it is ours to judge (T6).
+    async fn has_read_everything(&self, held: &[Step]) -> Result<bool, StageError> {
+        // The order matters: when the stage before us is done, whatever it wrote is in our log before we look how long that is.
+        let received = self.parts.log.topic(RECEIVED_TOPIC).await?;
+        let before_us: HashMap<i32, i64> = self
+            .parts
+            .store
+            .positions_of(BEFORE_US.stage, BEFORE_US.topic)
+            .await?
+            .into_iter()
+            .collect();
+        let is_resolved = received.partitions.iter().all(|range| {
+            let position = before_us.get(&range.partition).copied().unwrap_or(0);
+            range.next <= position
+        });
+        if !is_resolved || self.parts.store.is_unproduced(None).await? {
+            return Ok(false);
+        }
+        let resolved = self.parts.log.topic(RESOLVED_TOPIC).await?;
+        Ok(held.iter().all(|step| {
+            resolved
+                .partitions
+                .iter()
+                .any(|range| range.partition == step.partition && range.next <= step.from)
+        }))
     }
 
     /// Judges the households whose day has come, one transaction for the lot. Says whether there were any.
@@ -400,6 +431,14 @@ impl Work for Correlator {
                     continue;
                 }
             };
+            if convert::signal(&row).is_err() {
+                letters.push(dead_letter(
+                    one.record,
+                    "bad_fields",
+                    one.resolved.withdrawn,
+                ));
+                continue;
+            }
             let cause = Cause {
                 name: convert::cause_of(&row),
                 request_id: one.record.request_id.as_deref(),
@@ -444,19 +483,33 @@ impl Work for Correlator {
         Ok(())
     }
 
+    async fn claimed(&mut self, held: &[Step]) -> Result<(), StageError> {
+        // Which rules judge is settled before the first record; a day that came waits for the records before it (T6).
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin("claim").await?;
+        tx.advance_positions(READER, held, now).await?;
+        self.rules.prepare(&mut tx, held, now).await?;
+        Ok(tx.commit().await?)
+    }
+
     async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError> {
         let partitions: Vec<i32> = held.iter().map(|step| step.partition).collect();
-        let due = self
+        let mut due = self
             .parts
             .store
             .due_wake_ups(RESOLVED_TOPIC, &partitions, self.parts.clock.today())
             .await?;
+        // A day waits for the records before it; what a person did does not.
+        if due.iter().any(|wake| wake.reason == NEXT_LOOK)
+            && !self.has_read_everything(held).await?
+        {
+            due.retain(|wake| wake.reason != NEXT_LOOK);
+        }
         self.wake(held, due).await
     }
 
     fn forget(&mut self) {
-        self.cache.clear();
-        self.cached_signals = 0;
+        self.memory.forget();
         self.rules.forget();
     }
 }

@@ -17,6 +17,8 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     /// `voorveld_correlator_cached_signals`: signals of owned households kept in memory.
     pub cached_signals: IntGauge,
+    /// `voorveld_correlator_crowded_households_total`: households found to have more signals than a household has (K14).
+    pub crowded: IntCounter,
     /// `voorveld_correlator_cache_total{outcome}`: households found or loaded.
     pub cache: IntCounterVec,
 }
@@ -45,7 +47,13 @@ impl Metrics {
             "Signals of owned households kept in memory",
         )?;
         registry.register(Box::new(cached_signals.clone()))?;
+        let crowded = IntCounter::new(
+            "voorveld_correlator_crowded_households_total",
+            "Households found to have more signals than a household has",
+        )?;
+        registry.register(Box::new(crowded.clone()))?;
         Ok(Self {
+            crowded,
             records: counters(
                 "voorveld_correlator_records_total",
                 "Records of signals.resolved by what became of them",

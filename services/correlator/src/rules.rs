@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use voorveld_detect::RuleSet;
+use voorveld_detect::{Rule, RuleSet};
 use voorveld_domain::RuleId;
+use voorveld_stage::StageError;
+use voorveld_store::Tx;
 use voorveld_store::judgements::Activation;
 use voorveld_store::positions::Step;
-use voorveld_store::{StoreError, Tx};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 /// The rules of each partition this process owns.
@@ -45,7 +46,7 @@ impl RulesInForce {
         tx: &mut Tx,
         steps: &[Step],
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), StageError> {
         let missing: Vec<&Step> = steps
             .iter()
             .filter(|step| !self.by_partition.contains_key(&step.partition))
@@ -71,13 +72,14 @@ impl RulesInForce {
             );
         }
         if !fresh.is_empty() {
-            let content: serde_json::Value = self
-                .published
-                .rules()
-                .iter()
-                .map(|rule| (rule.id.to_string(), serde_json::Value::from(rule.version)))
-                .collect::<serde_json::Map<_, _>>()
-                .into();
+            if let Some(rule) = changed(&self.published, &tx.rule_sets().await?) {
+                self.by_partition.clear();
+                return Err(StageError::Refused(format!(
+                    "rule {} says something else than its version {} did when it was published; give it a higher version",
+                    rule.id, rule.version
+                )));
+            }
+            let content = content(&self.published);
             tx.activate(RESOLVED_TOPIC, &fresh, &self.hash, &content, now)
                 .await?;
             tracing::info!(
@@ -88,6 +90,33 @@ impl RulesInForce {
         }
         Ok(())
     }
+}
+
+/// What is kept of a rule set: version and content of each rule.
+fn content(rules: &RuleSet) -> serde_json::Value {
+    rules
+        .rules()
+        .iter()
+        .map(|rule| {
+            let digest = rules.digest(&rule.id).map(|digest| digest.to_string());
+            let kept = serde_json::json!({ "version": rule.version, "digest": digest });
+            (rule.id.to_string(), kept)
+        })
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// A rule that says something else under a version that was published before: published versions are immutable.
+fn changed<'a>(rules: &'a RuleSet, published: &[serde_json::Value]) -> Option<&'a Rule> {
+    rules.rules().iter().find(|rule| {
+        let digest = rules.digest(&rule.id).map(|digest| digest.to_string());
+        published
+            .iter()
+            .filter_map(|content| content.get(rule.id.as_str()))
+            .filter(|kept| kept["version"].as_u64() == Some(rule.version.into()))
+            .filter_map(|kept| kept["digest"].as_str())
+            .any(|kept| digest.as_deref().is_some_and(|digest| digest != kept))
+    })
 }
 
 /// Since when each rule's version judges a partition. What judged it from its first record on always did.
@@ -102,7 +131,7 @@ fn since(
         let knows = |one: &Activation| {
             one.content
                 .get(rule.id.as_str())
-                .and_then(serde_json::Value::as_u64)
+                .and_then(|kept| kept["version"].as_u64())
                 == Some(rule.version.into())
         };
         let first = history.iter().position(|one| knows(one));
@@ -119,4 +148,24 @@ fn since(
     }
     debug_assert!(!hash.is_empty());
     since
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(digest: u8) -> RuleSet {
+        let rules = voorveld_policy::Policy::shipped().rules().clone();
+        let id = rules.rules()[0].id.clone();
+        rules.with_digests([(id, voorveld_detect::RuleSetHash([digest; 32]))].into())
+    }
+
+    #[test]
+    fn a_rule_that_changed_under_its_published_version_is_told() {
+        let published = [content(&rules(1))];
+        assert_eq!(changed(&rules(1), &published), None);
+        let other = rules(2);
+        let found = changed(&other, &published).expect("it says something else");
+        assert_eq!(found.id, other.rules()[0].id);
+    }
 }

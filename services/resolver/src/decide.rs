@@ -157,17 +157,24 @@ pub(crate) fn decide(
         records.push(resolved(left, false));
     }
     let to_produce = !records.is_empty();
-    let record = if to_produce {
-        Some(serde_json::json!({ "requestId": case.request_id, "records": records }))
-    } else if withdrawn {
+    // What to try again with, once there is an address (I2). The envelope is kept apart.
+    let again = if withdrawn || household.is_some() {
         None
     } else {
-        // What to try again with, once there is an address. The envelope is kept apart.
         serde_json::to_value(Received {
             sealed: None,
             ..received.clone()
         })
         .ok()
+    };
+    let record = if to_produce {
+        let mut record = serde_json::json!({ "requestId": case.request_id, "records": records });
+        if let Some(again) = again {
+            record["again"] = again;
+        }
+        Some(record)
+    } else {
+        again
     };
     let outcome = match (withdrawn, moved, household) {
         (true, ..) => Outcome::Withdrawn,

@@ -394,8 +394,18 @@ impl Work for Resolver {
         self.produce(filings, outgoing).await
     }
 
+    async fn claimed(&mut self, held: &[Step]) -> Result<(), StageError> {
+        self.quiet(held).await.map(drop)
+    }
+
     async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError> {
         let partitions: Vec<i32> = held.iter().map(|step| step.partition).collect();
+        // Nothing to do is the rule: then nothing is written either.
+        let nothing =
+            self.produced.is_empty() && !self.parts.store.is_unproduced(Some(&partitions)).await?;
+        if nothing {
+            return Ok(false);
+        }
         loop {
             let mut tx = self.parts.store.begin("produce").await?;
             tx.advance_positions(READER, held, self.parts.clock.now())
