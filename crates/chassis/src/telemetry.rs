@@ -16,9 +16,10 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-/// What is logged unless told otherwise: the life of the process and one line per request and batch.
-pub const DEFAULT_FILTER: &str =
-    "info,sqlx=warn,hyper=warn,h2=warn,rustls=warn,librdkafka=warn,rdkafka=warn";
+/// What is logged unless told otherwise: the life of the process and one line per request and batch. The notices of a database are
+/// about its own commands and tell an operator nothing.
+pub const DEFAULT_FILTER: &str = "info,sqlx=warn,sqlx::postgres::notice=error,hyper=warn,h2=warn,\
+    rustls=warn,librdkafka=warn,rdkafka=warn";
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
