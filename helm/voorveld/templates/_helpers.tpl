@@ -19,15 +19,18 @@ app.kubernetes.io/component: {{ .role }}
 
 {{/* The settings of one role as TOML: what goes for all, then what is its own. */}}
 {{- define "voorveld.settings" -}}
+{{- if not .root.Values.municipalities }}{{ fail "municipalities: name the CBS codes that are served" }}{{ end -}}
 {{- $own := dict
-  "municipalities" (required "municipalities: name the CBS codes that are served" .root.Values.municipalities)
+  "municipalities" .root.Values.municipalities
   "grace" (printf "%ds" (int .root.Values.graceSeconds))
   "postgres" (dict "url_file" "/run/secrets/postgres-url")
   "admin" (dict "listen" (printf "0.0.0.0:%d" (int .root.Values.adminPort)))
 -}}
 {{- if .root.Values.policyConfigMap }}{{ $_ := set $own "policy_dir" "/etc/voorveld/policy" }}{{ end -}}
 {{- if .spec.port }}{{ $_ := set $own .role (dict "listen" (printf "0.0.0.0:%d" (int .spec.port))) }}{{ end -}}
-{{- toToml (mergeOverwrite (deepCopy .root.Values.settings) $own (deepCopy (default dict .spec.settings))) -}}
+{{- $all := mergeOverwrite (deepCopy .root.Values.settings) $own (deepCopy (default dict .spec.settings)) -}}
+{{/* Helm reads every number as a float and writes it as one; ours are whole. */}}
+{{- regexReplaceAll "(?m)= ([0-9]+)\\.0$" (toToml $all) "= ${1}" -}}
 {{- end }}
 
 {{/* Files under /run/secrets: only those in the list. */}}
