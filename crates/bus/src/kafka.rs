@@ -50,6 +50,8 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// librdkafka properties for connection and security (`security.protocol`, `sasl.username`, …). What the contract needs is set by us and wins.
     pub properties: BTreeMap<String, String>,
+    /// Goes before the name of every topic and consumer group, so that several installations can share a cluster. Empty: none.
+    pub prefix: String,
     /// Replicas of a topic we make. Production wants 3.
     pub replication: i32,
     /// In-sync replicas that must hold a record before it is acknowledged, of a topic we make. Production wants 2.
@@ -65,10 +67,16 @@ impl KafkaConfig {
         Self {
             brokers: brokers.into(),
             properties: BTreeMap::new(),
+            prefix: String::new(),
             replication: 1,
             min_insync_replicas: 1,
             flush_when_alone: true,
         }
+    }
+
+    /// The name on the brokers of a topic or group of ours.
+    fn name(&self, ours: &str) -> String {
+        format!("{}{ours}", self.prefix)
     }
 
     fn client(&self) -> ClientConfig {
@@ -90,6 +98,7 @@ impl std::fmt::Debug for KafkaConfig {
         f.debug_struct("KafkaConfig")
             .field("brokers", &self.brokers)
             .field("properties", &self.properties.keys())
+            .field("prefix", &self.prefix)
             .field("replication", &self.replication)
             .field("min_insync_replicas", &self.min_insync_replicas)
             .field("flush_when_alone", &self.flush_when_alone)
@@ -210,7 +219,7 @@ impl KafkaLog {
             Ok(Some(id)) => id,
             Ok(None) | Err(BusError::UnknownTopic(_)) => {
                 self.ensure_topics(&[]).await?;
-                identity::write(&self.producer(), topic, Origin::Found).await?;
+                identity::write(&self.config, &self.producer(), topic, Origin::Found).await?;
                 look()
                     .await?
                     .ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))?
@@ -342,14 +351,18 @@ fn count_partitions(client: &Client<Told>, topic: &str) -> Result<i32, BusError>
 impl Backend for KafkaLog {
     async fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
         self.make(&TopicSpec {
-            name: IDENTITIES.to_owned(),
+            name: self.config.name(IDENTITIES),
             partitions: 1,
             retention: Duration::MAX,
         })
         .await?;
         for topic in topics {
+            let topic = &TopicSpec {
+                name: self.config.name(&topic.name),
+                ..topic.clone()
+            };
             if self.make(topic).await? {
-                identity::write(&self.producer(), &topic.name, Origin::Made).await?;
+                identity::write(&self.config, &self.producer(), &topic.name, Origin::Made).await?;
                 self.ids
                     .write()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -360,9 +373,10 @@ impl Backend for KafkaLog {
     }
 
     async fn topic(&self, name: &str) -> Result<TopicState, BusError> {
-        let partitions = self.ranges(name).await?;
+        let name = self.config.name(name);
+        let partitions = self.ranges(&name).await?;
         Ok(TopicState {
-            id: self.id(name).await?.to_string(),
+            id: self.id(&name).await?.to_string(),
             partitions,
         })
     }
@@ -372,8 +386,11 @@ impl Backend for KafkaLog {
         topic: &str,
         positions: &[(i32, i64)],
     ) -> Result<Vec<(i32, i64)>, BusError> {
-        let (config, topic, positions) =
-            (self.config.clone(), topic.to_owned(), positions.to_owned());
+        let (config, topic, positions) = (
+            self.config.clone(),
+            self.config.name(topic),
+            positions.to_owned(),
+        );
         self.ask(move |_| look::appended_at(&config, &topic, &positions))
             .await
     }
@@ -384,6 +401,7 @@ impl Backend for KafkaLog {
         records: Vec<Outgoing>,
     ) -> Result<Vec<(i32, i64)>, BusError> {
         let doing = "appending records";
+        let topic = &*self.config.name(topic);
         let count = self.partitions(topic).await?;
         let producer = self.producer();
         let mut on_the_way = Vec::with_capacity(records.len());
@@ -453,8 +471,9 @@ impl Backend for KafkaLog {
         group: &str,
         options: SubscribeOptions,
     ) -> Result<Subscription, BusError> {
-        self.partitions(topic).await?;
-        reader::start(&self.config, topic, group, options)
+        let topic = self.config.name(topic);
+        self.partitions(&topic).await?;
+        reader::start(&self.config, &topic, &self.config.name(group), options)
     }
 
     async fn trim(&self) -> Result<u64, BusError> {

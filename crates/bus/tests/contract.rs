@@ -604,7 +604,30 @@ mod only_kafka {
     use rdkafka::admin::{AdminClient, AdminOptions};
     use rdkafka::client::DefaultClientContext;
 
-    use super::{BusError, PgPool, World, kafka_for_tests, spec};
+    use super::{
+        BusError, KafkaConfig, Log, PgPool, SubscribeOptions, World, kafka_for_tests, outgoing,
+        spec,
+    };
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn installations_with_a_prefix_share_brokers_and_nothing_else(pool: PgPool) {
+        let mut world = World::kafka(pool);
+        let (bare, topic) = (world.log.clone(), world.topic.clone());
+        let mut config = KafkaConfig::new(kafka_for_tests());
+        config.prefix = "elsewhere-".to_owned();
+        world.log = Log::kafka(config).unwrap();
+        let world = world.with_partitions(2).await;
+        world.append(vec![outgoing("key", "here")]).await;
+        assert!(matches!(
+            bare.topic(&topic).await,
+            Err(BusError::UnknownTopic(_))
+        ));
+        let mut reader = world.reader(SubscribeOptions::default()).await;
+        let read = reader.read(1).await;
+        assert_eq!(read[0].value, "here");
+        let prefixed = bare.topic(&format!("elsewhere-{topic}")).await.unwrap();
+        assert_eq!(prefixed.partitions.len(), 2);
+    }
 
     #[sqlx::test(migrations = "../../migrations")]
     async fn a_topic_made_anew_is_another_topic(pool: PgPool) {

@@ -28,6 +28,8 @@ pub const KAFKA_PARTITIONS: i32 = 64;
 pub const EMBEDDED_PARTITIONS: i32 = 8;
 /// Most partitions a topic may have.
 pub const PARTITIONS_MAX: i32 = 1_024;
+/// Longest prefix of names on the brokers; Kafka ends a name at 249.
+pub const KAFKA_PREFIX_MAX: usize = 100;
 /// Topics and dead letters keep at most this.
 pub const RETENTION_MAX: Duration = Duration::from_hours(14 * 24);
 /// The municipality that is served where none is configured; only the embedded default may lean on it.
@@ -118,6 +120,7 @@ struct KafkaShape {
     password: Option<Secret>,
     password_file: Option<PathBuf>,
     replication: Option<i32>,
+    prefix: String,
 }
 
 /// How the brokers are spoken to.
@@ -243,6 +246,8 @@ pub struct Kafka {
     pub login: Option<(String, Secret)>,
     /// Copies of each partition when we make a topic.
     pub replication: i32,
+    /// Goes before the names of topics and consumer groups.
+    pub prefix: String,
 }
 
 impl Kafka {
@@ -251,6 +256,7 @@ impl Kafka {
     pub fn for_log(&self) -> KafkaConfig {
         let mut config = KafkaConfig::new(self.brokers.join(","));
         config.replication = self.replication;
+        config.prefix.clone_from(&self.prefix);
         config.min_insync_replicas = if self.replication < 3 { 1 } else { 2 };
         let mut set = |name: &str, value: &str| {
             config.properties.insert(name.to_owned(), value.to_owned());
@@ -470,6 +476,12 @@ fn check_kafka(shape: KafkaShape) -> Result<Option<Kafka>, SettingsError> {
     if replication < 1 {
         return unfit("kafka.replication must be at least 1");
     }
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    if KAFKA_PREFIX_MAX < shape.prefix.len() || !shape.prefix.chars().all(fits) {
+        return unfit(
+            "kafka.prefix may be up to 100 letters, digits, dots, hyphens and underscores",
+        );
+    }
     Ok(Some(Kafka {
         brokers: shape.brokers,
         security: shape.security,
@@ -478,6 +490,7 @@ fn check_kafka(shape: KafkaShape) -> Result<Option<Kafka>, SettingsError> {
         key_file: shape.key_file,
         login,
         replication,
+        prefix: shape.prefix,
     }))
 }
 
@@ -542,6 +555,10 @@ mod tests {
             (
                 "[kafka]\nbrokers = [\"b:1\"]\nsecurity = \"sasl_tls\"\n",
                 "kafka.username",
+            ),
+            (
+                "[kafka]\nbrokers = [\"b:1\"]\nprefix = \"a b\"\n",
+                "kafka.prefix",
             ),
             ("[resolver]\nspeed = 3\n", "speed"),
             ("[gateway]\nlisten = \"here\"\n", "listen"),

@@ -34,6 +34,7 @@ pub(super) enum Origin {
 
 /// Writes a new id down.
 pub(super) async fn write(
+    config: &KafkaConfig,
     producer: &FutureProducer<Told>,
     topic: &str,
     origin: Origin,
@@ -43,9 +44,10 @@ pub(super) async fn write(
         Origin::Found => "found",
     };
     let value = format!("{word} {}", Uuid::new_v4());
+    let identities = config.name(IDENTITIES);
     producer
         .send(
-            FutureRecord::to(IDENTITIES)
+            FutureRecord::to(&identities)
                 .partition(PARTITION)
                 .key(topic)
                 .payload(&value),
@@ -53,7 +55,7 @@ pub(super) async fn write(
         )
         .await
         .map(drop)
-        .map_err(|(error, _)| failure(DOING, IDENTITIES, error))
+        .map_err(|(error, _)| failure(DOING, &identities, error))
 }
 
 /// The topic's id, if it has one. Blocks.
@@ -62,18 +64,19 @@ pub(super) fn read(
     client: &Client<Told>,
     topic: &str,
 ) -> Result<Option<Uuid>, BusError> {
-    let fail = |error| failure(DOING, IDENTITIES, error);
-    let end = range(client, IDENTITIES, PARTITION)?.next;
+    let identities = &*config.name(IDENTITIES);
+    let fail = |error| failure(DOING, identities, error);
+    let end = range(client, identities, PARTITION)?.next;
     let consumer: BaseConsumer = config
         .client()
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "error")
         // Never joined; librdkafka merely wants one to be named.
-        .set("group.id", IDENTITIES)
+        .set("group.id", identities)
         .create()
         .map_err(fail)?;
     let mut from = TopicPartitionList::new();
-    from.add_partition_offset(IDENTITIES, PARTITION, Offset::Beginning)
+    from.add_partition_offset(identities, PARTITION, Offset::Beginning)
         .map_err(fail)?;
     consumer.assign(&from).map_err(fail)?;
     let patience = Instant::now() + ANSWER_WITHIN;
@@ -87,7 +90,7 @@ pub(super) fn read(
                     id = apply(id, message.payload().unwrap_or_default());
                 }
             }
-            Some(Err(error)) if !failure(DOING, IDENTITIES, error.clone()).is_transient() => {
+            Some(Err(error)) if !failure(DOING, identities, error.clone()).is_transient() => {
                 return Err(fail(error));
             }
             Some(Err(_)) | None if Instant::now() < patience => {}
