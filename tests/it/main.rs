@@ -4,9 +4,13 @@
     reason = "everything here is a test, and an unwrap that fails is a test that fails"
 )]
 
+mod house;
+mod kills;
 mod pipeline;
+mod process;
 mod retention;
 mod samples;
+mod shutdown;
 mod stages;
 mod tidy;
 mod trouble;
