@@ -306,7 +306,7 @@ fn assert_nothing_personal(place: &str, text: &str) {
 
 /// What became of a row, as the table above writes it.
 struct Outcome {
-    outcome: String,
+    became: String,
     signal: Option<Uuid>,
     problems: Value,
     warnings: Value,
@@ -336,7 +336,7 @@ async fn outcomes(house: &House, sender: &str) -> Vec<Vec<(i64, Outcome)>> {
         rows.push((
             row,
             Outcome {
-                outcome,
+                became: outcome,
                 signal,
                 problems,
                 warnings,
@@ -359,13 +359,13 @@ async fn place(house: &House, signal: Uuid) -> String {
 }
 
 async fn told(house: &House, row: &Outcome) -> String {
-    let mut told = match (row.outcome.as_str(), row.signal) {
+    let mut told = match (row.became.as_str(), row.signal) {
         ("accepted" | "corrected", Some(signal)) => place(house, signal).await,
         ("refused", _) => format!("refused {}", codes(&row.problems).join(" ")),
         (other, _) => other.to_owned(),
     };
     let warnings = codes(&row.warnings);
-    if !warnings.is_empty() && row.outcome != "unchanged" {
+    if !warnings.is_empty() && row.became != "unchanged" {
         write!(told, ", warned {}", warnings.join(" ")).unwrap();
     }
     told

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::date;
 use rustix::process::Signal;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use voorveld_synthetic::{Fate, PARTNERS, Plan, Step};
 use voorveld_tests::root;
 
@@ -15,6 +15,9 @@ use crate::house::{COLLECTOR, SUPPLIER_09, SUPPLIER_12};
 use crate::process::{House, Keys, Sender, today};
 
 const KILLS: u32 = 20;
+/// How long a file may take to come through, with all that happens meanwhile.
+const PATIENCE: Duration = Duration::from_mins(1);
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// The next moment comes at most so much later.
 const MOMENT_MAX_MS: u64 = 400;
 /// Each so many kills, one waits until the stages have taken over what the killed process held: Kafka gives that away after ten seconds.
@@ -89,14 +92,26 @@ async fn furnished(keys: &Keys) -> House {
     house
 }
 
-/// Sends a file as a partner would: again and again, until it came through whole.
-async fn send(house: &House, file: &File) {
-    house
-        .until("a file came through", async || {
-            let pushed = house.push(&file.sender, &file.path).await;
-            matches!(pushed.status.code(), Some(0 | 3))
-        })
-        .await;
+/// Sends a file as an impatient partner would: when it hears nothing or the other side is gone, it breaks off and sends the same file again, until it came
+/// through whole.
+async fn send(house: &House, file: &File, killed: &mut watch::Receiver<u32>) {
+    let mut tick = interval(TRY_AGAIN_AFTER);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let sent = timeout(PATIENCE, async {
+        loop {
+            tick.tick().await;
+            killed.mark_unchanged();
+            tokio::select! {
+                pushed = house.push(&file.sender, &file.path) => {
+                    if matches!(pushed.status.code(), Some(0 | 3)) {
+                        return;
+                    }
+                }
+                _ = killed.changed() => {}
+            }
+        }
+    });
+    sent.await.expect("a file comes through");
 }
 
 /// Kills and starts the house at moments that this seed decides, and tells after each how many it were.
@@ -128,7 +143,7 @@ async fn send_all(house: &House, files: &[File], killed: &watch::Sender<u32>) {
     for (number, file) in (0..).zip(files) {
         let turn = number * KILLS / count;
         killed.wait_for(|killed| turn <= *killed).await.unwrap();
-        send(house, file).await;
+        send(house, file, &mut killed).await;
     }
 }
 
