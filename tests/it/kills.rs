@@ -14,6 +14,9 @@ use voorveld_tests::root;
 use crate::house::{COLLECTOR, SUPPLIER_09, SUPPLIER_12};
 use crate::process::{House, Keys, Sender, today};
 
+/// One: tasks are a function of a household's records in log order (K2). Files that come one after the other then make the same order in both runs, so that
+/// even the steps on the ladder must be the same; with more, the resolver may take up what waits in another order.
+const PARTITIONS: i32 = 1;
 const KILLS: u32 = 20;
 /// How long a file may take to come through, with all that happens meanwhile.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -75,7 +78,7 @@ fn files(folder: &Path) -> (Vec<File>, usize) {
 }
 
 async fn furnished(keys: &Keys) -> House {
-    let house = House::new(keys).await;
+    let house = House::with_partitions(keys, PARTITIONS).await;
     for sender in [&COLLECTOR, &SUPPLIER_09, &SUPPLIER_12] {
         house.add_partner(sender).await;
     }

@@ -85,6 +85,11 @@ impl Keys {
 impl House {
     /// An empty house: database migrated, nothing running.
     pub async fn new(keys: &Keys) -> Self {
+        Self::with_partitions(keys, PARTITIONS).await
+    }
+
+    /// The same, with so many partitions of each topic.
+    pub async fn with_partitions(keys: &Keys, partitions: i32) -> Self {
         let name = format!("house_{}", Uuid::new_v4().simple());
         let mut server = PgConnection::connect(&server_url()).await.unwrap();
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
@@ -108,7 +113,7 @@ impl House {
              grace = \"20s\"\n\
              [postgres]\nurl = {url:?}\nconnections = 10\n\
              [kafka]\nbrokers = [{brokers:?}]\nreplication = 1\nprefix = \"{name}.\"\n\
-             [log]\npartitions = {PARTITIONS}\n\
+             [log]\npartitions = {partitions}\n\
              [keys]\nsealing_public_file = {public:?}\nopening_private_files = [{private:?}]\nindex_secret_file = {secret:?}\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
              [gateway]\nlisten = \"127.0.0.1:{gateway}\"\nspool_dir = {spool:?}\n\
@@ -363,9 +368,7 @@ impl House {
         self.texts(include_str!("house/matches.sql")).await
     }
 
-    /// Every open task by its household's signals, purpose, urgency, term, team and grounds.
-    ///
-    /// Not by its step on the ladder: that follows the order of the log (K2, K7), and two runs are two logs.
+    /// Every open task by its household's signals, purpose, urgency, step, term, team and grounds.
     pub async fn open_tasks(&self) -> Vec<String> {
         self.texts(include_str!("house/open_tasks.sql")).await
     }

@@ -1,6 +1,6 @@
 -- Every open task, its household and grounds by sender and keyed reference.
 WITH names AS (SELECT signal_id, partner_id || '/' || left(encode(reference_index, 'hex'), 12) AS name FROM signal_receipts)
-SELECT t.purpose || ' ' || t.urgency || ' ' || t.due_on || ' ' || t.team_id
+SELECT t.purpose || ' ' || t.urgency || ' step ' || t.ladder_step || ' ' || t.due_on || ' ' || t.team_id
     || ' at [' || (
         SELECT string_agg(name, ' ' ORDER BY name) FROM signals s JOIN names USING (signal_id)
         WHERE s.household_id = t.household_id AND s.lives_here)
