@@ -43,6 +43,8 @@ pub struct Parts {
     pub policy: Arc<Policy>,
     /// What time it is.
     pub clock: Clock,
+    /// What time it is for who sits at the screen: sessions go by it, also while a demo lives through a simulated year.
+    pub wall: Clock,
     /// Where metrics go.
     pub registry: Registry,
 }
@@ -92,7 +94,7 @@ pub fn router(config: &Config, parts: Parts) -> anyhow::Result<(Router, Accounts
     let metrics = http::HttpMetrics::register(&parts.registry, "console")?;
     let accounts = Accounts::new(
         parts.store.clone(),
-        parts.clock.clone(),
+        parts.wall.clone(),
         Door {
             role: "console",
             title: "Voorveld beheer",

@@ -49,12 +49,14 @@ impl Console {
             https: false,
             strict_transport: false,
         };
+        let clock = Clock::manual("2025-11-24T09:00:00Z".parse().unwrap());
         let parts = Parts {
             store: store.clone(),
             log: log.clone(),
             stages: STAGES.to_vec(),
             policy: Arc::new(Policy::shipped()),
-            clock: Clock::manual("2025-11-24T09:00:00Z".parse().unwrap()),
+            clock: clock.clone(),
+            wall: clock,
             registry: Registry::new(),
         };
         let (app, accounts) = router(&config, parts).unwrap();

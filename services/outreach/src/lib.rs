@@ -45,6 +45,8 @@ pub struct Parts {
     pub opener: Arc<Opener>,
     /// What time it is.
     pub clock: Clock,
+    /// What time it is for who sits at the screen: sessions go by it, also while a demo lives through a simulated year.
+    pub wall: Clock,
     /// Where metrics go.
     pub registry: Registry,
     /// Where a household's wake-ups go.
@@ -96,7 +98,7 @@ pub fn router(config: &Config, parts: Parts) -> anyhow::Result<(Router, Accounts
     let metrics = http::HttpMetrics::register(&parts.registry, "outreach")?;
     let accounts = Accounts::new(
         parts.store.clone(),
-        parts.clock.clone(),
+        parts.wall.clone(),
         Door {
             role: "outreach",
             title: "Voorveld",

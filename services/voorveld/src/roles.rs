@@ -270,6 +270,7 @@ impl Hall<'_> {
             policy: Arc::clone(&self.policy),
             opener: Arc::new(keys::opener(&self.keys)?),
             clock: self.clock.clone(),
+            wall: Clock::system(),
             registry: self.registry.clone(),
             partition_of: Arc::new(move |household| {
                 voorveld_bus::partition_of(&household_key(household.uuid()), partitions)
@@ -300,6 +301,7 @@ impl Hall<'_> {
             ],
             policy: Arc::clone(&self.policy),
             clock: self.clock.clone(),
+            wall: Clock::system(),
             registry: self.registry.clone(),
         };
         voorveld_console::start(config, parts, self.lifecycle).await

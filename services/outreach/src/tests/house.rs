@@ -31,6 +31,8 @@ pub const NOW: &str = "2025-11-24T09:00:00Z";
 pub struct House {
     pub app: Router,
     pub clock: Clock,
+    /// By which sessions go.
+    pub wall: Clock,
     pub pool: PgPool,
     pub store: Store,
     sealer: Sealer,
@@ -53,6 +55,7 @@ impl House {
 
     async fn with_opener(pool: PgPool, sealer: Sealer, opener: Opener) -> Self {
         let clock = Clock::manual(NOW.parse().unwrap());
+        let wall = Clock::manual(NOW.parse().unwrap());
         let store = Store::from_pool(pool.clone());
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -64,6 +67,7 @@ impl House {
             policy: Arc::new(Policy::shipped()),
             opener: Arc::new(opener),
             clock: clock.clone(),
+            wall: wall.clone(),
             registry: Registry::new(),
             partition_of: Arc::new(|_| 3),
         };
@@ -71,6 +75,7 @@ impl House {
         let house = Self {
             app,
             clock,
+            wall,
             pool,
             store,
             sealer,

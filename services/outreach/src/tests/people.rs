@@ -63,7 +63,7 @@ async fn after_ten_wrong_passwords_a_login_waits_a_quarter_of_an_hour(pool: PgPo
     }
     let waits = browser.sign_in("anna", PASSWORD).await;
     assert_eq!(waits.status, StatusCode::TOO_MANY_REQUESTS);
-    house.clock.advance(THROTTLE_WINDOW);
+    house.wall.advance(THROTTLE_WINDOW);
     let answer = browser.sign_in("anna", PASSWORD).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let left = house.count("SELECT count(*) FROM sign_in_failures").await;
@@ -76,21 +76,32 @@ async fn a_session_ends_when_it_is_not_used_and_after_a_working_day(pool: PgPool
     house.colleague("anna", TEAM, &[]).await;
     let mut idle = house.browser("anna").await;
     let almost = SESSION_IDLE.saturating_sub(Duration::from_secs(1));
-    house.clock.advance(almost);
+    house.wall.advance(almost);
     assert_eq!(idle.get("/").await.status, StatusCode::OK);
-    house.clock.advance(SESSION_IDLE);
+    house.wall.advance(SESSION_IDLE);
     assert_eq!(idle.get("/").await.status, StatusCode::SEE_OTHER);
 
     let mut busy = house.browser("anna").await;
     let step = SESSION_IDLE.saturating_sub(Duration::from_mins(1));
     let mut used = Duration::ZERO;
     while used + step < SESSION_MAX {
-        house.clock.advance(step);
+        house.wall.advance(step);
         used += step;
         assert_eq!(busy.get("/").await.status, StatusCode::OK, "{used:?}");
     }
-    house.clock.advance(step);
+    house.wall.advance(step);
     assert_eq!(busy.get("/").await.status, StatusCode::SEE_OTHER);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_simulated_year_that_flies_by_signs_nobody_out(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &[]).await;
+    let mut anna = house.browser("anna").await;
+    house.clock.advance(Duration::from_hours(365 * 24));
+    let page = anna.get("/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("dinsdag 24 november"), "a year later");
 }
 
 #[sqlx::test(migrations = "../../migrations")]
