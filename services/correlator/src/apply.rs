@@ -1,5 +1,7 @@
 //! What a plan asks for, done to the tasks in hand, and noted for the database.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 use voorveld_detect::explain::Words;
 use voorveld_detect::{Ground, GroundKey, KnownTask, RuleSet, TaskChange};
@@ -15,8 +17,10 @@ use crate::{TeamOf, convert};
 #[derive(Default)]
 pub(crate) struct Writes {
     pub raised: Vec<NewTask>,
-    pub grounds: Vec<GroundRow>,
-    pub gone: Vec<GoneGround>,
+    /// By task and ground, so that a batch writes each ground once however often it changed.
+    pub grounds: BTreeMap<(TaskId, GroundKey), GroundRow>,
+    /// The same; a ground that came back is not gone.
+    pub gone: BTreeMap<(TaskId, GroundKey), GoneGround>,
     pub events: Vec<SystemEvent>,
     pub holds: Vec<NewHold>,
 }
@@ -246,19 +250,14 @@ fn change_task(
 
 fn put(task: TaskId, grounds: &[Ground], rules: &RuleSet, words: &Words, writes: &mut Writes) {
     for ground in grounds {
-        let key = ground.key();
-        let anchor = key.anchor.to_string();
-        writes
-            .gone
-            .retain(|gone| !(gone.task == task && gone.rule == key.rule && gone.anchor == anchor));
-        writes.grounds.retain(|row| {
-            !(row.task == task && row.ground.rule == key.rule && row.ground.anchor == anchor)
-        });
-        writes.grounds.push(GroundRow {
+        let key = (task, ground.key());
+        writes.gone.remove(&key);
+        let row = GroundRow {
             task,
             ground: convert::judged_ground(ground),
             words: crate::explain::ground_words(rules, words, ground),
-        });
+        };
+        writes.grounds.insert(key, row);
     }
 }
 
@@ -271,18 +270,14 @@ fn lose(
 ) {
     let as_of = household.as_of.expect("a plan follows a judgement");
     for key in gone {
-        writes.gone.retain(|other| {
-            !(other.task == task
-                && other.rule == key.rule
-                && other.anchor == key.anchor.to_string())
-        });
-        writes.gone.push(GoneGround {
+        let row = GoneGround {
             task,
             rule: key.rule.clone(),
             anchor: key.anchor.to_string(),
             gone_as_of: as_of,
             replaced,
-        });
+        };
+        writes.gone.insert((task, key.clone()), row);
     }
 }
 

@@ -289,8 +289,10 @@ impl Correlator {
         // A task that ends makes room before another of its purpose is raised (I8).
         tx.change_tasks(&changed, now).await?;
         tx.raise_tasks(&raised, now).await?;
-        tx.put_grounds(&writes.grounds, self.rules.hash()).await?;
-        tx.lose_grounds(&writes.gone).await?;
+        let grounds: Vec<_> = std::mem::take(&mut writes.grounds).into_values().collect();
+        tx.put_grounds(&grounds, self.rules.hash()).await?;
+        let gone: Vec<_> = std::mem::take(&mut writes.gone).into_values().collect();
+        tx.lose_grounds(&gone).await?;
         tx.write_system_events(&writes.events, now).await?;
         tx.hold(&writes.holds, now).await?;
         tx.add_wake_ups(RESOLVED_TOPIC, &wakes).await?;
