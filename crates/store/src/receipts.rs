@@ -115,6 +115,8 @@ pub struct Receipt {
     pub acknowledged: bool,
     /// Why it is withdrawn, while it is.
     pub withdrawn: Option<String>,
+    /// Whether somebody has finished with it (K12).
+    pub closed: bool,
     /// First receipt.
     pub first_received_at: Timestamp,
     /// Receipt of the current revision.
@@ -415,7 +417,8 @@ impl Store {
         signal: Uuid,
     ) -> Result<Option<Receipt>, StoreError> {
         let row = sqlx::query!(
-            "SELECT municipality, kind, revision, state = 'acknowledged' AS \"acknowledged!\", withdrawn, first_received_at, received_at
+            "SELECT municipality, kind, revision, state = 'acknowledged' AS \"acknowledged!\", withdrawn, first_received_at, received_at,
+                signal_is_closed(signal_id) AS \"closed!\"
              FROM signal_receipts WHERE partner_id = $1 AND signal_id = $2",
             partner,
             signal,
@@ -430,6 +433,7 @@ impl Store {
                 revision: counter(row.revision)?,
                 acknowledged: row.acknowledged,
                 withdrawn: row.withdrawn,
+                closed: row.closed,
                 first_received_at: row.first_received_at.to_jiff(),
                 received_at: row.received_at.to_jiff(),
             })
@@ -442,6 +446,10 @@ impl Store {
 mod tests {
     use super::*;
     use sqlx::PgPool;
+
+    const GROUND: &str = "INSERT INTO task_grounds (task_id, rule_id, anchor, rule_version, rule_set, witnesses, evidence, words, due_on,
+            added_as_of)
+         VALUES ($1, 'debt.single', 'a', 1, 'x', ARRAY[$2::uuid], '{}', '', '2026-03-01', '2026-02-01')";
 
     fn now() -> Timestamp {
         "2026-02-01T10:00:00Z".parse().unwrap()
@@ -571,6 +579,60 @@ mod tests {
                 .acknowledged
         );
         assert_eq!(store.receipt("b", first.signal).await.unwrap(), None);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_partner_learns_that_a_task_ended_and_never_that_the_safety_desk_had_it(
+        pool: PgPool,
+    ) {
+        let store = store(pool.clone()).await;
+        let (plain, safe) = (offer(1, 1), offer(2, 2));
+        let mut tx = store.begin("test").await.unwrap();
+        tx.lock_references(from(), &[plain.clone(), safe.clone()])
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let task = async |purpose: &str, signal: Uuid| {
+            let task = Uuid::now_v7();
+            sqlx::query(
+                "INSERT INTO tasks (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id,
+                    raised_as_of, raised_at)
+                 VALUES ($1, '0518', $2, $3, 'open', 'routine', 1, '2026-03-01', 'noord', 'noord', '2026-02-01', now())",
+            )
+            .bind(task)
+            .bind(Uuid::now_v7())
+            .bind(purpose)
+            .execute(&pool)
+            .await
+            .unwrap();
+            sqlx::query(GROUND)
+                .bind(task)
+                .bind(signal)
+                .execute(&pool)
+                .await
+                .unwrap();
+            task
+        };
+        let end = async |task: Uuid| {
+            sqlx::query("UPDATE tasks SET state = 'closed' WHERE task_id = $1")
+                .bind(task)
+                .execute(&pool)
+                .await
+                .unwrap();
+        };
+        let closed = async |signal| store.receipt("a", signal).await.unwrap().unwrap().closed;
+        let first = task("debt_help", plain.signal).await;
+        assert!(!closed(plain.signal).await);
+        end(first).await;
+        assert!(closed(plain.signal).await);
+        task("joint_help", plain.signal).await;
+        assert!(
+            !closed(plain.signal).await,
+            "another task still leans on it"
+        );
+        let desk = task("safety", safe.signal).await;
+        end(desk).await;
+        assert!(!closed(safe.signal).await);
     }
 
     #[sqlx::test(migrations = "../../migrations")]

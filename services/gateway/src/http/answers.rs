@@ -177,6 +177,8 @@ pub enum Status {
     Received,
     /// You took it back.
     Withdrawn,
+    /// Somebody has finished with it. It does not say who, or how.
+    Closed,
 }
 
 /// A receipt.
@@ -218,6 +220,8 @@ impl From<Receipt> for ReceiptAnswer {
             municipality: receipt.municipality,
             status: if receipt.withdrawn.is_some() {
                 Status::Withdrawn
+            } else if receipt.closed {
+                Status::Closed
             } else {
                 Status::Received
             },
