@@ -254,3 +254,89 @@ async fn list(store: &Store, clock: &Clock) -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use sqlx::PgPool;
+    use voorveld_store::audit::AuditFilter;
+
+    fn add(kind: &str, key_file: &Path) -> Partner {
+        Partner::Add {
+            id: "corporatie".parse().unwrap(),
+            name: "Corporatie Voorbeeld".into(),
+            municipalities: Vec::new(),
+            kinds: vec![kind.parse().unwrap()],
+            partner_types: Vec::new(),
+            rows_per_minute: 1_000,
+            natural_key: false,
+            key_file: Some(key_file.to_owned()),
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_partner_comes_and_goes_and_the_audit_log_tells(pool: PgPool) {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("voorveld.toml");
+        std::fs::write(&empty, "").unwrap();
+        let settings = Settings::from_file(&empty).unwrap();
+        let store = Store::from_pool(pool);
+        let clock = Clock::manual("2026-02-01T10:00:00Z".parse().unwrap());
+        let act = async |command| run(command, &settings, &store, &clock).await;
+
+        let first = folder.path().join("first.key");
+        let unknown = act(add("no_such_kind", &first)).await.unwrap_err();
+        assert!(unknown.to_string().contains("rent_arrears"), "{unknown}");
+        assert!(!first.exists(), "no key without a partner");
+
+        act(add("rent_arrears", &first)).await.unwrap();
+        assert_eq!(
+            first.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        let listed = store.partners().await.unwrap().remove(0);
+        assert_eq!(
+            listed.partner.partner_types,
+            ["rent"],
+            "the usual type of its kind"
+        );
+        let presented = std::fs::read_to_string(&first).unwrap();
+        let key = ApiKey::parse(presented.trim()).unwrap();
+        assert_eq!(listed.keys[0].prefix, key.prefix());
+
+        let twice = folder.path().join("twice.key");
+        act(add("rent_arrears", &twice)).await.unwrap_err();
+        assert!(!twice.exists(), "a key of nobody is not kept");
+
+        act(Partner::Rotate {
+            id: "corporatie".parse().unwrap(),
+            overlap_hours: 1,
+            key_file: Some(folder.path().join("second.key")),
+        })
+        .await
+        .unwrap();
+        act(Partner::Disable {
+            id: "corporatie".parse().unwrap(),
+            reason: "overeenkomst afgelopen".into(),
+        })
+        .await
+        .unwrap();
+        let listed = store.partners().await.unwrap().remove(0);
+        assert_eq!(listed.partner.disabled_at, Some(clock.now()));
+        assert!(
+            listed
+                .keys
+                .iter()
+                .all(|key| key.expires_at == Some(clock.now()))
+        );
+
+        let told = store.audit_events(&AuditFilter::default()).await.unwrap();
+        let told: Vec<&str> = told.iter().map(|event| event.action.as_str()).collect();
+        assert_eq!(
+            told,
+            ["partner.disabled", "partner.rotated", "partner.added"]
+        );
+    }
+}

@@ -195,3 +195,56 @@ async fn list(store: &Store, clock: &Clock) -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::PgPool;
+    use voorveld_store::audit::AuditFilter;
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn an_account_comes_and_goes_and_its_password_stays_unseen(pool: PgPool) {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("voorveld.toml");
+        std::fs::write(&empty, "").unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "een lang eerste wachtwoord\n").unwrap();
+        let settings = Settings::from_file(&empty).unwrap();
+        let store = Store::from_pool(pool);
+        let clock = Clock::manual("2026-02-01T10:00:00Z".parse().unwrap());
+        let act = async |command| run(command, &settings, &store, &clock).await;
+        let add = |team: &str| User::Add {
+            login: "sam".into(),
+            name: "Sam".into(),
+            municipality: None,
+            roles: vec![voorveld_domain::Role::TeamMember],
+            teams: vec![team.parse().unwrap()],
+            password_file: Some(password.clone()),
+        };
+
+        act(add("nergens")).await.unwrap_err();
+        act(add("wijkteam-noord")).await.unwrap();
+        let again = act(add("wijkteam-noord")).await.unwrap_err();
+        assert_eq!(again.to_string(), "there is an account sam already");
+        let (user, hash) = store.user_by_login("sam").await.unwrap().unwrap();
+        assert!(user.must_change);
+        assert!(hash.starts_with("$argon2id$"));
+
+        act(User::Disable {
+            login: "sam".into(),
+            reason: "uit dienst".into(),
+        })
+        .await
+        .unwrap();
+        act(User::Reset {
+            login: "sam".into(),
+            reason: "terug in dienst".into(),
+            password_file: Some(password.clone()),
+        })
+        .await
+        .unwrap();
+        let told = store.audit_events(&AuditFilter::default()).await.unwrap();
+        let told: Vec<&str> = told.iter().map(|event| event.action.as_str()).collect();
+        assert_eq!(told, ["user.reset", "user.disabled", "user.added"]);
+    }
+}
