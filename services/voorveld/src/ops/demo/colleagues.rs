@@ -8,13 +8,15 @@ use jiff::civil::Date;
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use voorveld_domain::{ContactChannel, DayPart, Outcome};
+use voorveld_domain::{ContactChannel, DayPart, Outcome, Urgency};
 use voorveld_synthetic::Dice;
 
 use super::state::Account;
 
-/// In thousands: an open task that is taken up in a month.
-const TAKEN_UP: u32 = 800;
+/// In thousands: an open task that is taken up in a month, when it is urgent.
+const URGENT_TAKEN_UP: u32 = 990;
+/// In thousands: the same for the others.
+const TAKEN_UP: u32 = 850;
 /// In thousands: a task taken up that also ends in that month.
 const ENDED: u32 = 850;
 /// In thousands: somebody is spoken to.
@@ -50,6 +52,22 @@ struct List {
 struct Task {
     id: String,
     version: i32,
+    urgency: Option<Coded>,
+}
+
+#[derive(Deserialize)]
+struct Coded {
+    code: String,
+}
+
+impl Task {
+    fn is_urgent(&self) -> bool {
+        let urgency = self
+            .urgency
+            .as_ref()
+            .and_then(|urgency| urgency.code.parse().ok());
+        urgency.is_some_and(|urgency: Urgency| Urgency::Crisis <= urgency)
+    }
 }
 
 /// What one task comes to, thrown before anything is sent.
@@ -72,7 +90,7 @@ impl Colleagues {
         }
     }
 
-    /// Works the open list once; says how many tasks were taken up.
+    /// Works the list once: what was left over, then what is open. Says how many tasks that were.
     pub async fn work(&self, today: Date) -> anyhow::Result<usize> {
         let month =
             u64::from(today.year().unsigned_abs()) * 12 + u64::from(today.month().unsigned_abs());
@@ -91,25 +109,33 @@ impl Colleagues {
         );
         let session: Session = answer.json().await?;
         let mut taken_up = Vec::new();
-        for task in self.open_tasks(&session).await? {
+        for task in self.tasks(&session, "mine").await? {
+            taken_up.push((task, false, Course::thrown(&mut dice)));
+        }
+        for task in self.tasks(&session, "open").await? {
             let course = Course::thrown(&mut dice);
-            if dice.chance(TAKEN_UP) {
-                taken_up.push((task, course));
+            let chance = if task.is_urgent() {
+                URGENT_TAKEN_UP
+            } else {
+                TAKEN_UP
+            };
+            if dice.chance(chance) {
+                taken_up.push((task, true, course));
             }
         }
         let many = taken_up.len();
         stream::iter(taken_up)
-            .map(|(task, course)| self.handle(&session, task, course, today))
+            .map(|(task, is_new, course)| self.handle(&session, task, is_new, course, today))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
         Ok(many)
     }
 
-    async fn open_tasks(&self, session: &Session) -> anyhow::Result<Vec<Task>> {
+    async fn tasks(&self, session: &Session, list: &str) -> anyhow::Result<Vec<Task>> {
         let mut tasks = Vec::new();
         for page in 1_u32.. {
-            let url = self.url(&format!("/tasks?list=open&page={page}"));
+            let url = self.url(&format!("/tasks?list={list}&page={page}"));
             let answer = self
                 .client
                 .get(url)
@@ -129,31 +155,31 @@ impl Colleagues {
         &self,
         session: &Session,
         task: Task,
+        is_new: bool,
         course: Course,
         today: Date,
     ) -> anyhow::Result<()> {
-        // Somebody was first, or the household must be left alone now: that happens to colleagues too.
-        let Some(version) = self
-            .act(
-                session,
-                &task.id,
-                "claim",
-                &json!({ "version": task.version }),
-            )
-            .await?
-        else {
-            return Ok(());
-        };
+        let mut version = task.version;
+        if is_new {
+            let body = json!({ "version": version });
+            // Somebody was first, or the household must be left alone now: that happens to colleagues too.
+            match self.act(session, &task.id, "claim", &body).await? {
+                Some(claimed) => version = claimed,
+                None => return Ok(()),
+            }
+        }
         let attempt = json!({
             "triedOn": today.to_string(),
             "channel": course.channel.code(),
             "dayPart": course.day_part.code(),
             "reached": course.reached,
         });
-        let version = self
+        if let Some(tried) = self
             .act(session, &task.id, "contact-attempts", &attempt)
             .await?
-            .unwrap_or(version);
+        {
+            version = tried;
+        }
         if let Some(outcome) = course.outcome {
             self.act(
                 session,

@@ -114,7 +114,7 @@ pub async fn run(
         .account(
             COLLEAGUES_LOGIN,
             "Collega (nagebootst)",
-            &[Role::TeamMember],
+            &[Role::TeamMember, Role::SafetyDesk],
         )
         .await?;
     add_partners(&folder, &store, &plan, &clock).await?;
