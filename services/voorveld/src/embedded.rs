@@ -30,6 +30,8 @@ const STOP_WITHIN: Duration = Duration::from_mins(1);
 const DEBIAN_BINARIES: &str = "/usr/lib/postgresql";
 /// Where the database of a root whose folder nobody else can reach stands.
 const ROOTS_FOLDERS: &str = "/var/lib/voorveld";
+/// Where a database stands while it is being made; the number of the process follows.
+const UNFINISHED: &str = "data.unfinished-";
 /// Who may run the server in root's stead, best first.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
@@ -61,8 +63,8 @@ fi
 "${prefix}pg_ctl" -D "$data" -l "$log" -w -t 120 start >/dev/null 2>&1 </dev/null || exit 3
 server=$(head -n 1 "$data/postmaster.pid")
 if [ ! -e "$data/voorveld.made" ]; then
-    "${prefix}createdb" -h "$socket" -U voorveld voorveld 2>>"$log" || true
-    : >"$data/voorveld.made"
+    # Where this fails the database is there already, or the server is being stopped under us: then the next start tries again.
+    if "${prefix}createdb" -h "$socket" -U voorveld voorveld 2>>"$log"; then : >"$data/voorveld.made"; fi
 fi
 echo ready
 while read -r _; do :; done
@@ -375,10 +377,13 @@ async fn make(
     data: &Path,
     runner: Option<Runner>,
 ) -> anyhow::Result<()> {
-    let unfinished = folder.join("data.unfinished");
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished)
-            .with_context(|| format!("removing {} failed", unfinished.display()))?;
+    // A folder of our own: the initdb of a process that was killed may still be writing in its.
+    let unfinished = folder.join(format!("{UNFINISHED}{}", std::process::id()));
+    for left in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if left.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            // What cannot be removed now is in nobody's way.
+            let _ = fs::remove_dir_all(left.path());
+        }
     }
     let made = as_runner(Command::new(format!("{}initdb", binaries.prefix)), runner)
         .arg("-D")

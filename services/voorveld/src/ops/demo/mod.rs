@@ -70,8 +70,10 @@ pub async fn run(
     }
     let folder = DemoFolder::open(&settings.data_dir)?;
     let system = Clock::system();
-    let progress = folder.progress()?.unwrap_or_else(|| {
-        Progress::begin(&Plan {
+    let progress = if let Some(progress) = folder.progress()? {
+        progress
+    } else {
+        let begun = Progress::begin(&Plan {
             seed: command.seed,
             municipality: *settings
                 .municipalities
@@ -80,8 +82,10 @@ pub async fn run(
             inhabitants: command.inhabitants,
             months: command.months,
             until: system.today(),
-        })
-    });
+        });
+        folder.keep_progress(&begun)?;
+        begun
+    };
     let plan = progress.plan()?;
     let next_day = plan.steps().nth(progress.steps_done).map(|step| step.day());
     let clock = match next_day {
