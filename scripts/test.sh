@@ -60,4 +60,4 @@ cargo build --quiet --locked -p voorveld
 cargo test --quiet --locked --workspace --no-run
 
 step "tests"
-cargo test --quiet --locked --workspace
+cargo test --quiet --locked --workspace --no-fail-fast

@@ -200,7 +200,7 @@ mod tests {
     async fn a_match_that_is_nowhere_is_counted_and_one_with_a_reason_is_not(pool: PgPool) {
         sqlx::raw_sql(
             "INSERT INTO matches (household_id, rule_id, anchor, municipality, rule_version, rule_set, witnesses, evidence)
-             SELECT gen_random_uuid(), 'debt.single', '2026-0' || n, '0518', 1, 'x', '{}', '[]' FROM generate_series(1, 3) n;
+             SELECT gen_random_uuid(), 'debt.single', '2026-0' || n, '0518', 1, 'x', ARRAY[gen_random_uuid()], '[]' FROM generate_series(1, 3) n;
              INSERT INTO suppressions (household_id, rule_id, anchor, municipality, reason, as_of)
              SELECT household_id, rule_id, anchor, municipality, 'threshold', '2026-01-01' FROM matches WHERE anchor = '2026-01'",
         )

@@ -219,6 +219,8 @@ pub struct Ground {
     pub added_as_of: Date,
     /// Until which knowledge date, when it is no longer true (I5).
     pub gone_as_of: Option<Date>,
+    /// Whether it went on in another ground of the task (K4) instead of falling away.
+    pub replaced: bool,
 }
 
 /// A signal behind a ground, as it is now.
@@ -459,7 +461,7 @@ impl Store {
     /// Everything that belongs to a task.
     pub async fn task_file(&self, task: Task) -> Result<TaskFile, StoreError> {
         let grounds: Vec<Ground> = sqlx::query!(
-            "SELECT rule_id, rule_version, words, witnesses, due_on, added_as_of, gone_as_of
+            "SELECT rule_id, rule_version, words, witnesses, due_on, added_as_of, gone_as_of, replaced
              FROM task_grounds WHERE task_id = $1
              ORDER BY (gone_as_of IS NOT NULL), due_on, added_as_of DESC, rule_id, anchor",
             task.id.uuid(),
@@ -475,6 +477,7 @@ impl Store {
             due_on: row.due_on.to_jiff(),
             added_as_of: row.added_as_of.to_jiff(),
             gone_as_of: row.gone_as_of.map(jiff_sqlx::Date::to_jiff),
+            replaced: row.replaced,
         })
         .collect();
         let mut witnesses: Vec<Uuid> = grounds

@@ -152,6 +152,8 @@ pub(crate) struct GroundView {
     /// Until when it stood, when it is gone.
     #[schema(value_type = Option<String>, format = Date)]
     pub gone_on: Option<Date>,
+    /// Whether it went on in another reason of this task (K4).
+    pub replaced: bool,
     /// Its deadline in words.
     pub due: String,
 }
@@ -325,6 +327,7 @@ impl Desk {
                 since: ground.added_as_of,
                 since_words: words::day(ground.added_as_of, today),
                 gone_on: ground.gone_as_of,
+                replaced: ground.replaced,
                 due: words::weekday_and_day(ground.due_on, today),
             })
             .collect();
