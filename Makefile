@@ -9,8 +9,8 @@ help:
 demo:
 	@scripts/install.sh demo
 	@echo "── building (some minutes the first time)"
-	@SQLX_OFFLINE=true cargo build --release --locked -p voorveld
-	@exec target/release/voorveld demo $(ARGS)
+	@SQLX_OFFLINE=true cargo build --profile demo --locked -p voorveld
+	@exec target/demo/voorveld demo $(ARGS)
 
 test:
 	@scripts/test.sh
