@@ -109,6 +109,13 @@ impl Store {
         Ok(())
     }
 
+    /// What the server calls its version, for a measurement that says on what it was made.
+    pub async fn server_version(&self) -> Result<String, StoreError> {
+        Ok(sqlx::query_scalar("SHOW server_version")
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
     /// Closes all connections and waits for them.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -6,6 +6,7 @@ mod facts;
 mod page;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -75,8 +76,13 @@ impl FromRef<App> for Arc<Parts> {
 }
 
 /// Opens the console and keeps it open until the process drains.
-pub async fn start(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+pub async fn start(
+    config: Config,
+    parts: Parts,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
     let listener = http::bind("console", config.listen).await?;
+    let address = listener.local_addr()?;
     let (router, accounts) = router(&config, parts)?;
     let draining = lifecycle.draining();
     lifecycle.spawn("console.pages", http::serve(listener, router, draining));
@@ -85,8 +91,8 @@ pub async fn start(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyho
         accounts.keep_swept(draining.cancelled_owned()).await;
         Ok::<(), std::convert::Infallible>(())
     });
-    tracing::info!(address = %config.listen, "the console is open");
-    Ok(())
+    tracing::info!(%address, "the console is open");
+    Ok(address)
 }
 
 /// Everything the console answers, and the accounts behind it.

@@ -11,6 +11,7 @@ pub mod intake;
 pub mod metrics;
 pub mod templates;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -86,8 +87,13 @@ pub fn door(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyhow::Resu
 }
 
 /// Opens the door and serves until the process drains.
-pub async fn start(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+pub async fn start(
+    config: Config,
+    parts: Parts,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
     let listener = bind("gateway", config.listen).await?;
+    let address = listener.local_addr()?;
     let sweep = mark_silent_deliveries(
         parts.store.clone(),
         parts.clock.clone(),
@@ -97,7 +103,7 @@ pub async fn start(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyho
     let router = http::router(door);
     lifecycle.spawn("gateway", serve(listener, router, lifecycle.draining()));
     lifecycle.spawn("silent deliveries", sweep);
-    Ok(())
+    Ok(address)
 }
 
 /// Tells the senders of deliveries whose process is gone that they were interrupted: whoever sends such a file again finishes it.

@@ -14,6 +14,7 @@ mod view;
 mod words;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -79,8 +80,13 @@ impl FromRef<App> for Arc<Desk> {
 }
 
 /// Opens the door to worklists and keeps it open until the process drains.
-pub async fn start(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+pub async fn start(
+    config: Config,
+    parts: Parts,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
     let listener = http::bind("outreach", config.listen).await?;
+    let address = listener.local_addr()?;
     let (router, accounts) = router(&config, parts)?;
     let draining = lifecycle.draining();
     lifecycle.spawn("outreach.pages", http::serve(listener, router, draining));
@@ -89,8 +95,8 @@ pub async fn start(config: Config, parts: Parts, lifecycle: &Lifecycle) -> anyho
         accounts.keep_swept(draining.cancelled_owned()).await;
         Ok::<(), std::convert::Infallible>(())
     });
-    tracing::info!(address = %config.listen, "worklists are open");
-    Ok(())
+    tracing::info!(%address, "worklists are open");
+    Ok(address)
 }
 
 /// Everything outreach answers, and the accounts behind it.

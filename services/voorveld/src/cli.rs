@@ -189,6 +189,9 @@ pub enum Command {
     /// Print the OpenAPI document of the partners' door
     #[command(display_order = 18)]
     Openapi,
+    /// Measure this machine: how fast signals become tasks
+    #[command(subcommand, display_order = 19)]
+    Bench(Bench),
 }
 
 /// `voorveld demo`
@@ -279,6 +282,37 @@ pub struct Push {
     /// Where to write the refused rows [default: beside the file, as NAME.te-verbeteren]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// `voorveld bench …`
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// From a partner's file to committed tasks, through every role
+    ///
+    /// Each run starts every role in this process on a private PostgreSQL that is thrown away, sends one CSV file of an invented
+    /// municipality over HTTP with sealing on, and waits until every task is committed. With kafka.brokers set the log is on those
+    /// brokers, in topics of its own that they drop after an hour.
+    #[command(
+        after_help = "Examples:\n  voorveld bench chain\n  voorveld bench chain --set kafka.brokers=127.0.0.1:9092 --set kafka.replication=1"
+    )]
+    Chain(BenchChain),
+}
+
+/// `voorveld bench chain`
+#[derive(Debug, Args)]
+pub struct BenchChain {
+    /// Rows of the file
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
+    pub signals: u32,
+    /// How often; the medians are printed
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// The same seed gives the same file
+    #[arg(long, value_name = "N", default_value_t = 2026)]
+    pub seed: u64,
+    /// Print machine and runs as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `voorveld check`

@@ -187,7 +187,7 @@ impl House {
             lifecycle,
         };
         for service in services {
-            hall.start(*service)
+            hall.start(*service, &mut addresses)
                 .await
                 .with_context(|| format!("starting the {} failed", service.name()))?;
         }
@@ -225,17 +225,18 @@ struct Hall<'a> {
 }
 
 impl Hall<'_> {
-    async fn start(&self, service: Service) -> anyhow::Result<()> {
+    async fn start(&self, service: Service, addresses: &mut Addresses) -> anyhow::Result<()> {
         match service {
-            Service::Resolver => self.resolver().await,
-            Service::Correlator => self.correlator(),
-            Service::Gateway => self.gateway().await,
-            Service::Outreach => self.outreach().await,
-            Service::Console => self.console().await,
+            Service::Resolver => self.resolver().await?,
+            Service::Correlator => self.correlator()?,
+            Service::Gateway => addresses.gateway = Some(self.gateway().await?),
+            Service::Outreach => addresses.outreach = Some(self.outreach().await?),
+            Service::Console => addresses.console = Some(self.console().await?),
         }
+        Ok(())
     }
 
-    async fn gateway(&self) -> anyhow::Result<()> {
+    async fn gateway(&self) -> anyhow::Result<SocketAddr> {
         let secret = keys::index_secret(&self.keys)?;
         let config = voorveld_gateway::Config {
             listen: self.settings.doors.gateway,
@@ -257,7 +258,7 @@ impl Hall<'_> {
         voorveld_gateway::start(config, parts, self.lifecycle).await
     }
 
-    async fn outreach(&self) -> anyhow::Result<()> {
+    async fn outreach(&self) -> anyhow::Result<SocketAddr> {
         let doors = &self.settings.doors;
         let config = voorveld_outreach::Config {
             listen: doors.outreach,
@@ -279,7 +280,7 @@ impl Hall<'_> {
         voorveld_outreach::start(config, parts, self.lifecycle).await
     }
 
-    async fn console(&self) -> anyhow::Result<()> {
+    async fn console(&self) -> anyhow::Result<SocketAddr> {
         let doors = &self.settings.doors;
         let config = voorveld_console::Config {
             listen: doors.console,

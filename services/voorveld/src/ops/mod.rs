@@ -1,6 +1,7 @@
 //! What each command does, one file per command. A command's answer goes to standard output, its log to standard error.
 
 pub mod audit;
+pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod explain;
@@ -61,6 +62,7 @@ async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCo
         Command::Check(asked) => Ok(check::run(&asked, &settings)),
         Command::Keys(command) => keys::run(&command),
         Command::Openapi => openapi(&settings),
+        Command::Bench(command) => bench::run(command, settings, filter).await,
         Command::Partner(command) => {
             at_desk(&settings, async |database, clock| {
                 partner::run(command, &settings, &database.store, clock).await

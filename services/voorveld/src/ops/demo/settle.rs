@@ -30,8 +30,19 @@ impl Rest {
         Ok(())
     }
 
-    /// Looks from the door to the end: what has come to rest upstream adds nothing to what is looked at next.
-    async fn is_reached(&self) -> anyhow::Result<bool> {
+    /// Whether it has. Looks from the door to the end: what has come to rest upstream adds nothing to what is looked at next.
+    pub async fn is_reached(&self) -> anyhow::Result<bool> {
+        Ok(self.is_resolved().await?
+            && self.is_at_the_end("correlator", RESOLVED_TOPIC).await?
+            && self
+                .store
+                .on_the_way(self.clock.today())
+                .await?
+                .is_nothing())
+    }
+
+    /// Whether everything that was taken in has its household, or waits for a person to find it.
+    pub async fn is_resolved(&self) -> anyhow::Result<bool> {
         let today = self.clock.today();
         let way = self.store.on_the_way(today).await?;
         if way.pending_receipts + way.open_deliveries > 0
@@ -39,12 +50,7 @@ impl Rest {
         {
             return Ok(false);
         }
-        if self.store.on_the_way(today).await?.unproduced_filings > 0
-            || !self.is_at_the_end("correlator", RESOLVED_TOPIC).await?
-        {
-            return Ok(false);
-        }
-        Ok(self.store.on_the_way(today).await?.is_nothing())
+        Ok(self.store.on_the_way(today).await?.unproduced_filings == 0)
     }
 
     async fn is_at_the_end(&self, stage: &str, topic: &str) -> anyhow::Result<bool> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -31,11 +32,17 @@ pub struct Sent {
     pub reference: String,
 }
 
+/// A gateway, from the outside.
+#[derive(Debug, Clone)]
+pub struct GatewayDoor {
+    client: reqwest::Client,
+    base: String,
+}
+
 /// Sends the steps of a plan, one by one.
 #[derive(Debug)]
 pub struct Sender {
-    client: reqwest::Client,
-    base: String,
+    door: GatewayDoor,
     keys: BTreeMap<String, Secret>,
     /// What will be taken back one day: only of those the id is remembered.
     withdrawn_later: HashSet<Sent>,
@@ -77,6 +84,106 @@ pub fn key_file(folder: &Path, partner: &str) -> std::path::PathBuf {
     folder.join(format!("{partner}.key"))
 }
 
+impl GatewayDoor {
+    /// The gateway at `base`, without `/v1`.
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        Self {
+            client: reqwest::Client::new(),
+            base: base.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Delivers a file, waits until every row has its result, and says where the delivery is.
+    pub async fn deliver(
+        &self,
+        key: &Secret,
+        content_type: &str,
+        file: Bytes,
+    ) -> anyhow::Result<String> {
+        let url = format!("{}/v1/deliveries", self.base);
+        let answer = self
+            .ask(key, || {
+                self.client
+                    .post(&url)
+                    .header(CONTENT_TYPE, content_type)
+                    .body(file.clone())
+            })
+            .await?;
+        ensure!(
+            answer.status() == StatusCode::ACCEPTED,
+            "the gateway answered {}",
+            answer.status()
+        );
+        let location = answer
+            .headers()
+            .get(LOCATION)
+            .context("the answer says no location")?
+            .to_str()?;
+        let place = if location.starts_with('/') {
+            format!("{}{location}", self.base)
+        } else {
+            location.to_owned()
+        };
+        loop {
+            let state: DeliveryState = self
+                .ask(key, || self.client.get(&place))
+                .await?
+                .json()
+                .await?;
+            match state.state.as_str() {
+                "complete" => return Ok(place),
+                "receiving" => tokio::time::sleep(POLL_EVERY).await,
+                other => bail!("it is {other}: {}", state.problem.unwrap_or_default()),
+            }
+        }
+    }
+
+    async fn results(&self, key: &Secret, place: &str) -> anyhow::Result<BTreeMap<u64, RowAnswer>> {
+        let url = format!("{place}/results");
+        let text = self
+            .ask(key, || self.client.get(&url).header(ACCEPT, NDJSON))
+            .await?
+            .text()
+            .await?;
+        let mut rows = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let row: RowAnswer =
+                serde_json::from_str(line).context("a result per row is not what was expected")?;
+            rows.insert(row.row, row);
+        }
+        Ok(rows)
+    }
+
+    /// Asks, and asks again where the gateway says "later".
+    async fn ask(
+        &self,
+        key: &Secret,
+        request: impl Fn() -> RequestBuilder,
+    ) -> anyhow::Result<Response> {
+        for _ in 0..ATTEMPTS {
+            let answer = request().bearer_auth(key.expose()).send().await?;
+            match answer.status() {
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    let later = answer
+                        .headers()
+                        .get(RETRY_AFTER)
+                        .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
+                        .map_or(LATER, Duration::from_secs);
+                    tokio::time::sleep(later).await;
+                }
+                status if status.is_success() => return Ok(answer),
+                status => {
+                    // A problem never repeats a personal value, so it may be shown.
+                    let problem = answer.text().await.unwrap_or_default();
+                    bail!("the gateway answered {status}: {problem}");
+                }
+            }
+        }
+        bail!("the gateway said \"later\" {ATTEMPTS} times")
+    }
+}
+
 impl Sender {
     /// A sender to the gateway at `base` (without `/v1`), with the keys of all partners in `keys`.
     pub fn new(base: &str, keys: &Path, plan: &Plan) -> anyhow::Result<Self> {
@@ -97,8 +204,7 @@ impl Sender {
             })
             .collect();
         Ok(Self {
-            client: reqwest::Client::new(),
-            base: base.trim_end_matches('/').to_owned(),
+            door: GatewayDoor::new(base),
             keys,
             withdrawn_later,
             ids: HashMap::new(),
@@ -139,43 +245,16 @@ impl Sender {
     /// Delivers a file and waits until every row has its result.
     pub async fn deliver(&mut self, delivery: &Delivery) -> anyhow::Result<Answered> {
         let partner = delivery.partner.id;
-        let url = format!("{}/v1/deliveries", self.base);
-        let answer = self
-            .ask(partner, || {
-                self.client
-                    .post(&url)
-                    .header(CONTENT_TYPE, delivery.partner.format.content_type())
-                    .body(delivery.bytes.clone())
-            })
+        let key = &self.keys[partner];
+        let place = self
+            .door
+            .deliver(
+                key,
+                delivery.partner.format.content_type(),
+                delivery.bytes.clone().into(),
+            )
             .await?;
-        ensure!(
-            answer.status() == StatusCode::ACCEPTED,
-            "the gateway answered {}",
-            answer.status()
-        );
-        let location = answer
-            .headers()
-            .get(LOCATION)
-            .context("the answer says no location")?
-            .to_str()?;
-        let place = if location.starts_with('/') {
-            format!("{}{location}", self.base)
-        } else {
-            location.to_owned()
-        };
-        loop {
-            let state: DeliveryState = self
-                .ask(partner, || self.client.get(&place))
-                .await?
-                .json()
-                .await?;
-            match state.state.as_str() {
-                "complete" => break,
-                "receiving" => tokio::time::sleep(POLL_EVERY).await,
-                other => bail!("it is {other}: {}", state.problem.unwrap_or_default()),
-            }
-        }
-        let rows = self.results(partner, &place).await?;
+        let rows = self.door.results(key, &place).await?;
         for line in &delivery.ledger {
             let sent = Sent {
                 partner: partner.to_owned(),
@@ -198,68 +277,22 @@ impl Sender {
         })
     }
 
-    async fn results(
-        &self,
-        partner: &str,
-        place: &str,
-    ) -> anyhow::Result<BTreeMap<u64, RowAnswer>> {
-        let url = format!("{place}/results");
-        let text = self
-            .ask(partner, || self.client.get(&url).header(ACCEPT, NDJSON))
-            .await?
-            .text()
-            .await?;
-        let mut rows = BTreeMap::new();
-        for line in text.lines().filter(|line| !line.is_empty()) {
-            let row: RowAnswer =
-                serde_json::from_str(line).context("a result per row is not what was expected")?;
-            rows.insert(row.row, row);
-        }
-        Ok(rows)
-    }
-
     async fn withdraw(&mut self, withdrawal: &Withdrawal) -> anyhow::Result<Answered> {
         let id = self
             .ids
             .remove(&sent(withdrawal))
             .context("it was never accepted")?;
-        let url = format!("{}/v1/signals/{id}/withdrawal", self.base);
+        let door = &self.door;
+        let url = format!("{}/v1/signals/{id}/withdrawal", door.base);
         let body = serde_json::json!({ "reason": withdrawal.reason.code() });
-        self.ask(withdrawal.partner.id, || self.client.post(&url).json(&body))
-            .await?;
+        door.ask(&self.keys[withdrawal.partner.id], || {
+            door.client.post(&url).json(&body)
+        })
+        .await?;
         Ok(Answered {
             rows: 1,
             surprises: Vec::new(),
         })
-    }
-
-    /// Asks, and asks again where the gateway says "later".
-    async fn ask(
-        &self,
-        partner: &str,
-        request: impl Fn() -> RequestBuilder,
-    ) -> anyhow::Result<Response> {
-        let key = &self.keys[partner];
-        for _ in 0..ATTEMPTS {
-            let answer = request().bearer_auth(key.expose()).send().await?;
-            match answer.status() {
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                    let later = answer
-                        .headers()
-                        .get(RETRY_AFTER)
-                        .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
-                        .map_or(LATER, Duration::from_secs);
-                    tokio::time::sleep(later).await;
-                }
-                status if status.is_success() => return Ok(answer),
-                status => {
-                    // A problem never repeats a personal value, so it may be shown.
-                    let problem = answer.text().await.unwrap_or_default();
-                    bail!("the gateway answered {status}: {problem}");
-                }
-            }
-        }
-        bail!("the gateway said \"later\" {ATTEMPTS} times")
     }
 }
 

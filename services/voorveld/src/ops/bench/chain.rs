@@ -1,0 +1,300 @@
+//! `voorveld bench chain`: one partner's file, over HTTP, through every role, to committed tasks.
+//!
+//! Each run has a house of its own: a private PostgreSQL in a folder that is thrown away, and topics of its own where a broker is
+//! configured. Sender, roles and, on the embedded default, the database share the machine, and the figures say so.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+use voorveld_chassis::telemetry::LogFilter;
+use voorveld_chassis::{Clock, Lifecycle, Secret, Stopwatch, shutdown_signal};
+use voorveld_seal::ApiKey;
+use voorveld_store::partners::Partner;
+use voorveld_synthetic::{BULK_PARTNER, Plan, bulk_csv};
+
+use super::machine::{Machine, Usage};
+use crate::cli::BenchChain;
+use crate::config::Settings;
+use crate::ops::demo::settle::Rest;
+use crate::ops::office::table;
+use crate::ops::simulate::send::GatewayDoor;
+use crate::roles::{House, Service};
+
+/// How long topics of a run are kept by a broker; nobody reads them afterwards.
+const TOPIC_RETENTION: Duration = Duration::from_hours(1);
+/// How often it looks whether a stage is at the end of its log: the figures are this coarse.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// In thousandths: inhabitants per signal, so that a household that has signals has about two, as in a Dutch year.
+const INHABITANTS_PER_THOUSAND_SIGNALS: u64 = 1_075;
+
+/// What one run took. Seconds count from the first byte of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Figures {
+    /// Until every row had its receipt: the log holds it (I1).
+    door_seconds: f64,
+    /// Until every signal had its household and was on the second topic.
+    resolver_seconds: f64,
+    /// Until every household was judged and its tasks were committed.
+    tasks_seconds: f64,
+    /// Signals accepted.
+    signals: u64,
+    /// Matches that stand at the end.
+    matches: u64,
+    /// Tasks that were raised.
+    tasks: u64,
+    /// Processor time of this process: sender and all roles, without the database and the broker.
+    cpu_seconds: f64,
+    /// Most memory that this process has held at once so far.
+    peak_bytes: u64,
+}
+
+/// Runs it as often as asked and prints each run and the medians.
+pub async fn run(
+    command: &BenchChain,
+    mut settings: Settings,
+    log_filter: LogFilter,
+) -> anyhow::Result<ExitCode> {
+    if !settings.is_embedded() {
+        bail!("a bench keeps a database of its own and throws it away: unset postgres.url");
+    }
+    let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let doors = &mut settings.doors;
+    for door in [
+        &mut doors.gateway,
+        &mut doors.outreach,
+        &mut doors.console,
+        &mut doors.admin,
+    ] {
+        *door = any_port;
+    }
+    doors.gateway_url = None;
+    settings.log.retention = settings.log.retention.min(TOPIC_RETENTION);
+    let plan = Plan {
+        seed: command.seed,
+        municipality: *settings
+            .municipalities
+            .first()
+            .expect("settings serve at least one"),
+        inhabitants: u32::try_from(
+            u64::from(command.signals) * INHABITANTS_PER_THOUSAND_SIGNALS / 1_000,
+        )
+        .unwrap_or(u32::MAX),
+        months: 12,
+        until: Clock::system().today(),
+    };
+    let mut csv = Vec::new();
+    bulk_csv(&plan, command.signals, &mut csv)?;
+    let csv = Bytes::from(csv);
+    let (mut machine, mut runs) = (None, Vec::new());
+    for _ in 0..command.runs {
+        let (on, figures) = one_run(&mut settings, &plan, &csv, log_filter.clone()).await?;
+        if !command.json {
+            if runs.is_empty() {
+                println!("{on}\n{} rows, {} bytes\n", command.signals, csv.len());
+            }
+            println!("{}", line(&figures));
+        }
+        machine.get_or_insert(on);
+        runs.push(figures);
+    }
+    if command.json {
+        let told = serde_json::json!({ "machine": machine, "rows": command.signals, "runs": runs });
+        println!("{told:#}");
+    } else {
+        print!("\n{}", medians(&runs));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn one_run(
+    settings: &mut Settings,
+    plan: &Plan,
+    csv: &Bytes,
+    log_filter: LogFilter,
+) -> anyhow::Result<(Machine, Figures)> {
+    let folder = tempfile::tempdir().context("making a folder failed")?;
+    folder.path().clone_into(&mut settings.data_dir);
+    if let Some(kafka) = &mut settings.kafka {
+        kafka.prefix = format!("bench-{}.", Uuid::new_v4().simple());
+    }
+    let clock = Clock::system();
+    let lifecycle = Lifecycle::new();
+    let signals = shutdown_signal();
+    let house = House::start(
+        settings,
+        Service::ALL,
+        clock.clone(),
+        log_filter,
+        &lifecycle,
+    )
+    .await?;
+    let key = ApiKey::generate()?;
+    let partner = Partner {
+        id: BULK_PARTNER.id.to_owned(),
+        name: BULK_PARTNER.name.to_owned(),
+        municipalities: vec![plan.municipality.to_string()],
+        kinds: BULK_PARTNER.kinds.iter().map(ToString::to_string).collect(),
+        partner_types: Vec::new(),
+        rows_per_minute: u32::MAX,
+        natural_key: false,
+        disabled_at: None,
+    };
+    let store = house.database.store.clone();
+    store
+        .add_partner(&partner, &key.prefix, &key.hash, clock.now())
+        .await?;
+    let log = match &settings.kafka {
+        Some(_) => format!("Kafka with {} partitions", settings.log.partitions),
+        None => format!(
+            "the log in PostgreSQL with {} partitions",
+            settings.log.partitions
+        ),
+    };
+    let machine = Machine::this(store.server_version().await?, log);
+    let gateway = house.addresses.gateway.context("the gateway has no door")?;
+    let rest = Rest {
+        store,
+        log: house.log.clone(),
+        clock,
+    };
+    let door = GatewayDoor::new(&format!("http://{gateway}"));
+    let key = Secret::new(key.shown_once.to_string());
+    let csv = csv.clone();
+    let (tell, told) = oneshot::channel();
+    let (draining, stop) = (lifecycle.draining(), lifecycle.clone());
+    lifecycle.spawn_job("bench", async move {
+        let figures = tokio::select! {
+            () = draining.cancelled() => return Ok(()),
+            figures = measure(&door, &key, csv, &rest) => figures?,
+        };
+        let _ = tell.send(figures);
+        stop.drain();
+        Ok::<_, anyhow::Error>(())
+    });
+    lifecycle.run(signals, settings.grace).await;
+    house.database.close().await?;
+    let figures = told.await.context("the run did not come to its end")?;
+    Ok((machine, figures))
+}
+
+async fn measure(
+    door: &GatewayDoor,
+    key: &Secret,
+    csv: Bytes,
+    rest: &Rest,
+) -> anyhow::Result<Figures> {
+    let before = Usage::now();
+    let begin = Stopwatch::start();
+    door.deliver(key, BULK_PARTNER.format.content_type(), csv)
+        .await?;
+    let door_seconds = begin.elapsed().as_secs_f64();
+    while !rest.is_resolved().await? {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let resolver_seconds = begin.elapsed().as_secs_f64();
+    while !rest.is_reached().await? {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let tasks_seconds = begin.elapsed().as_secs_f64();
+    let after = Usage::now();
+    let summary = rest.store.summary().await?;
+    let sum = |counts: &[voorveld_store::summary::Count]| counts.iter().map(|one| one.count).sum();
+    Ok(Figures {
+        door_seconds,
+        resolver_seconds,
+        tasks_seconds,
+        signals: sum(&summary.on_timelines),
+        matches: sum(&summary.matches),
+        tasks: sum(&summary.tasks_by_state),
+        cpu_seconds: after.cpu_seconds - before.cpu_seconds,
+        peak_bytes: after.peak_bytes,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no file has 2^52 rows")]
+fn rate(signals: u64, seconds: f64) -> f64 {
+    signals as f64 / seconds
+}
+
+fn line(run: &Figures) -> String {
+    format!(
+        "on the log after {:.1} s, with its household after {:.1} s, tasks after {:.1} s ({:.0} signals/s); {} signals, {} matches, {} tasks",
+        run.door_seconds,
+        run.resolver_seconds,
+        run.tasks_seconds,
+        rate(run.signals, run.tasks_seconds),
+        run.signals,
+        run.matches,
+        run.tasks
+    )
+}
+
+/// The middle value; of an even number the mean of the two in the middle.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        many if many % 2 == 1 => sorted[many / 2],
+        many => f64::midpoint(sorted[many / 2 - 1], sorted[many / 2]),
+    }
+}
+
+fn medians(runs: &[Figures]) -> String {
+    let row = |name: &str, value: &dyn Fn(&Figures) -> f64, digits: usize| {
+        let values = || runs.iter().map(value);
+        let (least, most) = (
+            values().fold(f64::INFINITY, f64::min),
+            values().fold(f64::NEG_INFINITY, f64::max),
+        );
+        vec![
+            name.to_owned(),
+            format!("{:.digits$}", median(values())),
+            format!("{least:.digits$} to {most:.digits$}"),
+        ]
+    };
+    let mut text = String::new();
+    let rows = [
+        row(
+            "on the log, signals/s",
+            &|run| rate(run.signals, run.door_seconds),
+            0,
+        ),
+        row(
+            "to committed tasks, signals/s",
+            &|run| rate(run.signals, run.tasks_seconds),
+            0,
+        ),
+        row("to committed tasks, s", &|run| run.tasks_seconds, 1),
+        row(
+            "processor time of sender and roles, s",
+            &|run| run.cpu_seconds,
+            1,
+        ),
+        row(
+            "peak memory of sender and roles, MiB",
+            &|run| rate(run.peak_bytes, 1_048_576.0),
+            0,
+        ),
+    ];
+    let _ = write!(text, "{}", table(&["", "median", "least to most"], &rows));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_the_middle() {
+        assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < f64::EPSILON);
+        assert!((median([4.0, 1.0, 2.0, 3.0].into_iter()) - 2.5).abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,21 @@
+//! `voorveld bench`: figures that anyone can repeat on their own machine. Everything runs in a house of its own that is thrown away.
+
+pub mod chain;
+pub mod machine;
+
+use std::process::ExitCode;
+
+use crate::cli::Bench;
+use crate::config::Settings;
+use voorveld_chassis::telemetry::LogFilter;
+
+/// Measures what was asked for.
+pub async fn run(
+    command: Bench,
+    settings: Settings,
+    log_filter: LogFilter,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        Bench::Chain(asked) => chain::run(&asked, settings, log_filter).await,
+    }
+}
