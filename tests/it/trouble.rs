@@ -1,10 +1,13 @@
 //! When things go wrong between two steps: the database goes away, a stage is behind when a day comes, a record is for another release, a
 //! signal has lost its household. Nothing is lost, nothing is there twice, and every queue has a way out (I2, I4, K2, T6).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::date;
 use sqlx::PgPool;
+use voorveld_policy::Policy;
+use voorveld_tests::root;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
 
 use crate::stages::{Sent, Stages};
@@ -281,5 +284,82 @@ async fn a_known_client_of_debt_help_is_not_visited_for_new_arrears(pool: PgPool
         .await;
     stages.settle().await;
     assert_eq!(stages.open_tasks().await.len(), 1, "a client no more");
+    stages.stop(true).await;
+}
+
+/// The shipped policy with texts of its files changed, or whole files left out.
+fn changed_policy(without: &[&str], changes: &[(&str, &str, &str)]) -> Policy {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    let shipped = root().join("config");
+    for place in ["", "rules"] {
+        for entry in std::fs::read_dir(shipped.join(place)).unwrap() {
+            let file = entry.unwrap().path();
+            let name = file.file_name().unwrap().to_str().unwrap();
+            if !name.ends_with(".yaml") || without.contains(&name) {
+                continue;
+            }
+            let mut text = std::fs::read_to_string(&file).unwrap();
+            for (_, from, to) in changes.iter().filter(|(at, _, _)| *at == name) {
+                assert!(text.contains(from), "{name} has no {from}");
+                text = text.replacen(from, to, 1);
+            }
+            std::fs::write(folder.path().join(place).join(name), text).unwrap();
+        }
+    }
+    Policy::load(folder.path()).unwrap()
+}
+
+/// Rules change while signals wait in the log: what waits was judged by nobody, so the new version raises for it (I10); what was judged is judged
+/// anew, so that no match stays that no rule says any more (M3, I5).
+#[sqlx::test(migrations = "../migrations")]
+async fn other_rules_judge_everybody_anew_and_mute_nothing_that_waited(pool: PgPool) {
+    let mut stages = Stages::new(pool, "2025-01-20").await;
+    stages.start().await;
+    stages.send(&[rent(1, "12"), energy(2, "12")]).await;
+    stages.settle().await;
+    let rules_of = async |stages: &Stages| stages.texts("SELECT rule_id FROM matches").await;
+    assert!(rules_of(&stages).await.contains("debt.multiple"));
+    stages.stop(true).await;
+
+    let marker = Sent {
+        kind: "reporting_code_report",
+        cents: None,
+        ..rent(3, "14")
+    };
+    stages.send(&[marker]).await;
+    stages.clock.set("2025-01-20T14:00:00Z".parse().unwrap());
+    stages.policy = Arc::new(changed_policy(
+        &["debt.multiple.yaml"],
+        &[("safety.meldcode.yaml", "version: 1", "version: 2")],
+    ));
+    stages.start().await;
+    stages.settle().await;
+    stages.until_none("SELECT count(*) FROM wake_ups").await;
+    assert_eq!(
+        rules_of(&stages).await,
+        ["safety.meldcode".to_owned()].into(),
+        "nothing says meervoudig any more, and two partners in a month are not enkelvoudig"
+    );
+    let tasks = stages
+        .texts("SELECT purpose || ' ' || state FROM tasks")
+        .await;
+    assert_eq!(
+        tasks,
+        ["debt_help withdrawn".to_owned(), "safety open".to_owned()].into()
+    );
+    stages
+        .until_none("SELECT 1 - count(*) FROM holds WHERE lifted_at IS NULL")
+        .await;
+    stages.stop(true).await;
+
+    // The same set once more is nothing new.
+    stages.start().await;
+    stages.settle().await;
+    let sets: i64 = sqlx::query_scalar("SELECT count(DISTINCT rule_set) FROM rule_activations")
+        .fetch_one(&stages.pool)
+        .await
+        .unwrap();
+    assert_eq!(sets, 2);
     stages.stop(true).await;
 }

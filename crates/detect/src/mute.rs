@@ -110,10 +110,13 @@ impl Mutes<'_> {
             .or_else(|| self.cooldown(rule, found))
             .or_else(|| self.too_old(rule, unanswered))
             .or_else(|| {
-                let since = rule.active_since?;
+                let from = rule.active_from?;
                 unanswered
                     .iter()
-                    .all(|signal| signal.received_at < since)
+                    .all(|signal| {
+                        let came_at = self.guards.came_at.get(&signal.id);
+                        came_at.is_some_and(|came_at| *came_at < from)
+                    })
                     .then_some(SuppressedBy::BeforeActivation)
             })
     }

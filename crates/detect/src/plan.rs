@@ -12,7 +12,8 @@ use voorveld_domain::{HoldReason, Outcome, Purpose, SignalId, TaskId, TaskState,
 
 use crate::evaluate::last_useful_day;
 use crate::mute::Mutes;
-use crate::rule::{Deadline, Effect, Ladder, Raises, Rule, RuleSet};
+use crate::predicate::is_unmutable;
+use crate::rule::{Condition, Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet};
 use crate::task::{
     Ground, GroundKey, Guards, KnownTask, Plan, SuppressedBy, Suppression, TaskChange,
 };
@@ -124,7 +125,7 @@ impl<'a> Planner<'a> {
         let candidates: Vec<Candidate<'a>> = matches
             .iter()
             .filter_map(|(rule, raises, found)| {
-                let unanswered = self.unanswered(found);
+                let unanswered = self.unanswered(rule, found);
                 (!unanswered.is_empty()).then_some(Candidate {
                     rule,
                     raises,
@@ -147,15 +148,39 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn unanswered(&self, found: &Match) -> Vec<&'a Signal> {
+    fn unanswered(&self, rule: &Rule, found: &Match) -> Vec<&'a Signal> {
         let mut signals: Vec<&Signal> = found
             .witnesses
             .iter()
-            .filter(|id| !self.answered.contains(id))
             .filter_map(|id| self.mutes.timeline.get(*id))
+            .filter(|signal| {
+                !self.answered.contains(&signal.id) || self.speaks_anew(rule, found, signal)
+            })
             .collect();
         signals.sort_unstable_by_key(|signal| signal.event_order());
         signals
+    }
+
+    /// An answered signal whose correction says something that nothing mutes and that no closed task knew: it became a crisis, or a safety
+    /// marker became acute (I10, M6). Only rules that look at a signal by itself ask this; whatever joins signals takes K4 to the letter.
+    fn speaks_anew(&self, rule: &Rule, found: &Match, signal: &Signal) -> bool {
+        let nothing_mutes = matches!(rule.effect, Effect::Hold(_))
+            || (rule.muted_by == MutedBy::default() && is_unmutable(signal, self.mutes.settings));
+        let elsewhere = (self.mutes.purpose, signal.id);
+        nothing_mutes
+            && matches!(rule.condition, Condition::EachSignal(_))
+            && !self.mutes.guards.answered_elsewhere.contains(&elsewhere)
+            && self
+                .mutes
+                .tasks
+                .iter()
+                .filter(|task| {
+                    task.purpose == self.mutes.purpose && task.state == TaskState::Closed
+                })
+                .flat_map(|task| &task.grounds)
+                .filter(|ground| ground.rule == found.rule && ground.anchor == found.anchor)
+                // Under another version of the rule the same signal may be put in other words.
+                .all(|ground| ground.version == found.version && ground.evidence != found.evidence)
     }
 
     /// No task is open: raises one when a match may, and lets every other match join it that may join.
@@ -306,10 +331,10 @@ impl<'a> Planner<'a> {
                 whole.suppressed.push(suppression(candidate, by));
                 continue;
             }
-            // What could not have raised does not press; what goes on in another form does.
+            // What could not have raised does not press; what goes on in another form does, without a step of its own.
             if !repeat && (by.is_none() || continues) {
                 pressing.push(*candidate);
-                if !fresh.is_empty() {
+                if !fresh.is_empty() || !continues {
                     stepping.insert(key.clone());
                 }
             }

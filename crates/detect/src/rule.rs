@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jiff::Timestamp;
 use voorveld_calendar::Term;
 use voorveld_domain::{
     Cents, FieldName, KindId, PartnerType, Purpose, RuleId, SignalDomain, Urgency,
@@ -43,8 +42,9 @@ pub struct Rule {
     pub not_older_than_days: Option<u16>,
     /// How long its matches are kept.
     pub retention_days: u16,
-    /// When this version came into force here: it raises only with a witness received since (design §5). `None`: always was.
-    pub active_since: Option<Timestamp>,
+    /// From which place in the log on this version judges here: it raises only with a witness that came there or later (design §5). `None`: always
+    /// did. A place and not a moment: what waited in the log when the version came into force was judged by nobody before.
+    pub active_from: Option<i64>,
 }
 
 /// Which signals a rule looks at: of these kinds, or of these domains. Legal cover is judged on this (I7).
@@ -388,16 +388,22 @@ impl RuleSet {
         self.hash
     }
 
-    /// The same rules with the moments at which they came into force (design §5, rules in force). A rule that is not named keeps
+    /// The same rules with the places in the log from which they judge (design §5, rules in force). A rule that is not named keeps
     /// what it had.
     #[must_use]
-    pub fn with_activations(mut self, since: &BTreeMap<RuleId, Timestamp>) -> Self {
+    pub fn with_activations(mut self, from: &BTreeMap<RuleId, i64>) -> Self {
         for rule in &mut self.rules {
-            if let Some(at) = since.get(&rule.id) {
-                rule.active_since = Some(*at);
+            if let Some(at) = from.get(&rule.id) {
+                rule.active_from = Some(*at);
             }
         }
         self
+    }
+
+    /// Whether a rule came into force later than the first record: only then must [`crate::Guards::came_at`] be told.
+    #[must_use]
+    pub fn has_newcomers(&self) -> bool {
+        self.rules.iter().any(|rule| rule.active_from.is_some())
     }
 }
 

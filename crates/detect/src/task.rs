@@ -1,6 +1,6 @@
 //! What `plan` is told of the tasks there are, and what it wants changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use voorveld_domain::{
@@ -94,6 +94,9 @@ pub struct Guards {
     pub known_client: bool,
     /// Signals of this household that were answered on a closed task elsewhere, before a move (K4).
     pub answered_elsewhere: BTreeSet<(Purpose, SignalId)>,
+    /// Where in the log the copies of this household's signals came, for rules that came into force later ([`crate::RuleSet::has_newcomers`]). A
+    /// signal that is not named counts as newly come.
+    pub came_at: BTreeMap<SignalId, i64>,
 }
 
 /// What must become of a household's tasks.
@@ -219,7 +222,7 @@ pub enum SuppressedBy {
         /// How old it may be.
         limit_days: u16,
     },
-    /// All its unanswered witnesses were received before this version came into force (design §5).
+    /// All its unanswered witnesses came before this version came into force (design §5).
     BeforeActivation,
 }
 

@@ -75,7 +75,7 @@ impl Rules {
                 continue;
             }
             let value = serde_norway::from_str(text).expect("what was read once reads again");
-            texts.insert(rule.id.clone(), canonical_rule(&value, &rule));
+            texts.insert(rule.id.clone(), canonical_rule(&value));
             examples.push(RuleExamples {
                 rule: rule.id.clone(),
                 file: file.to_owned(),
@@ -90,8 +90,11 @@ impl Rules {
         }
         let settings = rule_settings(against?);
         let mut canonical = String::from("voorveld rules 1\n");
-        for text in texts.values() {
+        for (id, text) in &texts {
             canonical.push_str(text);
+            if let Some(rule) = rules.iter().find(|rule| rule.id == *id) {
+                canonical.push_str(&canonical_sources(rule));
+            }
             canonical.push('\n');
         }
         canonical.push_str(&canonical_settings(&settings));
@@ -135,18 +138,22 @@ fn rule_settings(against: &Against<'_>) -> RuleSettings {
     }
 }
 
-/// What a rule says, in one form whatever its layout: keys sorted, without its examples, with the kinds it looks at.
-fn canonical_rule(value: &Value, rule: &Rule) -> String {
+/// What a rule says, in one form whatever its layout: keys sorted, without its examples.
+fn canonical_rule(value: &Value) -> String {
     let mut value = value.clone();
     if let Value::Mapping(mapping) = &mut value {
         mapping.remove("examples");
     }
     let mut out = String::new();
     write_canonical(&value, &mut out);
-    let kinds: Vec<&str> = rule.sources.kinds.iter().map(KindId::as_str).collect();
-    out.push_str(" over ");
-    out.push_str(&kinds.join(","));
     out
+}
+
+/// The kinds a rule looks at, which follow from the catalogue and the law as much as from the rule: part of what the set is, not of what the rule
+/// says. Switching a kind on gives a new set under the versions that were published.
+fn canonical_sources(rule: &Rule) -> String {
+    let kinds: Vec<&str> = rule.sources.kinds.iter().map(KindId::as_str).collect();
+    format!(" over {}", kinds.join(","))
 }
 
 fn canonical_settings(settings: &RuleSettings) -> String {
@@ -696,7 +703,7 @@ impl RuleFile {
             }),
             not_older_than_days: self.not_older_than_days,
             retention_days: self.retention_days,
-            active_since: None,
+            active_from: None,
         })
     }
 }

@@ -585,3 +585,27 @@ fn the_guide_to_the_files_names_every_word_a_rule_may_use() {
         }
     }
 }
+
+#[test]
+fn switching_a_kind_on_or_off_makes_another_set_of_the_same_rules() {
+    let policy = |files: &Files| {
+        Policy::of_files(files, PolicyErrors::default()).unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    let shipped = policy(&Files::shipped());
+    let legal = Files::shipped().get("legal.yaml").replacen(
+        "    certainty: own\n    since: 2021-01-01\n",
+        "    certainty: own\n    off_because: Deze gemeente doet niet mee.\n",
+        1,
+    );
+    let other = policy(&Files::shipped().with("legal.yaml", legal));
+    assert_ne!(shipped.rules().hash(), other.rules().hash());
+    for rule in shipped.rules().rules() {
+        assert!(shipped.rules().digest(&rule.id).is_some());
+        assert_eq!(
+            shipped.rules().digest(&rule.id),
+            other.rules().digest(&rule.id),
+            "{} says what it said, so its version stays",
+            rule.id
+        );
+    }
+}

@@ -87,6 +87,10 @@ pub trait Work: Send {
     /// Called whenever the log has no more: `held` are steps that only prove ownership. Says whether there is more to do at once.
     async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError>;
 
+    /// Called after each batch while the log still has more: what somebody waits for and cannot wait until the backlog is worked off. `held` are
+    /// steps that only prove ownership.
+    async fn between(&mut self, held: &[Step]) -> Result<(), StageError>;
+
     /// Forgets whatever was remembered: the partitions are gone, or a commit failed.
     fn forget(&mut self);
 }
@@ -228,6 +232,9 @@ impl Stage {
                         .batch(records, &mut held, work, draining, backoff, &subscription)
                         .await
                     {
+                        break Err(error);
+                    }
+                    if let Err(error) = work.between(&proofs(&held)).await {
                         break Err(error);
                     }
                 }

@@ -108,7 +108,7 @@ impl Tx {
             .collect())
     }
 
-    /// Writes new filings down.
+    /// Writes new filings down; the order of the slice is the order of decision.
     pub async fn file(&mut self, homes: &[NewHome], now: Timestamp) -> Result<(), StoreError> {
         if homes.is_empty() {
             return Ok(());
@@ -134,8 +134,13 @@ impl Tx {
         sqlx::query!(
             "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before,
                 unplaced_reason, withdrawn, record, partition, placed, received_at, decided_at)
-             SELECT n.*, $15 FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::uuid[],
-                $9::text[], $10::bool[], $11::jsonb[], $12::int[], $13::bool[], $14::timestamptz[]) AS n",
+             SELECT signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn,
+                record, partition, placed, received_at, $15
+             FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::text[],
+                $10::bool[], $11::jsonb[], $12::int[], $13::bool[], $14::timestamptz[]) WITH ORDINALITY AS n (signal_id, revision, filing,
+                municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn, record, partition, placed,
+                received_at, turn)
+             ORDER BY n.turn",
             &signals,
             &column(|new| new.home.revision.cast_signed()),
             &column(|new| new.home.filing.cast_signed()),
@@ -157,7 +162,7 @@ impl Tx {
         Ok(())
     }
 
-    /// What was decided but is not known to be produced, in order of decision per signal.
+    /// What was decided but is not known to be produced, in order of decision: produced so, a crash leaves no trace in the log (K2).
     pub async fn unproduced(
         &mut self,
         partitions: &[i32],
@@ -166,7 +171,7 @@ impl Tx {
         let rows = sqlx::query!(
             r#"SELECT signal_id, revision, filing, record as "record!" FROM signal_homes
                WHERE partition = ANY($1) AND NOT placed AND record IS NOT NULL
-               ORDER BY decided_at, signal_id, revision, filing LIMIT $2"#,
+               ORDER BY turn LIMIT $2"#,
             partitions,
             most,
         )
@@ -205,5 +210,51 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_is_left_over_comes_in_the_order_in_which_it_was_decided(pool: PgPool) {
+        let now: Timestamp = "2025-01-20T10:00:00Z".parse().unwrap();
+        let filing = |signal: u128, revision: u32| NewHome {
+            signal: SignalId::from_uuid(Uuid::from_u128(signal)),
+            home: Home {
+                revision,
+                filing: revision,
+                household: None,
+                withdrawn: false,
+            },
+            before: None,
+            unplaced_reason: None,
+            municipality: "0518".to_owned(),
+            partner: "p".to_owned(),
+            kind: "k".to_owned(),
+            record: Some(serde_json::json!({})),
+            partition: 0,
+            to_produce: true,
+            received_at: now,
+        };
+        let store = Store::from_pool(pool);
+        // A new signal, and behind it a correction of an older one; then a batch at a moment that lies before, since a clock was put back.
+        let batches = [
+            (now, vec![filing(9, 1), filing(3, 2)]),
+            (
+                now - jiff::SignedDuration::from_secs(60),
+                vec![filing(7, 1), filing(5, 1)],
+            ),
+        ];
+        let mut tx = store.begin("test").await.unwrap();
+        for (moment, batch) in &batches {
+            tx.file(batch, *moment).await.unwrap();
+        }
+        let left = tx.unproduced(&[0], 10).await.unwrap();
+        let order: Vec<u128> = left.iter().map(|one| one.id.signal.as_u128()).collect();
+        assert_eq!(order, [9, 3, 7, 5]);
     }
 }

@@ -209,8 +209,8 @@ pub struct Activation {
     pub rule_set: String,
     /// `{rule id: {version, digest}}` of its rules.
     pub content: serde_json::Value,
-    /// When.
-    pub activated_at: Timestamp,
+    /// From which offset on.
+    pub from_offset: i64,
 }
 
 fn corrupt(table: &'static str, what: &'static str) -> StoreError {
@@ -404,23 +404,26 @@ impl Tx {
     /// Writes how far households were judged.
     pub async fn write_judged(
         &mut self,
-        rows: &[(HouseholdId, MunicipalityCode, Judged)],
+        rows: &[(HouseholdId, MunicipalityCode, i32, Judged)],
     ) -> Result<(), StoreError> {
         let households: Vec<Uuid> = rows.iter().map(|row| row.0.uuid()).collect();
         let municipalities: Vec<String> = rows.iter().map(|row| row.1.to_string()).collect();
-        let days: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.2.as_of.to_sqlx()).collect();
+        let partitions: Vec<i32> = rows.iter().map(|row| row.2).collect();
+        let days: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.3.as_of.to_sqlx()).collect();
         let looks: Vec<Option<jiff_sqlx::Date>> = rows
             .iter()
-            .map(|row| row.2.next_look.map(ToSqlx::to_sqlx))
+            .map(|row| row.3.next_look.map(ToSqlx::to_sqlx))
             .collect();
         sqlx::query!(
-            "INSERT INTO household_judgements (household_id, municipality, as_of, next_look)
-             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::date[], $4::date[])
-             ON CONFLICT (household_id) DO UPDATE SET as_of = excluded.as_of, next_look = excluded.next_look",
+            "INSERT INTO household_judgements (household_id, municipality, as_of, next_look, partition)
+             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::date[], $4::date[], $5::int[])
+             ON CONFLICT (household_id) DO UPDATE SET as_of = excluded.as_of, next_look = excluded.next_look,
+                partition = excluded.partition",
             &households,
             &municipalities,
             &days as _,
             &looks as _,
+            &partitions,
         )
         .execute(&mut *self.inner)
         .await?;
@@ -768,7 +771,7 @@ impl Tx {
         partitions: &[i32],
     ) -> Result<Vec<Activation>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT a.partition, a.rule_set, a.activated_at, r.content FROM rule_activations a JOIN rule_sets r USING (rule_set)
+            "SELECT a.partition, a.rule_set, a.from_offset, r.content FROM rule_activations a JOIN rule_sets r USING (rule_set)
              WHERE a.topic = $1 AND a.partition = ANY($2) ORDER BY a.partition, a.from_offset, a.activated_at",
             topic,
             partitions,
@@ -781,7 +784,7 @@ impl Tx {
                 partition: row.partition,
                 rule_set: row.rule_set,
                 content: row.content,
-                activated_at: row.activated_at.to_jiff(),
+                from_offset: row.from_offset,
             })
             .collect())
     }

@@ -59,6 +59,8 @@ pub struct TimelineRow {
     pub fields: Option<serde_json::Value>,
     /// The request that brought it.
     pub request_id: Option<String>,
+    /// Its place in the household's log order (K2): the offset of the record that brought this copy.
+    pub came_at: i64,
 }
 
 #[expect(
@@ -89,6 +91,7 @@ struct Raw {
     area_id: Option<String>,
     fields: Option<serde_json::Value>,
     request_id: Option<String>,
+    came_at: i64,
 }
 
 fn corrupt(what: &'static str) -> StoreError {
@@ -144,6 +147,7 @@ impl TryFrom<Raw> for TimelineRow {
                 .map_err(|_| corrupt("area_id"))?,
             fields: raw.fields,
             request_id: raw.request_id,
+            came_at: raw.came_at,
         })
     }
 }
@@ -173,7 +177,7 @@ impl Tx {
             Raw,
             "SELECT household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type, kind, domain,
                 event_date, first_received_at, received_at, amount_cents, crisis, warm_handover, supply_ends_on, age_unknown, debtor_id,
-                area_id, fields, request_id
+                area_id, fields, request_id, came_at
              FROM signals WHERE household_id = ANY($1) ORDER BY household_id, signal_id",
             &ids,
         )
@@ -222,16 +226,17 @@ impl Tx {
         sqlx::query!(
             "INSERT INTO signals AS s (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type,
                 kind, domain, event_date, first_received_at, received_at, amount_cents, crisis, warm_handover, supply_ends_on, age_unknown,
-                debtor_id, area_id, fields, request_id)
+                debtor_id, area_id, fields, request_id, came_at)
              SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::int[], $6::bool[], $7::text[], $8::text[], $9::text[],
                 $10::text[], $11::text[], $12::date[], $13::timestamptz[], $14::timestamptz[], $15::int[], $16::bool[], $17::bool[],
-                $18::date[], $19::bool[], $20::uuid[], $21::text[], $22::jsonb[], $23::text[])
+                $18::date[], $19::bool[], $20::uuid[], $21::text[], $22::jsonb[], $23::text[], $24::bigint[])
              ON CONFLICT (household_id, signal_id) DO UPDATE SET
                 revision = excluded.revision, filing = excluded.filing, lives_here = excluded.lives_here, standing = excluded.standing,
                 partner_type = excluded.partner_type, kind = excluded.kind, domain = excluded.domain, event_date = excluded.event_date,
                 received_at = excluded.received_at, amount_cents = excluded.amount_cents, crisis = excluded.crisis,
                 warm_handover = excluded.warm_handover, supply_ends_on = excluded.supply_ends_on, age_unknown = excluded.age_unknown,
-                debtor_id = excluded.debtor_id, area_id = excluded.area_id, fields = excluded.fields, request_id = excluded.request_id",
+                debtor_id = excluded.debtor_id, area_id = excluded.area_id, fields = excluded.fields, request_id = excluded.request_id,
+                came_at = excluded.came_at",
             &uuids(|row| row.household.uuid()),
             &uuids(|row| row.signal.uuid()),
             &words(|row| row.municipality.to_string()),
@@ -255,6 +260,7 @@ impl Tx {
             &areas as _,
             &fields as _,
             &requests as _,
+            &rows.iter().map(|row| row.came_at).collect::<Vec<i64>>(),
         )
         .execute(&mut *self.inner)
         .await?;

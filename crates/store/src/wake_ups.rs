@@ -9,6 +9,10 @@ use crate::{Store, StoreError, Tx};
 
 /// Most wake-ups taken in one transaction.
 pub const WAKE_UPS_MAX_PER_BATCH: i64 = 1_000;
+/// Reason: a day that came, for something that only a day changes.
+pub const NEXT_LOOK: &str = "next_look";
+/// Reason: another set of rules came into force.
+pub const RULES: &str = "rules";
 
 /// A household to be judged again on a day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,26 +23,29 @@ pub struct WakeUp {
     pub household: HouseholdId,
     /// The partition of `signals.resolved` whose owner judges.
     pub partition: i32,
-    /// Why, as a code: `next_look`, `result`, `hold_lifted`, …
+    /// Why, as a code: [`NEXT_LOOK`], [`RULES`], or what somebody did: `result`, `hold_lifted`, …
     pub reason: String,
 }
 
 impl Store {
-    /// The first wake-ups due by `today` in these partitions, oldest day first.
+    /// The first wake-ups due by `today` in these partitions, oldest day first, but for those with a reason of `apart_from`.
     pub async fn due_wake_ups(
         &self,
         topic: &str,
         partitions: &[i32],
         today: Date,
+        apart_from: &[&str],
     ) -> Result<Vec<WakeUp>, StoreError> {
+        let apart_from: Vec<String> = apart_from.iter().map(ToString::to_string).collect();
         let rows = sqlx::query!(
             "SELECT due, household_id, partition, reason FROM wake_ups
-             WHERE topic = $1 AND partition = ANY($2) AND due <= $3
+             WHERE topic = $1 AND partition = ANY($2) AND due <= $3 AND reason <> ALL($5)
              ORDER BY due, household_id, reason LIMIT $4",
             topic,
             partitions,
             today.to_sqlx() as _,
             WAKE_UPS_MAX_PER_BATCH,
+            &apart_from,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -81,6 +88,27 @@ impl Tx {
         Ok(())
     }
 
+    /// Asks for a judgement of every household that was judged in these partitions: another set of rules is in force.
+    pub async fn wake_everybody(
+        &mut self,
+        topic: &str,
+        partitions: &[i32],
+        due: Date,
+    ) -> Result<u64, StoreError> {
+        let woken = sqlx::query!(
+            "INSERT INTO wake_ups (topic, partition, household_id, due, reason)
+             SELECT $1, partition, household_id, $3, $4 FROM household_judgements WHERE partition = ANY($2)
+             ON CONFLICT DO NOTHING",
+            topic,
+            partitions,
+            due.to_sqlx() as _,
+            RULES,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(woken.rows_affected())
+    }
+
     /// Takes wake-ups that were judged in this transaction.
     pub async fn take_wake_ups(
         &mut self,
@@ -114,4 +142,60 @@ fn columns(wake_ups: &[WakeUp]) -> Columns {
         wake_ups.iter().map(|wake| wake.due.to_sqlx()).collect(),
         wake_ups.iter().map(|wake| wake.reason.clone()).collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use sqlx::PgPool;
+
+    use super::*;
+
+    fn wake(household: u128, reason: &str) -> WakeUp {
+        WakeUp {
+            due: date(2025, 1, 20),
+            household: HouseholdId::from_uuid(Uuid::from_u128(household)),
+            partition: 0,
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_a_person_did_is_found_behind_any_number_of_days(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let mut tx = store.begin("test").await.unwrap();
+        let many = 2 * u128::try_from(WAKE_UPS_MAX_PER_BATCH).unwrap();
+        let days: Vec<WakeUp> = (0..many).map(|number| wake(number, NEXT_LOOK)).collect();
+        tx.add_wake_ups("t", &days).await.unwrap();
+        tx.add_wake_ups("t", &[wake(many, "result"), wake(many, RULES)])
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let due = async |apart_from: &[&str]| {
+            let due = store.due_wake_ups("t", &[0], date(2025, 1, 20), apart_from);
+            due.await.unwrap()
+        };
+        assert_eq!(due(&[NEXT_LOOK, RULES]).await, [wake(many, "result")]);
+        assert_eq!(due(&[NEXT_LOOK]).await.len(), 2);
+        assert_eq!(
+            i64::try_from(due(&[]).await.len()).unwrap(),
+            WAKE_UPS_MAX_PER_BATCH
+        );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn everybody_who_was_judged_in_a_partition_is_woken_once(pool: PgPool) {
+        sqlx::raw_sql(
+            "INSERT INTO household_judgements (household_id, municipality, as_of, partition)
+             SELECT gen_random_uuid(), '0518', '2025-01-20', n % 2 FROM generate_series(1, 10) n",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let store = Store::from_pool(pool);
+        let mut tx = store.begin("test").await.unwrap();
+        let today = date(2025, 1, 21);
+        assert_eq!(tx.wake_everybody("t", &[1], today).await.unwrap(), 5);
+        assert_eq!(tx.wake_everybody("t", &[1], today).await.unwrap(), 0);
+    }
 }

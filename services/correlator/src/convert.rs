@@ -21,6 +21,7 @@ pub(crate) fn row(
     record: &Resolved,
     known: Option<&TimelineRow>,
     request_id: Option<&str>,
+    came_at: i64,
 ) -> Result<TimelineRow, BadRecord> {
     let revision = Revision::from_number(record.revision.into()).ok_or("bad_revision")?;
     let filing = Filing::from_number(record.filing.into()).ok_or("bad_filing")?;
@@ -63,6 +64,7 @@ pub(crate) fn row(
         area: None,
         fields: None,
         request_id: request_id.map(str::to_owned),
+        came_at,
     };
     match (&record.content, known) {
         (Some(content), _) => with_content(base, record, content),

@@ -107,6 +107,14 @@ impl Household {
             .memory
             .known_client_until()
             .is_some_and(|last| as_of <= last);
+        if rules.has_newcomers() {
+            self.guards.came_at = self
+                .memory
+                .rows
+                .values()
+                .map(|row| (row.signal, row.came_at))
+                .collect();
+        }
         let evaluation = evaluate(rules, &self.memory.timeline, calendar, as_of);
         self.plan = plan(
             &evaluation,

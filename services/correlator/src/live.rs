@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_bus::Record;
+use voorveld_calendar::days_between;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::Timeline;
 use voorveld_domain::{HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
@@ -15,7 +16,7 @@ use voorveld_store::judgements::{Judged, MatchRow, SuppressionRow, TaskBecomes};
 use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::timelines::TimelineRow;
-use voorveld_store::wake_ups::WakeUp;
+use voorveld_store::wake_ups::{NEXT_LOOK, RULES, WakeUp};
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Resolved};
 
 use crate::apply::{Cause, Writes, apply};
@@ -28,8 +29,8 @@ const READER: Reader<'static> = Reader {
     stage: STAGE,
     topic: RESOLVED_TOPIC,
 };
-/// Reason of the wake-ups this room asks for itself.
-const NEXT_LOOK: &str = "next_look";
+/// A day that has waited this long for a stage before us wants somebody to look: meanwhile no absence, no cooldown's end and no escalation is judged.
+const LATE_AFTER_DAYS: i32 = 1;
 /// The stage before this one: a day is judged when it, too, has read what came in before (T6).
 const BEFORE_US: Reader<'static> = Reader {
     stage: "resolver",
@@ -41,6 +42,8 @@ pub struct Correlator {
     parts: Parts,
     rules: RulesInForce,
     memory: Memory,
+    /// The last day on which somebody was told that days wait.
+    alarmed_on: Option<Date>,
 }
 
 /// A record that was read.
@@ -60,6 +63,7 @@ impl Correlator {
             parts,
             rules,
             memory: Memory::default(),
+            alarmed_on: None,
         }
     }
 
@@ -167,6 +171,7 @@ impl Correlator {
                         held: held.get(&id).copied(),
                         known_client: false,
                         answered_elsewhere: BTreeSet::new(),
+                        came_at: BTreeMap::new(),
                     },
                     touched: BTreeSet::new(),
                     becomes: BTreeMap::new(),
@@ -258,6 +263,7 @@ impl Correlator {
             marks.push((
                 one.id,
                 one.memory.municipality,
+                one.memory.partition,
                 Judged {
                     as_of: evaluation.as_of,
                     next_look,
@@ -345,6 +351,30 @@ impl Correlator {
         }))
     }
 
+    async fn due(&self, held: &[Step], apart_from: &[&str]) -> Result<Vec<WakeUp>, StageError> {
+        let partitions: Vec<i32> = held.iter().map(|step| step.partition).collect();
+        let today = self.parts.clock.today();
+        Ok(self
+            .parts
+            .store
+            .due_wake_ups(RESOLVED_TOPIC, &partitions, today, apart_from)
+            .await?)
+    }
+
+    /// Says for how many days a judgement has waited for the stages before us, and raises an alarm once for each day that it waits too long.
+    fn tell_waiting(&mut self, since: Option<Date>) {
+        let today = self.parts.clock.today();
+        let days = since.map_or(0, |since| days_between(since, today));
+        self.parts.metrics.waiting_days.set(days.into());
+        if LATE_AFTER_DAYS < days && self.alarmed_on != Some(today) {
+            self.alarmed_on = Some(today);
+            tracing::error!(
+                days,
+                "days that came wait for the resolver: nothing escalates and no cooldown ends until it has read what came in before"
+            );
+        }
+    }
+
     /// Judges the households whose day has come, one transaction for the lot. Says whether there were any.
     async fn wake(&mut self, held: &[Step], due: Vec<WakeUp>) -> Result<bool, StageError> {
         // One day at a time: a later day is judged after what the earlier one did is committed.
@@ -426,7 +456,12 @@ impl Work for Correlator {
             }
             let signal = SignalId::from_uuid(one.resolved.signal);
             let known = household.memory.rows.get(&signal);
-            let row = match convert::row(&one.resolved, known, one.record.request_id.as_deref()) {
+            let row = match convert::row(
+                &one.resolved,
+                known,
+                one.record.request_id.as_deref(),
+                one.record.offset,
+            ) {
                 Ok(row) => row,
                 Err(reason) => {
                     letters.push(dead_letter(one.record, reason, one.resolved.withdrawn));
@@ -495,19 +530,25 @@ impl Work for Correlator {
     }
 
     async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError> {
-        let partitions: Vec<i32> = held.iter().map(|step| step.partition).collect();
-        let mut due = self
-            .parts
-            .store
-            .due_wake_ups(RESOLVED_TOPIC, &partitions, self.parts.clock.today())
-            .await?;
-        // A day waits for the records before it; what a person did does not.
-        if due.iter().any(|wake| wake.reason == NEXT_LOOK)
-            && !self.has_read_everything(held).await?
-        {
-            due.retain(|wake| wake.reason != NEXT_LOOK);
+        // A day waits for the records before it (T6); what a person did and what the rules say do not wait for the day.
+        let due = self.due(held, &[NEXT_LOOK]).await?;
+        if !due.is_empty() {
+            return self.wake(held, due).await;
         }
-        self.wake(held, due).await
+        let due = self.due(held, &[]).await?;
+        let waits_since = due.first().map(|wake| wake.due);
+        if due.is_empty() || self.has_read_everything(held).await? {
+            self.tell_waiting(None);
+            return self.wake(held, due).await;
+        }
+        self.tell_waiting(waits_since);
+        Ok(false)
+    }
+
+    async fn between(&mut self, held: &[Step]) -> Result<(), StageError> {
+        // Somebody waits at a screen for what they did; rules and days can wait until the backlog is worked off.
+        let due = self.due(held, &[NEXT_LOOK, RULES]).await?;
+        self.wake(held, due).await.map(drop)
     }
 
     fn forget(&mut self) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use voorveld_calendar::amsterdam_date;
 use voorveld_detect::{Rule, RuleSet};
 use voorveld_domain::RuleId;
 use voorveld_stage::StageError;
@@ -65,10 +66,10 @@ impl RulesInForce {
             if history.last().is_none_or(|last| last.rule_set != self.hash) {
                 fresh.push(*step);
             }
-            let since = since(&self.published, &self.hash, &history, now);
+            let from = active_from(&self.published, &history, step.from);
             self.by_partition.insert(
                 step.partition,
-                self.published.clone().with_activations(&since),
+                self.published.clone().with_activations(&from),
             );
         }
         if !fresh.is_empty() {
@@ -82,9 +83,15 @@ impl RulesInForce {
             let content = content(&self.published);
             tx.activate(RESOLVED_TOPIC, &fresh, &self.hash, &content, now)
                 .await?;
+            // What was judged by other rules is judged anew: no match stays that no rule says any more (M3, I5).
+            let partitions: Vec<i32> = fresh.iter().map(|step| step.partition).collect();
+            let woken = tx
+                .wake_everybody(RESOLVED_TOPIC, &partitions, amsterdam_date(now))
+                .await?;
             tracing::info!(
                 rule_set = &self.hash[..12],
                 partitions = fresh.len(),
+                households = woken,
                 "rule set is in force"
             );
         }
@@ -119,14 +126,9 @@ fn changed<'a>(rules: &'a RuleSet, published: &[serde_json::Value]) -> Option<&'
     })
 }
 
-/// Since when each rule's version judges a partition. What judged it from its first record on always did.
-fn since(
-    published: &RuleSet,
-    hash: &str,
-    history: &[&Activation],
-    now: Timestamp,
-) -> BTreeMap<RuleId, Timestamp> {
-    let mut since = BTreeMap::new();
+/// From which record on each rule's version judges a partition. What judged it from its first record on always did.
+fn active_from(published: &RuleSet, history: &[&Activation], next: i64) -> BTreeMap<RuleId, i64> {
+    let mut from = BTreeMap::new();
     for rule in published.rules() {
         let knows = |one: &Activation| {
             one.content
@@ -138,16 +140,15 @@ fn since(
         match first {
             Some(0) => {}
             Some(later) => {
-                since.insert(rule.id.clone(), history[later].activated_at);
+                from.insert(rule.id.clone(), history[later].from_offset);
             }
             None if history.is_empty() => {}
             None => {
-                since.insert(rule.id.clone(), now);
+                from.insert(rule.id.clone(), next);
             }
         }
     }
-    debug_assert!(!hash.is_empty());
-    since
+    from
 }
 
 #[cfg(test)]

@@ -436,6 +436,10 @@ impl Work for Resolver {
         }
     }
 
+    async fn between(&mut self, _held: &[Step]) -> Result<(), StageError> {
+        Ok(())
+    }
+
     fn forget(&mut self) {
         // What was produced but not marked is produced once more by whoever comes: a repeat changes nothing.
         self.produced.clear();

@@ -292,7 +292,11 @@ proptest! {
                     .any(|ground| ground.witnesses.contains(witness)));
                 let muted = planned.suppressed.iter()
                     .any(|silent| silent.rule == found.rule && silent.anchor == found.anchor);
-                prop_assert_eq!(on_open + usize::from(answered) + usize::from(muted && on_open == 0), 1,
+                // An answered signal stands on a new task only when a correction says what nothing mutes.
+                let anew = on_open == 1
+                    && matches!(rule.condition, Condition::EachSignal(_))
+                    && (matches!(rule.effect, Effect::Hold(_)) || rule.muted_by == MutedBy::default());
+                prop_assert_eq!(on_open + usize::from(answered && !anew) + usize::from(muted && on_open == 0), 1,
                     "{:?} is in no one place", found);
             }
             // And the other way round: no open ground without a match (I5).

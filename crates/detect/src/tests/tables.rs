@@ -213,11 +213,12 @@ fn an_old_match_that_joins_does_not_make_the_task_overdue() {
 }
 
 #[test]
-fn a_new_rule_raises_only_with_a_witness_received_since() {
-    let since = noon(date(2025, 2, 1));
-    let activations = BTreeMap::from([(rule_id("debt.single"), since)]);
+fn a_new_rule_raises_only_with_a_witness_that_came_after_it_did() {
+    let activations = BTreeMap::from([(rule_id("debt.single"), 100)]);
     let rules = rule_set(default_rules()).with_activations(&activations);
+    assert!(rules.has_newcomers());
     let mut world = World::new(rules);
+    world.guards.came_at = BTreeMap::from([(signal_id(1), 99), (signal_id(2), 100)]);
     let planned = world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 31)));
     assert_eq!(planned.changes, []);
     assert_eq!(
@@ -226,6 +227,82 @@ fn a_new_rule_raises_only_with_a_witness_received_since() {
     );
     let planned = world.record(debt_signal(2, PartnerType::Rent, date(2025, 9, 1)));
     assert!(!planned.changes.is_empty());
+}
+
+/// A correction that says something worse.
+fn corrected(signal: &Signal, change: impl Fn(&mut Signal)) -> Signal {
+    let mut copy = signal.clone();
+    copy.revision = copy.revision.next();
+    change(&mut copy);
+    copy
+}
+
+#[test]
+fn a_correction_that_makes_a_crisis_of_what_is_open_takes_the_step_of_a_crisis() {
+    let mut world = World::new(rule_set(default_rules()));
+    let signal = debt_signal(1, PartnerType::Rent, date(2025, 1, 6));
+    world.record(signal.clone());
+    assert_eq!(world.open().ladder_step, 1);
+    world.record(corrected(&signal, |signal| signal.crisis = true));
+    let task = world.open();
+    assert_eq!((task.urgency, task.ladder_step), (Urgency::Crisis, 2));
+}
+
+/// What was answered stays answered (K4), but for what nothing mutes and nobody knew when the task was closed (I10, M6).
+#[test]
+fn an_answered_signal_speaks_anew_only_when_it_becomes_what_nothing_mutes() {
+    type Change = fn(&mut Signal);
+    let cases: [(&str, Change, bool); 5] = [
+        ("the same", |_| {}, false),
+        ("another amount", |s| s.amount = Some(cents(21_000)), false),
+        ("a high amount", |s| s.amount = Some(cents(90_000)), false),
+        ("a crisis", |s| s.crisis = true, true),
+        ("a warm handover", |s| s.warm_handover = true, true),
+    ];
+    for (what, change, raises) in cases {
+        let mut world = World::new(rule_set(default_rules()));
+        let signal = debt_signal(1, PartnerType::Rent, date(2025, 1, 6));
+        world.record(signal.clone());
+        world.close(Outcome::NeedsNoHelp);
+        let worse = corrected(&signal, change);
+        let raised = |plan: Plan| {
+            plan.changes
+                .iter()
+                .any(|change| matches!(change, TaskChange::Raise { .. }))
+        };
+        assert_eq!(raised(world.record(worse.clone())), raises, "{what}");
+        if raises {
+            world.close(Outcome::NeedsNoHelp);
+            let again = corrected(&worse, |s| s.amount = Some(cents(22_000)));
+            assert!(
+                !raised(world.record(again)),
+                "{what}: and then it is answered"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_marker_that_becomes_acute_after_its_hold_was_lifted_holds_again() {
+    let mut world = World::new(rule_set(default_rules()));
+    let mut marker = debt_signal(1, PartnerType::Care, date(2025, 1, 10));
+    marker.domain = "safety".parse().expect("a domain");
+    let flag = |marker: &mut Signal, name: &str| {
+        let name = name.parse().expect("a field");
+        marker.fields.insert(name, FieldValue::Bool(true));
+    };
+    flag(&mut marker, "structural");
+    world.record(marker.clone());
+    world.close(Outcome::NeedsNoHelp);
+    world.guards.held = None;
+    let holds = |plan: Plan| {
+        plan.changes
+            .iter()
+            .any(|change| matches!(change, TaskChange::Hold { .. }))
+    };
+    assert!(!holds(world.judge()), "what the desk judged stays judged");
+    let acute = corrected(&marker, |marker| flag(marker, "acute"));
+    assert!(holds(world.record(acute)));
 }
 
 #[test]

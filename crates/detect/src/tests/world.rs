@@ -57,7 +57,7 @@ fn rule(id: &str, condition: Condition, effect: Effect) -> Rule {
         cooldown: None,
         not_older_than_days: None,
         retention_days: 365,
-        active_since: None,
+        active_from: None,
     }
 }
 
