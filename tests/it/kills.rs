@@ -1,11 +1,13 @@
-//! The process is killed again and again while partners send: nothing is lost, nothing is there twice.
+//! The process is killed again and again while partners send, correct and take back: nothing is lost, nothing is there twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::civil::date;
+use reqwest::{Client, Method, StatusCode};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use voorveld_synthetic::{Fate, PARTNERS, Plan, Step};
@@ -14,8 +16,8 @@ use voorveld_tests::root;
 use crate::house::{COLLECTOR, SUPPLIER_09, SUPPLIER_12};
 use crate::process::{House, Keys, Sender, today};
 
-/// One: tasks are a function of a household's records in log order (K2). Files that come one after the other then make the same order in both runs, so that
-/// even the steps on the ladder must be the same; with more, the resolver may take up what waits in another order.
+/// One: tasks are a function of a household's records in log order (K2). What comes one after the other then makes the same order in both runs, so that
+/// even the steps on the ladder must be the same; with more, the resolver may take up what waits in several of them in another order.
 const PARTITIONS: i32 = 1;
 const KILLS: u32 = 20;
 /// How long a file may take to come through, with all that happens meanwhile.
@@ -26,10 +28,78 @@ const MOMENT_MAX_MS: u64 = 400;
 /// Each so many kills, one waits until the stages have taken over what the killed process held: Kafka gives that away after ten seconds.
 const DEEP_EVERY: u32 = 4;
 
+/// Signals that a partner sends one by one, besides its files.
+const SINGLES: usize = 48;
+/// Of those, each so many is later told with another amount …
+const AMENDED_EVERY: usize = 3;
+/// … or moved to another door …
+const MOVED_EVERY: usize = 4;
+/// … or taken back.
+const WITHDRAWN_EVERY: usize = 5;
+/// So many requests go between two files.
+const REQUESTS_TOGETHER: usize = 12;
+
 /// A file and who sends it.
 struct File {
     sender: String,
     path: PathBuf,
+}
+
+/// What a partner does by request, with the number of the signal it is about.
+enum Request {
+    Say(usize, Value),
+    Correct(usize, Value),
+    TakeBack(usize),
+}
+
+/// What is sent in one go.
+enum Sending {
+    File(File),
+    Requests(Vec<Request>),
+}
+
+fn single(number: usize, cents: u32, house: usize) -> Value {
+    json!({
+        "reference": format!("los-{number}"),
+        "kind": if number.is_multiple_of(2) { "rent_arrears" } else { "water_arrears" },
+        "municipality": "0518",
+        "signalledOn": format!("2025-0{}-1{}", 1 + number % 5, number % 9),
+        "arisenOn": "2024-10-10",
+        "amountCents": cents,
+        "person": { "surname": "Voorbeeld" },
+        "address": { "postcode": "1234AB", "houseNumber": house.to_string() },
+    })
+}
+
+/// Signals of two kinds at shared doors; then corrections, moves and withdrawals of some of them.
+fn requests() -> Vec<Request> {
+    let house = |number: usize| 1 + number / 4;
+    let of_every = |every: usize| (0..SINGLES).filter(move |number| number.is_multiple_of(every));
+    let said = (0..SINGLES).map(|n| Request::Say(n, single(n, 20_000, house(n))));
+    let amended = of_every(AMENDED_EVERY).map(|n| Request::Correct(n, single(n, 65_000, house(n))));
+    let moved =
+        of_every(MOVED_EVERY).map(|n| Request::Correct(n, single(n, 20_000, 100 + house(n))));
+    let withdrawn = of_every(WITHDRAWN_EVERY).map(Request::TakeBack);
+    said.chain(amended).chain(moved).chain(withdrawn).collect()
+}
+
+/// Files with requests between them, in an order that is the same in every run.
+fn sendings(files: Vec<File>) -> Vec<Sending> {
+    let mut requests = requests();
+    let mut sendings = Vec::new();
+    for file in files {
+        sendings.push(Sending::File(file));
+        let rest = requests.split_off(REQUESTS_TOGETHER.min(requests.len()));
+        let now = std::mem::replace(&mut requests, rest);
+        if !now.is_empty() {
+            sendings.push(Sending::Requests(now));
+        }
+    }
+    assert!(
+        requests.is_empty(),
+        "more requests than fit between the files"
+    );
+    sendings
 }
 
 /// The files of the other test, and three months of an invented municipality in every format. Answers how many signals the invented ones are.
@@ -117,6 +187,52 @@ async fn send(house: &House, file: &File, killed: &mut watch::Receiver<u32>) {
     sent.await.expect("a file comes through");
 }
 
+/// Does a request as an impatient partner would: again, until it has an answer that promises something. Remembers the id of what was said.
+async fn ask(house: &House, client: &Client, request: &Request, ids: &mut BTreeMap<usize, String>) {
+    let (method, path, body) = match request {
+        Request::Say(_, signal) => (Method::POST, "/v1/signals".to_owned(), signal.clone()),
+        Request::Correct(number, signal) => (
+            Method::PUT,
+            format!("/v1/signals/{}", ids[number]),
+            signal.clone(),
+        ),
+        Request::TakeBack(number) => (
+            Method::POST,
+            format!("/v1/signals/{}/withdrawal", ids[number]),
+            json!({ "reason": "paid" }),
+        ),
+    };
+    let key = house.key(COLLECTOR.id);
+    let mut tick = interval(TRY_AGAIN_AFTER);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let asked = timeout(PATIENCE, async {
+        loop {
+            tick.tick().await;
+            let request = client
+                .request(method.clone(), format!("{}{path}", house.door))
+                .bearer_auth(&key)
+                .json(&body);
+            let Ok(answer) = request.send().await else {
+                continue;
+            };
+            let status = answer.status();
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                continue;
+            }
+            let Ok(answer) = answer.json::<Value>().await else {
+                continue;
+            };
+            assert!(status.is_success(), "{path}: {status} {answer}");
+            break answer;
+        }
+    });
+    let answer = asked.await.expect("a request comes through");
+    if let Request::Say(number, _) = request {
+        let id = answer["id"].as_str().expect("a receipt has an id");
+        ids.insert(*number, id.to_owned());
+    }
+}
+
 /// Kills and starts the house at moments that this seed decides, and tells after each how many it were.
 async fn kill_again_and_again(house: &House, seed: u64, killed: &watch::Sender<u32>) {
     let mut state = seed;
@@ -139,14 +255,22 @@ async fn kill_again_and_again(house: &House, seed: u64, killed: &watch::Sender<u
     }
 }
 
-/// Sends the files one by one, spread over the kills, so that each kill meets one.
-async fn send_all(house: &House, files: &[File], killed: &watch::Sender<u32>) {
+/// Sends everything one by one, spread over the kills, so that each kill meets something.
+async fn send_all(house: &House, sendings: &[Sending], killed: &watch::Sender<u32>) {
     let mut killed = killed.subscribe();
-    let count = u32::try_from(files.len()).unwrap();
-    for (number, file) in (0..).zip(files) {
+    let count = u32::try_from(sendings.len()).unwrap();
+    let (client, mut ids) = (Client::new(), BTreeMap::new());
+    for (number, sending) in (0..).zip(sendings) {
         let turn = number * KILLS / count;
         killed.wait_for(|killed| turn <= *killed).await.unwrap();
-        send(house, file, &mut killed).await;
+        match sending {
+            Sending::File(file) => send(house, file, &mut killed).await,
+            Sending::Requests(requests) => {
+                for request in requests {
+                    ask(house, &client, request, &mut ids).await;
+                }
+            }
+        }
     }
 }
 
@@ -187,12 +311,13 @@ async fn killed_at_twenty_random_moments_nothing_is_lost_or_doubled() {
         "{} files with {invented} signals",
         files.len()
     );
+    let sendings = sendings(files);
     // Terms count from the day of receipt: two runs are compared only if midnight did not come between.
     let (calm, rough) = loop {
         let day = today();
         let house = furnished(&keys).await;
         house.start().await;
-        send_all(&house, &files, &watch::Sender::new(KILLS)).await;
+        send_all(&house, &sendings, &watch::Sender::new(KILLS)).await;
         house.settle().await;
         let calm = holdings(&house).await;
         let signals: i64 =
@@ -214,7 +339,7 @@ async fn killed_at_twenty_random_moments_nothing_is_lost_or_doubled() {
         house.start().await;
         let killed = watch::Sender::new(0);
         tokio::join!(
-            send_all(&house, &files, &killed),
+            send_all(&house, &sendings, &killed),
             kill_again_and_again(&house, 20, &killed)
         );
         house.settle().await;
