@@ -173,6 +173,17 @@ struct Hand {
     failed: Option<BusError>,
 }
 
+impl Hand {
+    /// Whether the end of every partition held was seen. Brokers answer for one partition after the other, so right behind it more may come.
+    fn ended(&self) -> bool {
+        !self.positions.is_empty()
+            && self
+                .positions
+                .keys()
+                .all(|partition| self.at_end.contains(partition))
+    }
+}
+
 /// Why a reader ends.
 enum End {
     /// Nobody listens any more.
@@ -211,12 +222,19 @@ impl Desk {
         if self.stopping() {
             return Err(End::GivenUp);
         }
-        let wait = self
-            .hand()
-            .due_at
-            .map_or(POLL, |at| at.saturating_duration_since(Instant::now()));
+        let wait = {
+            let hand = self.hand();
+            if hand.ended() && !hand.told_idle {
+                // Every partition's end was seen, but what a broker sent of the next one may lie at hand already.
+                Duration::ZERO
+            } else {
+                hand.due_at
+                    .map_or(POLL, |at| at.saturating_duration_since(Instant::now()))
+            }
+        };
+        let mut nothing_at_hand = false;
         match consumer.poll(wait) {
-            None => {}
+            None => nothing_at_hand = true,
             Some(Ok(message)) => self.take(&message),
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 self.hand().at_end.insert(partition);
@@ -228,11 +246,7 @@ impl Desk {
         }
         let (due, ended) = {
             let hand = self.hand();
-            let ended = !hand.positions.is_empty()
-                && hand
-                    .positions
-                    .keys()
-                    .all(|partition| hand.at_end.contains(partition));
+            let ended = nothing_at_hand && hand.ended();
             let late = hand.due_at.is_some_and(|at| at <= Instant::now());
             (hand.batch.len() >= MAX_BATCH || late || ended, ended)
         };
