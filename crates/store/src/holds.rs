@@ -1,8 +1,11 @@
 //! Holds as the safety desk sees and lifts them (I10, K11). Everybody else only learns that there is one.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
+use sqlx::PgConnection;
 use uuid::Uuid;
 use voorveld_domain::{HoldReason, HouseholdId, MunicipalityCode, SignalId, TaskId, UserId};
 
@@ -10,6 +13,18 @@ use crate::{Store, StoreError, Tx};
 
 /// Most holds and markers the desk's page lists.
 pub const DESK_PAGE_MAX: i64 = 200;
+
+/// What [`DeskHold::seen`] says of a household without any marker.
+const NOTHING_SEEN: &str = "none";
+
+/// The first part of a list, and how many there are behind it: nothing is cut off in silence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeskList<T> {
+    /// What is listed.
+    pub rows: Vec<T>,
+    /// How many more there are.
+    pub more: i64,
+}
 
 /// An active hold, for the safety desk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +39,64 @@ pub struct DeskHold {
     pub signal: Option<SignalId>,
     /// Since when.
     pub raised_at: Timestamp,
-    /// The desk's open task about the household, and its deadline.
-    pub task: Option<(TaskId, Date)>,
+    /// The desk's task about the household: the open one, else the newest that ended.
+    pub task: Option<TaskId>,
+    /// The deadline of that task, while it is open.
+    pub task_due: Option<Date>,
     /// How many tasks of teams wait for it to be lifted.
     pub waiting_tasks: i64,
+    /// The earliest deadline of those (K11).
+    pub waiting_due: Option<Date>,
+    /// How many markers of the household count.
+    pub markers: i64,
+    /// Which ones, as a fingerprint: who lifts the hold sends it back, and a marker that came since is not freed unseen.
+    pub seen: String,
+}
+
+struct HoldRow {
+    hold_id: Uuid,
+    household_id: Uuid,
+    reason: String,
+    signal_id: Option<Uuid>,
+    raised_at: jiff_sqlx::Timestamp,
+    task_id: Option<Uuid>,
+    task_due: Option<jiff_sqlx::Date>,
+    waiting: i64,
+    waiting_due: Option<jiff_sqlx::Date>,
+    total: i64,
+}
+
+/// The columns of a [`HoldRow`]; what follows narrows and sorts.
+macro_rules! holds_where {
+    ($rest:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            HoldRow,
+            r#"SELECT h.hold_id, h.household_id, h.reason, h.signal_id, h.raised_at, t.task_id AS "task_id?",
+                      t.due_on AS "task_due?", w.waiting AS "waiting!", w.due_on AS "waiting_due?",
+                      count(*) OVER () AS "total!"
+               FROM holds h
+               LEFT JOIN LATERAL (
+                   SELECT task_id, CASE WHEN state IN ('open', 'claimed') THEN due_on END AS due_on
+                   FROM tasks WHERE household_id = h.household_id AND purpose = 'safety'
+                   ORDER BY state NOT IN ('open', 'claimed'), state = 'merged', raised_at DESC, task_id LIMIT 1) t ON true
+               CROSS JOIN LATERAL (
+                   SELECT count(*) AS waiting, min(due_on) AS due_on
+                   FROM tasks WHERE household_id = h.household_id AND purpose <> 'safety' AND state IN ('open', 'claimed')) w
+               WHERE h.lifted_at IS NULL AND "# + $rest,
+            $($argument),+
+        )
+    };
+}
+
+/// What became of an attempt to lift a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lift {
+    /// It is lifted.
+    Lifted(HouseholdId),
+    /// It is not active (any more).
+    NotActive,
+    /// A marker came, or one was corrected, since the desk looked: it stays until that was seen too (I10).
+    Unseen,
 }
 
 /// A signal of a given kind that no household could be found for: the desk sees it at once (K11).
@@ -46,45 +115,25 @@ pub struct UnplacedMarker {
 }
 
 impl Store {
-    /// Active holds, oldest first.
+    /// Active holds, by the first deadline that presses on them; the oldest first where none does.
     pub async fn desk_holds(
         &self,
         municipality: MunicipalityCode,
-    ) -> Result<Vec<DeskHold>, StoreError> {
-        sqlx::query!(
-            r#"SELECT h.hold_id, h.household_id, h.reason, h.signal_id, h.raised_at, t.task_id AS "task_id?",
-                      t.due_on AS "due_on?",
-                      (SELECT count(*) FROM tasks w WHERE w.household_id = h.household_id AND w.purpose <> 'safety'
-                         AND w.state IN ('open', 'claimed')) AS "waiting!"
-               FROM holds h
-               LEFT JOIN tasks t ON t.household_id = h.household_id AND t.purpose = 'safety'
-                                AND t.state IN ('open', 'claimed')
-               WHERE h.municipality = $1 AND h.lifted_at IS NULL
-               ORDER BY t.due_on NULLS LAST, h.raised_at, h.hold_id LIMIT $2"#,
+    ) -> Result<DeskList<DeskHold>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let rows = holds_where!(
+            "h.municipality = $1
+             ORDER BY least(t.due_on, w.due_on) NULLS LAST, h.raised_at, h.hold_id LIMIT $2",
             municipality.as_str(),
             DESK_PAGE_MAX,
         )
-        .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(|row| {
-            Ok(DeskHold {
-                id: row.hold_id,
-                household: HouseholdId::from_uuid(row.household_id),
-                reason: row.reason.parse().map_err(|_| StoreError::Corrupt {
-                    table: "holds",
-                    what: "reason",
-                })?,
-                signal: row.signal_id.map(SignalId::from_uuid),
-                raised_at: row.raised_at.to_jiff(),
-                task: row
-                    .task_id
-                    .zip(row.due_on)
-                    .map(|(id, due)| (TaskId::from_uuid(id), due.to_jiff())),
-                waiting_tasks: row.waiting,
-            })
-        })
-        .collect()
+        .fetch_all(&mut *connection)
+        .await?;
+        let more = rows
+            .first()
+            .map_or(0, |row| (row.total - DESK_PAGE_MAX).max(0));
+        let rows = with_markers(&mut connection, rows).await?;
+        Ok(DeskList { rows, more })
     }
 
     /// Signals of these kinds without a household that nobody has decided about, oldest first.
@@ -120,15 +169,20 @@ impl Store {
 }
 
 impl Tx {
-    /// Lifts an active hold and tells the household's open tasks. None: it is not active (any more).
+    /// Lifts an active hold and tells the household's open tasks. `seen` is what the desk's page said of its markers
+    /// ([`DeskHold::seen`]).
+    ///
+    /// Locks the household's open tasks and its holds, in the correlator's order. Where the desk's task has ended there is no task to
+    /// meet at: then the hold's own row is where a marker that comes in ([`Tx::active_holds`]) and this wait for each other.
     pub async fn lift_hold(
         &mut self,
         municipality: MunicipalityCode,
         hold: Uuid,
+        seen: &str,
         by: UserId,
         why: &str,
         now: Timestamp,
-    ) -> Result<Option<HouseholdId>, StoreError> {
+    ) -> Result<Lift, StoreError> {
         let household = sqlx::query_scalar!(
             "SELECT household_id FROM holds WHERE hold_id = $1 AND municipality = $2",
             hold,
@@ -137,7 +191,7 @@ impl Tx {
         .fetch_optional(&mut *self.inner)
         .await?;
         let Some(household) = household else {
-            return Ok(None);
+            return Ok(Lift::NotActive);
         };
         // The lock of every change to a household's tasks.
         sqlx::query!(
@@ -147,19 +201,33 @@ impl Tx {
         )
         .fetch_all(&mut *self.inner)
         .await?;
-        let lifted = sqlx::query!(
-            "UPDATE holds SET lifted_at = $2, lifted_by = $3, lifted_why = $4 WHERE hold_id = $1 AND lifted_at IS NULL",
+        let active = sqlx::query_scalar!(
+            "SELECT hold_id FROM holds WHERE household_id = $1 AND lifted_at IS NULL ORDER BY hold_id FOR UPDATE",
+            household,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        if !active.contains(&hold) {
+            return Ok(Lift::NotActive);
+        }
+        // Read after the locks: whatever came in before them is there to see.
+        let now_there = markers(&mut self.inner, &[household]).await?;
+        if now_there
+            .get(&household)
+            .map_or(NOTHING_SEEN, |(_, seen)| seen)
+            != seen
+        {
+            return Ok(Lift::Unseen);
+        }
+        sqlx::query!(
+            "UPDATE holds SET lifted_at = $2, lifted_by = $3, lifted_why = $4 WHERE hold_id = $1",
             hold,
             now.to_sqlx() as _,
             by.uuid(),
             why,
         )
         .execute(&mut *self.inner)
-        .await?
-        .rows_affected();
-        if lifted == 0 {
-            return Ok(None);
-        }
+        .await?;
         // Only when the last one is gone may anybody go there again; the actor is not told to the teams.
         sqlx::query!(
             "INSERT INTO task_events (task_id, happened_at, actor, event, detail)
@@ -172,6 +240,149 @@ impl Tx {
         )
         .execute(&mut *self.inner)
         .await?;
-        Ok(Some(HouseholdId::from_uuid(household)))
+        Ok(Lift::Lifted(HouseholdId::from_uuid(household)))
+    }
+}
+
+async fn with_markers(
+    connection: &mut PgConnection,
+    rows: Vec<HoldRow>,
+) -> Result<Vec<DeskHold>, StoreError> {
+    let households: Vec<Uuid> = rows.iter().map(|row| row.household_id).collect();
+    let markers = markers(connection, &households).await?;
+    rows.into_iter()
+        .map(|row| {
+            let (markers, seen) = markers
+                .get(&row.household_id)
+                .cloned()
+                .unwrap_or_else(|| (0, NOTHING_SEEN.to_owned()));
+            Ok(DeskHold {
+                id: row.hold_id,
+                household: HouseholdId::from_uuid(row.household_id),
+                reason: row.reason.parse().map_err(|_| StoreError::Corrupt {
+                    table: "holds",
+                    what: "reason",
+                })?,
+                signal: row.signal_id.map(SignalId::from_uuid),
+                raised_at: row.raised_at.to_jiff(),
+                task: row.task_id.map(TaskId::from_uuid),
+                task_due: row.task_due.map(jiff_sqlx::Date::to_jiff),
+                waiting_tasks: row.waiting,
+                waiting_due: row.waiting_due.map(jiff_sqlx::Date::to_jiff),
+                markers,
+                seen,
+            })
+        })
+        .collect()
+}
+
+/// How many markers each household has that count, and a fingerprint of them and of the reasons of the desk's tasks. What the desk
+/// itself does with a task leaves no trace in it; a marker that comes, moves here or is corrected does.
+async fn markers(
+    connection: &mut PgConnection,
+    households: &[Uuid],
+) -> Result<HashMap<Uuid, (i64, String)>, StoreError> {
+    Ok(sqlx::query!(
+        r#"SELECT m.household_id AS "household_id!", count(*) FILTER (WHERE m.is_signal) AS "markers!",
+                  md5(string_agg(m.what, ',' ORDER BY m.what)) AS "seen!"
+           FROM (SELECT household_id, concat_ws('/', signal_id, revision, filing) AS what, true AS is_signal
+                 FROM signals
+                 WHERE household_id = ANY($1) AND domain = 'safety' AND lives_here AND standing = 'counted'
+                 UNION ALL
+                 SELECT t.household_id, concat_ws('/', g.task_id, g.rule_id, g.anchor, g.witnesses), false
+                 FROM tasks t JOIN task_grounds g USING (task_id)
+                 WHERE t.household_id = ANY($1) AND t.purpose = 'safety' AND g.gone_as_of IS NULL) m
+           GROUP BY m.household_id"#,
+        households,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.household_id, (row.markers, row.seen)))
+    .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::PgPool;
+
+    const HOUSEHOLD: Uuid = Uuid::from_u128(1);
+    const HOLD: Uuid = Uuid::from_u128(2);
+
+    async fn held(pool: &PgPool) -> Store {
+        sqlx::query(
+            "INSERT INTO holds (hold_id, municipality, household_id, reason, raised_at) VALUES ($1, '0518', $2, 'safety', now())",
+        )
+        .bind(HOLD)
+        .bind(HOUSEHOLD)
+        .execute(pool)
+        .await
+        .unwrap();
+        Store::from_pool(pool.clone())
+    }
+
+    async fn lift(tx: &mut Tx) -> Lift {
+        let by = UserId::from_uuid(Uuid::from_u128(3));
+        let municipality = "0518".parse().unwrap();
+        tx.lift_hold(
+            municipality,
+            HOLD,
+            NOTHING_SEEN,
+            by,
+            "mistaken",
+            Timestamp::UNIX_EPOCH,
+        )
+        .await
+        .unwrap()
+    }
+
+    async fn held_as_the_correlator_reads(tx: &mut Tx) -> bool {
+        let household = HouseholdId::from_uuid(HOUSEHOLD);
+        !tx.active_holds(&[household]).await.unwrap().is_empty()
+    }
+
+    /// Without an open task there is nothing but the hold to meet at.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_marker_and_a_lift_wait_for_each_other_at_the_hold(pool: PgPool) {
+        let store = held(&pool).await;
+        let mut correlator = store.begin("a marker comes in").await.unwrap();
+        assert!(held_as_the_correlator_reads(&mut correlator).await);
+        let marker = async {
+            sqlx::query(
+                "INSERT INTO signals (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id,
+                    partner_type, kind, domain, event_date, first_received_at, received_at, crisis, warm_handover)
+                 VALUES ($1, $2, '0518', 1, 1, true, 'counted', 'p', 'police', 'reporting_code_report', 'safety', '2025-11-20',
+                    now(), now(), false, false)",
+            )
+            .bind(HOUSEHOLD)
+            .bind(Uuid::from_u128(4))
+            .execute(&mut *correlator.inner)
+            .await
+            .unwrap();
+            correlator.commit().await.unwrap();
+        };
+        let mut desk = store.begin("lift").await.unwrap();
+        let (lifted, ()) = tokio::join!(lift(&mut desk), marker);
+        assert_eq!(
+            lifted,
+            Lift::Unseen,
+            "the lift looked after the marker was there"
+        );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_marker_that_comes_in_while_a_hold_is_lifted_finds_no_hold(pool: PgPool) {
+        let store = held(&pool).await;
+        let mut desk = store.begin("lift").await.unwrap();
+        let household = HouseholdId::from_uuid(HOUSEHOLD);
+        assert_eq!(lift(&mut desk).await, Lift::Lifted(household));
+        let mut correlator = store.begin("a marker comes in").await.unwrap();
+        let (held, committed) =
+            tokio::join!(held_as_the_correlator_reads(&mut correlator), desk.commit());
+        committed.unwrap();
+        assert!(!held, "so it raises one of its own");
+        let mut again = store.begin("lift").await.unwrap();
+        assert_eq!(lift(&mut again).await, Lift::NotActive);
     }
 }

@@ -350,13 +350,16 @@ impl Tx {
             .collect()
     }
 
-    /// The active hold of each household that has one; unsafety before anything else.
+    /// The active hold of each household that has one; unsafety before anything else. Who reads it here keeps it from being lifted until
+    /// the transaction ends: a marker that finds its household held raises no hold of its own, so the desk must see it before it
+    /// lifts ([`Tx::lift_hold`]).
     pub async fn active_holds(
         &mut self,
         households: &[HouseholdId],
     ) -> Result<HashMap<HouseholdId, HoldReason>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT household_id, reason FROM holds WHERE household_id = ANY($1) AND lifted_at IS NULL ORDER BY household_id, reason = 'safety'",
+            "SELECT household_id, reason FROM holds WHERE household_id = ANY($1) AND lifted_at IS NULL
+             ORDER BY household_id, reason = 'safety', hold_id FOR SHARE",
             &ids(households),
         )
         .fetch_all(&mut *self.inner)

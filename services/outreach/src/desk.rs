@@ -11,7 +11,7 @@ use voorveld_domain::{HouseholdId, Outcome, Purpose, Role, SignalId, Standing, T
 use voorveld_policy::Policy;
 use voorveld_seal::Opener;
 use voorveld_store::audit::{NewAuditEvent, actor_of};
-use voorveld_store::holds::{DeskHold, UnplacedMarker};
+use voorveld_store::holds::{DeskHold, DeskList, Lift, UnplacedMarker};
 use voorveld_store::task_changes::{LockedTask, NewContactAttempt, ONE_OPEN_PER_PURPOSE};
 use voorveld_store::tasks::{
     EvidenceSignal, Slice, Task, TaskFile, WorklistCounts, WorklistFilter,
@@ -204,7 +204,7 @@ pub(crate) enum Listed {
 /// What the safety desk sees.
 pub(crate) struct SafetyDesk {
     pub tasks: Vec<Task>,
-    pub holds: Vec<DeskHold>,
+    pub holds: DeskList<DeskHold>,
     pub markers: Vec<UnplacedMarker>,
 }
 
@@ -445,12 +445,14 @@ impl Desk {
             .filter(|kind| kind.domain.as_str() == Purpose::Safety.code())
             .map(|kind| kind.id.to_string())
             .collect();
+        // First what is sent back when a hold is lifted: a marker that comes in while the rest is read was then not seen.
+        let holds = self.store.desk_holds(municipality).await?;
         Ok(SafetyDesk {
             tasks: self
                 .store
                 .safety_tasks(municipality, self.since(UNDO_WINDOW))
                 .await?,
-            holds: self.store.desk_holds(municipality).await?,
+            holds,
             markers: self.store.unplaced_markers(municipality, &kinds).await?,
         })
     }
@@ -473,16 +475,25 @@ impl Desk {
         self.open(&[signal]).await
     }
 
-    /// Lifts a hold; its household is judged again.
-    pub async fn lift_hold(&self, user: &User, hold: Uuid, reason: &str) -> Result<(), TaskError> {
+    /// Lifts a hold, if every marker behind it was `seen` ([`DeskHold::seen`]); its household is judged again.
+    pub async fn lift_hold(
+        &self,
+        user: &User,
+        hold: Uuid,
+        seen: &str,
+        reason: &str,
+    ) -> Result<(), TaskError> {
         refuse_unless_desk(user)?;
         let reason = LiftReason::parse(reason)?;
         let now = self.clock.now();
         let mut tx = self.store.begin("lift a hold").await?;
-        let household = tx
-            .lift_hold(user.municipality, hold, user.id, reason.code(), now)
-            .await?
-            .ok_or(TaskError::Changed)?;
+        let lift = tx
+            .lift_hold(user.municipality, hold, seen, user.id, reason.code(), now)
+            .await?;
+        let Lift::Lifted(household) = lift else {
+            self.metrics.conflicts.inc();
+            return Err(TaskError::HoldChanged);
+        };
         let audit = self.audit(
             user,
             "hold.lifted",

@@ -18,6 +18,9 @@ pub(crate) enum TaskError {
     /// Somebody or something was first: the task is no longer what the colleague saw.
     #[error("the task has changed")]
     Changed,
+    /// The hold is gone, or a marker came that the desk has not seen (I10).
+    #[error("the hold has changed")]
+    HoldChanged,
     /// Another colleague has the task.
     #[error("somebody else has the task")]
     NotYours,
@@ -62,6 +65,9 @@ impl TaskError {
             Self::Changed => {
                 "Deze taak is intussen veranderd. Kijk wat er nu staat en probeer het daarna opnieuw."
             }
+            Self::HoldChanged => {
+                "Er is intussen iets veranderd bij dit huishouden, bijvoorbeeld een nieuwe melding. Kijk eerst wat er nu staat."
+            }
             Self::NotYours => "Een collega heeft deze taak. Overleg met die collega.",
             Self::NotNow => "Dit kan nu niet met deze taak. Kijk wat er nu staat.",
             Self::TooLate => {
@@ -91,6 +97,7 @@ impl TaskError {
             Self::Store(_) | Self::Sealed => ProblemType::Internal,
             Self::Held
             | Self::Changed
+            | Self::HoldChanged
             | Self::NotYours
             | Self::NotNow
             | Self::TooLate
@@ -116,7 +123,7 @@ impl TaskError {
 fn code(error: &TaskError) -> &'static str {
     match error {
         TaskError::Held => "held",
-        TaskError::Changed => "changed",
+        TaskError::Changed | TaskError::HoldChanged => "changed",
         TaskError::NotYours => "not_yours",
         TaskError::NotNow => "not_now",
         TaskError::TooLate => "too_late",

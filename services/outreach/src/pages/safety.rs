@@ -22,10 +22,13 @@ struct HoldView {
     household: String,
     reason: &'static str,
     since: String,
+    markers: i64,
     due: Option<String>,
     overdue: bool,
     task: Option<Uuid>,
     waiting: i64,
+    waiting_due: Option<String>,
+    seen: String,
 }
 
 struct MarkerView {
@@ -44,6 +47,7 @@ struct SafetyPage {
     problem: Option<&'static str>,
     tasks: Vec<TaskCard>,
     holds: Vec<HoldView>,
+    more_holds: i64,
     markers: Vec<MarkerView>,
     lift_reasons: Vec<(&'static str, &'static str)>,
     open_reasons: Vec<Coded>,
@@ -84,20 +88,30 @@ async fn draw(
             .iter()
             .map(|task| desk.card(&who.user, task))
             .collect(),
+        more_holds: found.holds.more,
         holds: found
             .holds
+            .rows
             .iter()
             .map(|hold| HoldView {
                 id: hold.id,
                 household: words::household_label(hold.household),
                 reason: hold.reason.label(),
                 since: words::day(desk.clock.date_of(hold.raised_at), today),
+                markers: hold.markers,
                 due: hold
-                    .task
-                    .map(|(_, due)| words::deadline(desk.policy.calendar(), today, due)),
-                overdue: hold.task.is_some_and(|(_, due)| due < today),
-                task: hold.task.map(|(task, _)| task.uuid()),
+                    .task_due
+                    .map(|due| words::deadline(desk.policy.calendar(), today, due)),
+                overdue: [hold.task_due, hold.waiting_due]
+                    .into_iter()
+                    .flatten()
+                    .any(|due| due < today),
+                task: hold.task.map(voorveld_domain::TaskId::uuid),
                 waiting: hold.waiting_tasks,
+                waiting_due: hold
+                    .waiting_due
+                    .map(|due| words::deadline(desk.policy.calendar(), today, due)),
+                seen: hold.seen.clone(),
             })
             .collect(),
         markers: found
@@ -133,16 +147,28 @@ pub(super) struct ReasonForm {
     reason: String,
 }
 
+#[derive(Deserialize)]
+pub(super) struct LiftForm {
+    /// What the page said of the hold's markers.
+    #[serde(default)]
+    seen: String,
+    #[serde(default)]
+    reason: String,
+}
+
 pub(super) async fn lift(
     State(desk): State<Arc<Desk>>,
     State(accounts): State<Accounts>,
     Path(hold): Path<String>,
-    SignedForm { who, form }: SignedForm<ReasonForm>,
+    SignedForm { who, form }: SignedForm<LiftForm>,
 ) -> Response {
     let Ok(hold) = Uuid::try_parse(&hold) else {
         return Notice::not_found().into_response();
     };
-    match desk.lift_hold(&who.user, hold, &form.reason).await {
+    match desk
+        .lift_hold(&who.user, hold, &form.seen, &form.reason)
+        .await
+    {
         Ok(()) => Redirect::to("/veiligheid").into_response(),
         Err(error) if error.is_told_on_the_page() => {
             draw(

@@ -195,7 +195,7 @@ impl House {
         cents: i32,
         surname: &str,
     ) -> Uuid {
-        let signal = Uuid::now_v7();
+        let signal = self.sealed(1, surname).await;
         sqlx::query(
             "INSERT INTO signals (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id,
                                   partner_type, kind, domain, event_date, first_received_at, received_at, amount_cents, crisis,
@@ -212,6 +212,31 @@ impl House {
         .execute(&self.pool)
         .await
         .unwrap();
+        signal
+    }
+
+    /// A marker of a household (I10), and its sealed identity.
+    pub async fn marker(&self, task: &SeededTask, debtor: Option<Uuid>, surname: &str) -> Uuid {
+        let signal = self.signal(task, debtor, "2025-11-20", 100, surname).await;
+        sqlx::query(
+            "UPDATE signals SET kind = 'reporting_code_report', domain = 'safety', amount_cents = NULL WHERE signal_id = $1",
+        )
+        .bind(signal)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        signal
+    }
+
+    /// The sealed identity of a new signal.
+    pub async fn sealed(&self, revision: u32, surname: &str) -> Uuid {
+        let signal = Uuid::now_v7();
+        self.seal(signal, revision, surname).await;
+        signal
+    }
+
+    /// The sealed identity of a revision of a signal.
+    pub async fn seal(&self, signal: Uuid, revision: u32, surname: &str) {
         let identity = SealedIdentity {
             initials: Some("T.".to_owned()),
             surname: Some(surname.to_owned()),
@@ -226,16 +251,16 @@ impl House {
             .sealer
             .for_request()
             .unwrap()
-            .seal(&seal_context(signal, 1), &plain)
+            .seal(&seal_context(signal, revision), &plain)
             .unwrap();
-        sqlx::query("INSERT INTO sealed_identities (signal_id, revision, envelope, received_at) VALUES ($1, 1, $2, $3::timestamptz)")
+        sqlx::query("INSERT INTO sealed_identities (signal_id, revision, envelope, received_at) VALUES ($1, $2, $3, $4::timestamptz)")
             .bind(signal)
+            .bind(revision.cast_signed())
             .bind(envelope.as_bytes())
             .bind(NOW)
             .execute(&self.pool)
             .await
             .unwrap();
-        signal
     }
 
     /// Stops all outreach at a task's household.
@@ -387,4 +412,13 @@ impl Browser {
 
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
+}
+
+/// What a page says that was seen of a hold's markers.
+pub fn seen(page: &str, hold: Uuid) -> String {
+    let (_, form) = page
+        .split_once(&format!("action=\"/veiligheid/holds/{hold}\""))
+        .unwrap();
+    let (_, value) = form.split_once("name=\"seen\" value=\"").unwrap();
+    value.split_once('"').unwrap().0.to_owned()
 }

@@ -2,6 +2,7 @@
 
 mod acts;
 mod api;
+mod desk;
 mod house;
 mod people;
 mod sight;

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 use voorveld_domain::Role;
 
-use super::house::House;
+use super::house::{House, seen};
 
 const TEAM: &[Role] = &[Role::TeamMember];
 const DESK: &[Role] = &[Role::SafetyDesk];
@@ -213,14 +213,17 @@ async fn a_hold_reads_alike_for_everybody_and_stops_everything_but_giving_back(p
 
     // Only the desk knows why, and only the desk lifts it.
     let lift = format!("/veiligheid/holds/{hold}");
-    let refused = anna.post(&lift, &[("reason", "mistaken")]).await;
-    assert_eq!(refused.status, StatusCode::NOT_FOUND);
     let mut desk = house.browser("desk").await;
-    assert!(desk.get("/veiligheid").await.body.contains(">veiligheid<"));
+    let page = desk.get("/veiligheid").await.body;
+    assert!(page.contains(">veiligheid<"));
+    let seen = seen(&page, hold);
+    let because = [("seen", seen.as_str()), ("reason", "mistaken")];
+    let refused = anna.post(&lift, &because).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
     assert_eq!(desk.get(&task.page()).await.status, StatusCode::NOT_FOUND);
-    let lifted = desk.post(&lift, &[("reason", "mistaken")]).await;
+    let lifted = desk.post(&lift, &because).await;
     assert_eq!(lifted.status, StatusCode::SEE_OTHER);
-    let again = desk.post(&lift, &[("reason", "mistaken")]).await;
+    let again = desk.post(&lift, &because).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     let logged = house
         .count("SELECT count(*) FROM audit_events WHERE action = 'hold.lifted'")
