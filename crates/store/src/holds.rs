@@ -104,6 +104,8 @@ pub enum Lift {
 pub struct UnplacedMarker {
     /// Which one.
     pub signal: SignalId,
+    /// Its revision.
+    pub revision: i32,
     /// What kind.
     pub kind: String,
     /// Who sent it.
@@ -142,33 +144,23 @@ impl Store {
         municipality: MunicipalityCode,
         kinds: &[String],
     ) -> Result<Vec<UnplacedMarker>, StoreError> {
-        Ok(sqlx::query!(
-            r#"SELECT h.signal_id, h.kind, p.name AS "partner_name?", h.unplaced_reason, h.received_at
-               FROM signal_homes h LEFT JOIN partners p ON p.partner_id = h.partner_id
-               WHERE h.municipality = $1 AND h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
-                 AND h.kind = ANY($2)
-                 AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
-                                   AND (later.revision, later.filing) > (h.revision, h.filing))
-               ORDER BY h.received_at, h.signal_id LIMIT $3"#,
-            municipality.as_str(),
-            kinds,
-            DESK_PAGE_MAX,
-        )
-        .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(|row| UnplacedMarker {
-            signal: SignalId::from_uuid(row.signal_id),
-            kind: row.kind,
-            partner_name: row.partner_name,
-            reason: row.unplaced_reason,
-            received_at: row.received_at.to_jiff(),
-        })
-        .collect())
+        let mut connection = self.pool.acquire().await?;
+        read_markers(&mut connection, municipality, kinds, None).await
     }
 }
 
 impl Tx {
+    /// One signal of [`Store::unplaced_markers`].
+    pub async fn unplaced_marker(
+        &mut self,
+        municipality: MunicipalityCode,
+        kinds: &[String],
+        signal: SignalId,
+    ) -> Result<Option<UnplacedMarker>, StoreError> {
+        let mut found = read_markers(&mut self.inner, municipality, kinds, Some(signal)).await?;
+        Ok(found.pop())
+    }
+
     /// Lifts an active hold and tells the household's open tasks. `seen` is what the desk's page said of its markers
     /// ([`DeskHold::seen`]).
     ///
@@ -242,6 +234,53 @@ impl Tx {
         .await?;
         Ok(Lift::Lifted(HouseholdId::from_uuid(household)))
     }
+}
+
+async fn read_markers(
+    connection: &mut PgConnection,
+    municipality: MunicipalityCode,
+    kinds: &[String],
+    only: Option<SignalId>,
+) -> Result<Vec<UnplacedMarker>, StoreError> {
+    Ok(sqlx::query!(
+        r#"SELECT h.signal_id, h.revision, h.kind, p.name AS "partner_name?", h.unplaced_reason, h.received_at
+           FROM signal_homes h LEFT JOIN partners p ON p.partner_id = h.partner_id
+           WHERE h.municipality = $1 AND h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
+             AND h.kind = ANY($2) AND ($3::uuid IS NULL OR h.signal_id = $3)
+             AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
+                               AND (later.revision, later.filing) > (h.revision, h.filing))
+           ORDER BY h.received_at, h.signal_id LIMIT $4"#,
+        municipality.as_str(),
+        kinds,
+        only.map(SignalId::uuid),
+        DESK_PAGE_MAX,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| UnplacedMarker {
+        signal: SignalId::from_uuid(row.signal_id),
+        revision: row.revision,
+        kind: row.kind,
+        partner_name: row.partner_name,
+        reason: row.unplaced_reason,
+        received_at: row.received_at.to_jiff(),
+    })
+    .collect())
+}
+
+/// The active holds of one household.
+pub(crate) async fn holds_of(
+    connection: &mut PgConnection,
+    household: HouseholdId,
+) -> Result<Vec<DeskHold>, StoreError> {
+    let rows = holds_where!(
+        "h.household_id = $1 ORDER BY h.raised_at, h.hold_id",
+        household.uuid(),
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    with_markers(connection, rows).await
 }
 
 async fn with_markers(

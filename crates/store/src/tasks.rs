@@ -5,13 +5,15 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
+use sqlx::PgConnection;
 use uuid::Uuid;
 use voorveld_domain::{
     Cents, DebtorId, HouseholdId, MunicipalityCode, Outcome, PartnerType, Purpose, SignalId,
     Standing, TaskId, TaskState, Urgency, UserId,
 };
 
-use crate::{Store, StoreError};
+use crate::holds::{DeskHold, holds_of};
+use crate::{Store, StoreError, Tx};
 
 /// Most tasks on one page of a list.
 pub const TASK_PAGE_MAX: i64 = 200;
@@ -307,6 +309,8 @@ pub struct TaskFile {
     pub events: Vec<TaskEvent>,
     /// What was tried, oldest first.
     pub attempts: Vec<ContactAttempt>,
+    /// The active holds of the household, on a task of the safety desk; on any other none, whether there are any or not (I10).
+    pub holds: Vec<DeskHold>,
 }
 
 impl Store {
@@ -447,69 +451,134 @@ impl Store {
         municipality: MunicipalityCode,
         id: TaskId,
     ) -> Result<Option<Task>, StoreError> {
-        tasks_where!(
-            "t.municipality = $1 AND t.task_id = $2",
-            municipality.as_str(),
-            id.uuid(),
-        )
-        .fetch_optional(&self.pool)
-        .await?
-        .map(Task::try_from)
-        .transpose()
+        let mut connection = self.pool.acquire().await?;
+        read_task(&mut connection, municipality, id).await
     }
 
     /// Everything that belongs to a task.
     pub async fn task_file(&self, task: Task) -> Result<TaskFile, StoreError> {
-        let grounds: Vec<Ground> = sqlx::query!(
-            "SELECT rule_id, rule_version, words, witnesses, due_on, added_as_of, gone_as_of, replaced
+        let mut connection = self.pool.acquire().await?;
+        read_file(&mut connection, task).await
+    }
+}
+
+impl Tx {
+    /// A task and everything that belongs to it, as this transaction sees it.
+    pub async fn task_file(
+        &mut self,
+        municipality: MunicipalityCode,
+        id: TaskId,
+    ) -> Result<Option<TaskFile>, StoreError> {
+        match read_task(&mut self.inner, municipality, id).await? {
+            Some(task) => read_file(&mut self.inner, task).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Of each of these signals the newest envelope that is not newer than the revision named with it: signal, revision it was sealed
+    /// for, envelope. A correction that the evidence does not show yet may name somebody else (K13).
+    pub async fn envelopes(
+        &mut self,
+        signals: &[(SignalId, i32)],
+    ) -> Result<Vec<(SignalId, u32, Vec<u8>)>, StoreError> {
+        let ids: Vec<Uuid> = signals.iter().map(|(signal, _)| signal.uuid()).collect();
+        let revisions: Vec<i32> = signals.iter().map(|(_, revision)| *revision).collect();
+        sqlx::query!(
+            "SELECT DISTINCT ON (i.signal_id) i.signal_id, i.revision, i.envelope
+             FROM sealed_identities i
+             JOIN UNNEST($1::uuid[], $2::int[]) AS shown (signal_id, revision)
+               ON i.signal_id = shown.signal_id AND i.revision <= shown.revision
+             ORDER BY i.signal_id, i.revision DESC",
+            &ids,
+            &revisions,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let revision = u32::try_from(row.revision).map_err(|_| StoreError::Corrupt {
+                table: "sealed_identities",
+                what: "revision",
+            })?;
+            Ok((SignalId::from_uuid(row.signal_id), revision, row.envelope))
+        })
+        .collect()
+    }
+}
+
+async fn read_task(
+    connection: &mut PgConnection,
+    municipality: MunicipalityCode,
+    id: TaskId,
+) -> Result<Option<Task>, StoreError> {
+    tasks_where!(
+        "t.municipality = $1 AND t.task_id = $2",
+        municipality.as_str(),
+        id.uuid(),
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(Task::try_from)
+    .transpose()
+}
+
+async fn read_file(connection: &mut PgConnection, task: Task) -> Result<TaskFile, StoreError> {
+    // First what is sent back when a hold is lifted: a marker that comes in while the rest is read was then not seen.
+    let holds = if task.purpose == Purpose::Safety {
+        holds_of(connection, task.household).await?
+    } else {
+        Vec::new()
+    };
+    let grounds: Vec<Ground> = sqlx::query!(
+        "SELECT rule_id, rule_version, words, witnesses, due_on, added_as_of, gone_as_of, replaced
              FROM task_grounds WHERE task_id = $1
              ORDER BY (gone_as_of IS NOT NULL), due_on, added_as_of DESC, rule_id, anchor",
-            task.id.uuid(),
-        )
-        .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(|row| Ground {
-            rule: row.rule_id,
-            rule_version: row.rule_version,
-            words: row.words,
-            witnesses: row.witnesses,
-            due_on: row.due_on.to_jiff(),
-            added_as_of: row.added_as_of.to_jiff(),
-            gone_as_of: row.gone_as_of.map(jiff_sqlx::Date::to_jiff),
-            replaced: row.replaced,
-        })
+        task.id.uuid(),
+    )
+    .fetch_all(&mut *connection)
+    .await?
+    .into_iter()
+    .map(|row| Ground {
+        rule: row.rule_id,
+        rule_version: row.rule_version,
+        words: row.words,
+        witnesses: row.witnesses,
+        due_on: row.due_on.to_jiff(),
+        added_as_of: row.added_as_of.to_jiff(),
+        gone_as_of: row.gone_as_of.map(jiff_sqlx::Date::to_jiff),
+        replaced: row.replaced,
+    })
+    .collect();
+    let mut witnesses: Vec<Uuid> = grounds
+        .iter()
+        .flat_map(|ground| ground.witnesses.iter().copied())
         .collect();
-        let mut witnesses: Vec<Uuid> = grounds
-            .iter()
-            .flat_map(|ground| ground.witnesses.iter().copied())
-            .collect();
-        witnesses.sort_unstable();
-        witnesses.dedup();
-        let signals = self.evidence(task.household, &witnesses).await?;
-        let events = sqlx::query!(
-            r#"SELECT e.happened_at, u.display_name AS "actor_name?", e.event, e.detail
+    witnesses.sort_unstable();
+    witnesses.dedup();
+    let signals = evidence(connection, task.household, &witnesses).await?;
+    let events = sqlx::query!(
+        r#"SELECT e.happened_at, u.display_name AS "actor_name?", e.event, e.detail
                FROM task_events e LEFT JOIN users u ON u.user_id = e.actor
                WHERE e.task_id = $1 ORDER BY e.event_id"#,
-            task.id.uuid(),
-        )
-        .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(|row| TaskEvent {
-            happened_at: row.happened_at.to_jiff(),
-            actor_name: row.actor_name,
-            event: row.event,
-            detail: row.detail,
-        })
-        .collect();
-        let attempts = sqlx::query!(
+        task.id.uuid(),
+    )
+    .fetch_all(&mut *connection)
+    .await?
+    .into_iter()
+    .map(|row| TaskEvent {
+        happened_at: row.happened_at.to_jiff(),
+        actor_name: row.actor_name,
+        event: row.event,
+        detail: row.detail,
+    })
+    .collect();
+    let attempts = sqlx::query!(
             r#"SELECT a.attempt_id, a.tried_on, a.channel, a.day_part, a.reached, u.display_name AS "name?"
                FROM contact_attempts a LEFT JOIN users u ON u.user_id = a.recorded_by
                WHERE a.task_id = $1 ORDER BY a.tried_on, a.recorded_at"#,
             task.id.uuid(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *connection)
         .await?
         .into_iter()
         .map(|row| ContactAttempt {
@@ -521,25 +590,26 @@ impl Store {
             recorded_by_name: row.name,
         })
         .collect();
-        Ok(TaskFile {
-            task,
-            grounds,
-            signals,
-            events,
-            attempts,
-        })
-    }
+    Ok(TaskFile {
+        task,
+        grounds,
+        signals,
+        events,
+        attempts,
+        holds,
+    })
+}
 
-    async fn evidence(
-        &self,
-        household: HouseholdId,
-        witnesses: &[Uuid],
-    ) -> Result<Vec<EvidenceSignal>, StoreError> {
-        let corrupt = |what| StoreError::Corrupt {
-            table: "signals",
-            what,
-        };
-        sqlx::query!(
+async fn evidence(
+    connection: &mut PgConnection,
+    household: HouseholdId,
+    witnesses: &[Uuid],
+) -> Result<Vec<EvidenceSignal>, StoreError> {
+    let corrupt = |what| StoreError::Corrupt {
+        table: "signals",
+        what,
+    };
+    sqlx::query!(
             r#"SELECT s.signal_id, s.revision, s.lives_here, s.standing, p.name AS "partner_name?", s.partner_type, s.kind,
                       s.event_date, s.first_received_at, s.amount_cents, s.crisis, s.warm_handover, s.supply_ends_on,
                       s.age_unknown, s.debtor_id, s.fields
@@ -549,7 +619,7 @@ impl Store {
             household.uuid(),
             witnesses,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(connection)
         .await?
         .into_iter()
         .map(|row| {
@@ -580,28 +650,4 @@ impl Store {
             })
         })
         .collect()
-    }
-
-    /// The newest envelope of each of these signals: signal, revision it was sealed for, envelope.
-    pub async fn envelopes(
-        &self,
-        signals: &[Uuid],
-    ) -> Result<Vec<(SignalId, u32, Vec<u8>)>, StoreError> {
-        sqlx::query!(
-            "SELECT DISTINCT ON (signal_id) signal_id, revision, envelope FROM sealed_identities
-             WHERE signal_id = ANY($1) ORDER BY signal_id, revision DESC",
-            signals,
-        )
-        .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(|row| {
-            let revision = u32::try_from(row.revision).map_err(|_| StoreError::Corrupt {
-                table: "sealed_identities",
-                what: "revision",
-            })?;
-            Ok((SignalId::from_uuid(row.signal_id), revision, row.envelope))
-        })
-        .collect()
-    }
 }

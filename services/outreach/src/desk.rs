@@ -36,6 +36,17 @@ pub(crate) const WORKLIST_PAGE: i64 = 25;
 pub(crate) const TODAY_MAX: i64 = 3;
 /// How long a finished task stays on the list of finished ones.
 const FINISHED_SHOWN: Duration = Duration::from_hours(14 * 24);
+/// The results that fit a task of the safety desk: what became of a report about safety, without anybody having gone there.
+const SAFETY_OUTCOMES: &[Outcome] = &[
+    Outcome::ReferredWithoutContact,
+    Outcome::OtherHelp,
+    Outcome::OtherTrack,
+    Outcome::RepeatedSignal,
+    Outcome::WrongfulSignal,
+    Outcome::NotResident,
+    Outcome::Deceased,
+    Outcome::NotTakenUp,
+];
 /// Most signals of one person whose envelopes are opened at once.
 const OPENED_MAX: usize = 50;
 
@@ -85,6 +96,28 @@ impl OpeningReason {
         }
     }
 
+    /// What can be chosen for a task of this purpose.
+    pub(crate) const fn of(purpose: Purpose) -> &'static [Self] {
+        match purpose {
+            Purpose::Safety => Self::FOR_THE_DESK,
+            _ => Self::FOR_TEAMS,
+        }
+    }
+
+    /// Why this opening is not for that: a reason of the desk in the log of a team's task would tell of a hold that nobody may see.
+    fn refuse_unless_of(self, choices: &[Self]) -> Result<(), TaskError> {
+        if choices.contains(&self) {
+            Ok(())
+        } else {
+            Err(Self::UNKNOWN)
+        }
+    }
+
+    const UNKNOWN: TaskError = TaskError::Invalid {
+        field: "reason",
+        expected: "Kies waarom u de gegevens opent.",
+    };
+
     /// Reads a choice.
     pub(crate) fn parse(raw: &str) -> Result<Self, TaskError> {
         Self::FOR_TEAMS
@@ -92,10 +125,7 @@ impl OpeningReason {
             .chain(Self::FOR_THE_DESK)
             .copied()
             .find(|known| known.code() == raw)
-            .ok_or(TaskError::Invalid {
-                field: "reason",
-                expected: "Kies waarom u de gegevens opent.",
-            })
+            .ok_or(Self::UNKNOWN)
     }
 }
 
@@ -179,6 +209,14 @@ pub(crate) fn persons(signals: &[EvidenceSignal]) -> Vec<Person> {
     }
     persons.sort_by_key(|person| !person.known);
     persons
+}
+
+/// How a task of this purpose can end.
+pub(crate) const fn outcomes_of(purpose: Purpose) -> &'static [Outcome] {
+    match purpose {
+        Purpose::Safety => SAFETY_OUTCOMES,
+        _ => Outcome::ALL,
+    }
 }
 
 /// Identities as they came out of their envelopes, newest signal first.
@@ -337,7 +375,10 @@ impl Desk {
             });
         }
         let (mut tx, task) = self.lock(user, id).await?;
-        refuse_if_held(&task)?;
+        // The desk, too, contacts nobody before it has lifted the hold (I10).
+        if task.held {
+            return Err(TaskError::Held);
+        }
         refuse_unless_own(&task, user)?;
         let written = tx
             .record_contact(id, attempt, user.id, self.clock.now())
@@ -362,6 +403,12 @@ impl Desk {
         let (mut tx, task) = self.lock(user, id).await?;
         refuse_if_held(&task)?;
         refuse_unless_own(&task, user)?;
+        if !outcomes_of(task.purpose).contains(&outcome) {
+            return Err(TaskError::Invalid {
+                field: "outcome",
+                expected: "Kies een resultaat dat bij deze taak hoort.",
+            });
+        }
         let (now, today) = (self.clock.now(), self.clock.today());
         let moved = tx
             .close_task(id, version, outcome, user.id, now, today)
@@ -397,7 +444,8 @@ impl Desk {
         self.settle(tx, moved, "reopened").await
     }
 
-    /// Opens who one person in the evidence is. Logged and committed before anything is opened (I9); refused under a hold (K11).
+    /// Opens who one person in the evidence is. Logged and committed before anything is opened (I9); refused under a hold (K11). What is
+    /// shown and what is opened are read under one lock, so that the name belongs to the evidence beside it (K13).
     pub async fn open_person(
         &self,
         user: &User,
@@ -405,7 +453,16 @@ impl Desk {
         person: Uuid,
         reason: OpeningReason,
     ) -> Result<(TaskFile, Opened), TaskError> {
-        let file = self.file(user, id).await?;
+        let (mut tx, task) = self.lock(user, id).await?;
+        refuse_if_held(&task)?;
+        reason.refuse_unless_of(OpeningReason::of(task.purpose))?;
+        if !may_open(task.purpose, task.state, task.held) {
+            return Err(TaskError::NotNow);
+        }
+        let file = tx
+            .task_file(user.municipality, id)
+            .await?
+            .ok_or(TaskError::NotFound)?;
         let person = persons(&file.signals)
             .into_iter()
             .find(|known| known.key == person)
@@ -420,31 +477,19 @@ impl Desk {
             .collect();
         signals.sort_by_key(|signal| std::cmp::Reverse((signal.event_date, signal.id)));
         signals.truncate(OPENED_MAX);
-        let signals: Vec<SignalId> = signals.iter().map(|signal| signal.id).collect();
-
-        let (mut tx, task) = self.lock(user, id).await?;
-        refuse_if_held(&task)?;
-        if !task.state.is_open() {
-            return Err(TaskError::NotNow);
-        }
+        let signals: Vec<(SignalId, i32)> = signals
+            .iter()
+            .map(|signal| (signal.id, signal.revision))
+            .collect();
         let why = format!("{}; task {}", reason.code(), id);
-        tx.record_audit(&self.openings(user, &signals, &why))
-            .await?;
-        tx.commit().await?;
-        Ok((file, self.open(&signals).await?))
+        let opened = self.open_logged(user, tx, &signals, &why).await?;
+        Ok((file, opened))
     }
 
     /// Everything on the safety desk.
     pub async fn safety_desk(&self, user: &User) -> Result<SafetyDesk, TaskError> {
         refuse_unless_desk(user)?;
         let municipality = user.municipality;
-        let kinds: Vec<String> = self
-            .policy
-            .catalogue()
-            .iter()
-            .filter(|kind| kind.domain.as_str() == Purpose::Safety.code())
-            .map(|kind| kind.id.to_string())
-            .collect();
         // First what is sent back when a hold is lifted: a marker that comes in while the rest is read was then not seen.
         let holds = self.store.desk_holds(municipality).await?;
         Ok(SafetyDesk {
@@ -453,8 +498,21 @@ impl Desk {
                 .safety_tasks(municipality, self.since(UNDO_WINDOW))
                 .await?,
             holds,
-            markers: self.store.unplaced_markers(municipality, &kinds).await?,
+            markers: self
+                .store
+                .unplaced_markers(municipality, &self.marker_kinds())
+                .await?,
         })
+    }
+
+    /// The kinds of signal that mark unsafety.
+    fn marker_kinds(&self) -> Vec<String> {
+        self.policy
+            .catalogue()
+            .iter()
+            .filter(|kind| kind.domain.as_str() == Purpose::Safety.code())
+            .map(|kind| kind.id.to_string())
+            .collect()
     }
 
     /// Opens whom a marker without a household names: the desk acts on it all the same (K11).
@@ -464,15 +522,15 @@ impl Desk {
         signal: SignalId,
         reason: OpeningReason,
     ) -> Result<Opened, TaskError> {
-        let desk = self.safety_desk(user).await?;
-        if !desk.markers.iter().any(|marker| marker.signal == signal) {
-            return Err(TaskError::NotFound);
-        }
+        refuse_unless_desk(user)?;
+        reason.refuse_unless_of(OpeningReason::FOR_THE_DESK)?;
         let mut tx = self.store.begin("open a marker").await?;
-        tx.record_audit(&self.openings(user, &[signal], reason.code()))
-            .await?;
-        tx.commit().await?;
-        self.open(&[signal]).await
+        let marker = tx
+            .unplaced_marker(user.municipality, &self.marker_kinds(), signal)
+            .await?
+            .ok_or(TaskError::NotFound)?;
+        self.open_logged(user, tx, &[(signal, marker.revision)], reason.code())
+            .await
     }
 
     /// Lifts a hold, if every marker behind it was `seen` ([`DeskHold::seen`]); its household is judged again.
@@ -584,10 +642,10 @@ impl Desk {
         }
     }
 
-    fn openings(&self, user: &User, signals: &[SignalId], why: &str) -> Vec<NewAuditEvent> {
+    fn openings(&self, user: &User, signals: &[(SignalId, i32)], why: &str) -> Vec<NewAuditEvent> {
         signals
             .iter()
-            .map(|signal| {
+            .map(|(signal, _)| {
                 self.audit(
                     user,
                     "identity.opened",
@@ -599,12 +657,19 @@ impl Desk {
             .collect()
     }
 
-    /// Opens the envelopes of signals, in their order. Only after [`Desk::openings`] of the same signals is committed.
-    async fn open(&self, signals: &[SignalId]) -> Result<Opened, TaskError> {
-        let ids: Vec<Uuid> = signals.iter().map(|signal| signal.uuid()).collect();
-        let envelopes = self.store.envelopes(&ids).await?;
+    /// Writes down who opens these signals and why, commits that, and only then opens their envelopes, in their order (I9).
+    async fn open_logged(
+        &self,
+        user: &User,
+        mut tx: Tx,
+        signals: &[(SignalId, i32)],
+        why: &str,
+    ) -> Result<Opened, TaskError> {
+        tx.record_audit(&self.openings(user, signals, why)).await?;
+        let envelopes = tx.envelopes(signals).await?;
+        tx.commit().await?;
         let mut opened = Opened::new();
-        for signal in signals {
+        for (signal, _) in signals {
             let Some((_, revision, envelope)) =
                 envelopes.iter().find(|(known, _, _)| known == signal)
             else {
@@ -640,6 +705,12 @@ fn refuse_if_held(task: &LockedTask) -> Result<(), TaskError> {
     } else {
         Ok(())
     }
+}
+
+/// Whether one can open who a task is about: while it asks for something; and the desk as long as the household is held, for until then
+/// somebody still has to decide about it.
+pub(crate) fn may_open(purpose: Purpose, state: TaskState, held: bool) -> bool {
+    state.is_open() || (purpose == Purpose::Safety && held)
 }
 
 fn refuse_unless_own(task: &LockedTask, user: &User) -> Result<(), TaskError> {
