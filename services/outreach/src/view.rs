@@ -8,15 +8,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use voorveld_domain::{
-    AreaId, ContactChannel, DayPart, Outcome, Standing, TaskState, TeamId, Urgency,
+    AreaId, ContactChannel, DayPart, Outcome, Purpose, Standing, TaskId, TaskState, TeamId, Urgency,
 };
 use voorveld_policy::{FieldShape, Policy, SignalKind};
+use voorveld_store::holds::{DeskHold, UnplacedMarker};
 use voorveld_store::tasks::{EvidenceSignal, Task, TaskFile};
 use voorveld_store::users::User;
 use voorveld_wire::signal_v1::{FieldValue, SealedIdentity};
 
 use crate::access::is_stopped;
-use crate::desk::{Desk, Opened, OpeningReason, persons};
+use crate::desk::{Desk, LiftReason, Opened, OpeningReason, may_open, outcomes_of, persons};
 use crate::words;
 
 /// A code and what it is called.
@@ -111,9 +112,68 @@ pub(crate) struct TaskView {
     pub history: Vec<EventView>,
     /// What you can do now.
     pub actions: Vec<Action>,
+    /// The results this task can end with, while you can end it.
+    pub results: Vec<Coded>,
+    /// Why contact with the household is held: on a task of the safety desk, and nowhere else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldView>,
     /// Until when you can take the result back.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub undo_until: Option<Timestamp>,
+}
+
+/// A household with which nobody may have contact now, as the safety desk sees it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HoldView {
+    /// With this the hold is lifted.
+    pub id: Uuid,
+    /// What the household is called before anybody knows who it is.
+    #[schema(example = "K7D-4QM")]
+    pub household: String,
+    /// Why contact is held.
+    pub reason: Coded,
+    /// Since when.
+    #[schema(value_type = String, format = Date)]
+    pub since: Date,
+    /// Since when, in words.
+    pub since_words: String,
+    /// How many reports about the household count.
+    pub markers: i64,
+    /// The desk's task about the household: the open one, else the last.
+    pub task: Option<Uuid>,
+    /// By when the desk's open task is due, in words.
+    pub due: Option<String>,
+    /// How many tasks of teams wait.
+    pub waiting_tasks: i64,
+    /// The earliest deadline of those.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub waiting_due_on: Option<Date>,
+    /// The same in words.
+    pub waiting_due: Option<String>,
+    /// One of these deadlines has passed.
+    pub overdue: bool,
+    /// Says which reports you have seen: send it back to lift the hold.
+    pub seen: String,
+}
+
+/// A report about safety for which no household was found.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MarkerView {
+    /// Which signal.
+    pub signal: Uuid,
+    /// Which revision of it.
+    pub revision: i32,
+    /// What kind.
+    pub kind: Coded,
+    /// Who sent it.
+    pub partner: Option<String>,
+    /// When it came in.
+    #[schema(value_type = String, format = Date)]
+    pub since: Date,
+    /// The same in words.
+    pub since_words: String,
 }
 
 /// Something a colleague can do with a task.
@@ -282,11 +342,9 @@ impl Desk {
             due,
             claimed_by: task.claimed_by_name.clone(),
             mine: task.claimed_by == Some(user.id),
-            flagged: task.flagged && !stopped,
-            annotated: task.annotated && !stopped,
-            outcome: task
-                .outcome
-                .map(|outcome| Coded::new(outcome.code(), outcome.label())),
+            flagged: task.flagged && !stopped && task.state == TaskState::Claimed,
+            annotated: task.annotated && !stopped && open,
+            outcome: task.outcome.as_ref().map(coded_outcome),
         }
     }
 
@@ -303,20 +361,23 @@ impl Desk {
             persons: Vec::new(),
             attempts: Vec::new(),
             history: Vec::new(),
-            actions: actions(&card, task.state, undo_until.is_some()),
+            actions: actions(&card, task, undo_until.is_some()),
+            results: Vec::new(),
+            holds: Vec::new(),
             undo_until,
             card,
         };
         if view.card.held {
             return view;
         }
-        view.advice = (task.state.is_open() && task.urgency < Urgency::Crisis)
-            .then(|| words::ladder_advice(task.ladder_step).to_owned())
-            .or_else(|| {
-                task.state
-                    .is_open()
-                    .then(|| "Neem zo snel mogelijk contact op: bel of ga langs.".to_owned())
-            });
+        view.advice = task.state.is_open().then(|| advice(task).to_owned());
+        if view.actions.contains(&Action::Finish) {
+            view.results = outcomes_of(task.purpose)
+                .iter()
+                .map(coded_outcome)
+                .collect();
+        }
+        view.holds = file.holds.iter().map(|hold| self.hold_view(hold)).collect();
         view.grounds = file
             .grounds
             .iter()
@@ -354,6 +415,48 @@ impl Desk {
             })
             .collect();
         view
+    }
+
+    /// What the safety desk sees of a hold.
+    pub fn hold_view(&self, hold: &DeskHold) -> HoldView {
+        let today = self.clock.today();
+        let since = self.clock.date_of(hold.raised_at);
+        let deadline = |due| words::deadline(self.policy.calendar(), today, due);
+        HoldView {
+            id: hold.id,
+            household: words::household_label(hold.household),
+            reason: Coded::new(hold.reason.code(), hold.reason.label()),
+            since,
+            since_words: words::day(since, today),
+            markers: hold.markers,
+            task: hold.task.map(TaskId::uuid),
+            due: hold.task_due.map(deadline),
+            waiting_tasks: hold.waiting_tasks,
+            waiting_due_on: hold.waiting_due,
+            waiting_due: hold.waiting_due.map(deadline),
+            overdue: [hold.task_due, hold.waiting_due]
+                .into_iter()
+                .flatten()
+                .any(|due| due < today),
+            seen: hold.seen.clone(),
+        }
+    }
+
+    /// What the safety desk sees of a report without a household.
+    pub fn marker_view(&self, marker: &UnplacedMarker) -> MarkerView {
+        let since = self.clock.date_of(marker.received_at);
+        let kind = self.policy.catalogue().find(&marker.kind);
+        MarkerView {
+            signal: marker.signal.uuid(),
+            revision: marker.revision,
+            kind: Coded::new(
+                &marker.kind,
+                kind.map_or(marker.kind.as_str(), |kind| kind.name.as_str()),
+            ),
+            partner: marker.partner_name.clone(),
+            since,
+            since_words: words::day(since, self.clock.today()),
+        }
     }
 
     fn person_views(
@@ -493,20 +596,37 @@ fn thousandths_in_words(thousandths: i64) -> String {
     }
 }
 
-fn actions(card: &TaskCard, state: TaskState, can_undo: bool) -> Vec<Action> {
-    match state {
+fn actions(card: &TaskCard, task: &Task, can_undo: bool) -> Vec<Action> {
+    let mut actions = match task.state {
         TaskState::Open if card.held => Vec::new(),
-        TaskState::Open => vec![Action::Claim, Action::OpenIdentity],
+        TaskState::Open => vec![Action::Claim],
         TaskState::Claimed if card.held => vec![Action::Release],
-        TaskState::Claimed if card.mine => vec![
-            Action::RecordContact,
-            Action::Finish,
-            Action::Release,
-            Action::OpenIdentity,
-        ],
-        TaskState::Claimed => vec![Action::Release, Action::OpenIdentity],
+        // The desk, too, contacts nobody before it has lifted the hold (I10).
+        TaskState::Claimed if card.mine && task.held => vec![Action::Finish, Action::Release],
+        TaskState::Claimed if card.mine => {
+            vec![Action::RecordContact, Action::Finish, Action::Release]
+        }
+        TaskState::Claimed => vec![Action::Release],
         TaskState::Closed if can_undo => vec![Action::Undo],
         TaskState::Closed | TaskState::Withdrawn | TaskState::Merged => Vec::new(),
+    };
+    if !card.held && may_open(task.purpose, task.state, task.held) {
+        actions.push(Action::OpenIdentity);
+    }
+    actions
+}
+
+/// What to try first. Who works the safety desk judges; going there is for after that, if at all (I10, K11).
+fn advice(task: &Task) -> &'static str {
+    match (task.purpose, task.held) {
+        (Purpose::Safety, true) => {
+            "Beoordeel of het in dit huishouden onveilig is. Licht Veilig Thuis in als dat zo is. Neem geen contact op zolang contact niet mag."
+        }
+        (Purpose::Safety, false) => {
+            "Beoordeel of het in dit huishouden onveilig is. Licht Veilig Thuis in als dat zo is."
+        }
+        _ if task.urgency < Urgency::Crisis => words::ladder_advice(task.ladder_step),
+        _ => "Neem zo snel mogelijk contact op: bel of ga langs.",
     }
 }
 
@@ -588,11 +708,15 @@ fn area(policy: &Policy, id: &str) -> Coded {
     Coded::new(id, known.as_deref().unwrap_or(id))
 }
 
+fn coded_outcome(outcome: &Outcome) -> Coded {
+    Coded::new(outcome.code(), outcome.label())
+}
+
 /// The lists of the forms.
-pub(crate) fn outcome_choices() -> Vec<Coded> {
-    Outcome::ALL
+pub(crate) fn lift_choices() -> Vec<Coded> {
+    LiftReason::ALL
         .iter()
-        .map(|outcome| Coded::new(outcome.code(), outcome.label()))
+        .map(|reason| Coded::new(reason.code(), reason.label()))
         .collect()
 }
 

@@ -12,31 +12,22 @@ use voorveld_accounts::{Accounts, Frame, Notice, PageUser, SignedForm, SignedIn,
 use voorveld_domain::SignalId;
 
 use super::{Place, nav};
-use crate::desk::{Desk, LiftReason, Opened, OpeningReason};
+use crate::desk::{Desk, Opened, OpeningReason};
 use crate::error::TaskError;
-use crate::view::{Coded, IdentityView, TaskCard, identity, reason_choices};
-use crate::words;
+use crate::view::{
+    Coded, HoldView, IdentityView, MarkerView, TaskCard, identity, lift_choices, reason_choices,
+};
 
-struct HoldView {
-    id: Uuid,
-    household: String,
-    reason: &'static str,
-    since: String,
-    markers: i64,
-    due: Option<String>,
-    overdue: bool,
-    task: Option<Uuid>,
-    waiting: i64,
-    waiting_due: Option<String>,
-    seen: String,
-}
+/// Whom a marker names, on the one page that was asked for it.
+struct Who(Option<(Uuid, IdentityView)>);
 
-struct MarkerView {
-    signal: Uuid,
-    kind: String,
-    partner: String,
-    since: String,
-    identity: Option<IdentityView>,
+impl Who {
+    fn get(&self, signal: &Uuid) -> Option<&IdentityView> {
+        self.0
+            .as_ref()
+            .filter(|(known, _)| known == signal)
+            .map(|(_, identity)| identity)
+    }
 }
 
 #[derive(Template)]
@@ -49,7 +40,8 @@ struct SafetyPage {
     holds: Vec<HoldView>,
     more_holds: i64,
     markers: Vec<MarkerView>,
-    lift_reasons: Vec<(&'static str, &'static str)>,
+    opened: Who,
+    lift_reasons: Vec<Coded>,
     open_reasons: Vec<Coded>,
 }
 
@@ -93,49 +85,17 @@ async fn draw(
             .holds
             .rows
             .iter()
-            .map(|hold| HoldView {
-                id: hold.id,
-                household: words::household_label(hold.household),
-                reason: hold.reason.label(),
-                since: words::day(desk.clock.date_of(hold.raised_at), today),
-                markers: hold.markers,
-                due: hold
-                    .task_due
-                    .map(|due| words::deadline(desk.policy.calendar(), today, due)),
-                overdue: [hold.task_due, hold.waiting_due]
-                    .into_iter()
-                    .flatten()
-                    .any(|due| due < today),
-                task: hold.task.map(voorveld_domain::TaskId::uuid),
-                waiting: hold.waiting_tasks,
-                waiting_due: hold
-                    .waiting_due
-                    .map(|due| words::deadline(desk.policy.calendar(), today, due)),
-                seen: hold.seen.clone(),
-            })
+            .map(|hold| desk.hold_view(hold))
             .collect(),
         markers: found
             .markers
             .iter()
-            .map(|marker| MarkerView {
-                signal: marker.signal.uuid(),
-                kind: desk
-                    .policy
-                    .catalogue()
-                    .find(&marker.kind)
-                    .map_or_else(|| marker.kind.clone(), |kind| kind.name.clone()),
-                partner: marker.partner_name.clone().unwrap_or_default(),
-                since: words::day(desk.clock.date_of(marker.received_at), today),
-                identity: opened
-                    .as_ref()
-                    .filter(|(signal, _)| *signal == marker.signal)
-                    .and_then(|(_, opened)| identity(opened, today)),
-            })
+            .map(|marker| desk.marker_view(marker))
             .collect(),
-        lift_reasons: LiftReason::ALL
-            .iter()
-            .map(|reason| (reason.code(), reason.label()))
-            .collect(),
+        opened: Who(opened.and_then(|(signal, opened)| {
+            identity(&opened, today).map(|identity| (signal.uuid(), identity))
+        })),
+        lift_reasons: lift_choices(),
         open_reasons: reason_choices(OpeningReason::FOR_THE_DESK),
     };
     page(status, &html)
@@ -154,6 +114,9 @@ pub(super) struct LiftForm {
     seen: String,
     #[serde(default)]
     reason: String,
+    /// The task's page on which the form stood, else nothing.
+    #[serde(default)]
+    task: String,
 }
 
 pub(super) async fn lift(
@@ -169,7 +132,10 @@ pub(super) async fn lift(
         .lift_hold(&who.user, hold, &form.seen, &form.reason)
         .await
     {
-        Ok(()) => Redirect::to("/veiligheid").into_response(),
+        Ok(()) => match Uuid::try_parse(&form.task) {
+            Ok(task) => Redirect::to(&format!("/taken/{task}?gedaan=vrij")).into_response(),
+            Err(_) => Redirect::to("/veiligheid").into_response(),
+        },
         Err(error) if error.is_told_on_the_page() => {
             draw(
                 &desk,

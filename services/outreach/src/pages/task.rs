@@ -16,7 +16,7 @@ use super::{Place, nav};
 use crate::desk::{Desk, Opened, OpeningReason, parse_day};
 use crate::error::TaskError;
 use crate::view::{
-    Action, Coded, TaskView, channel_choices, day_part_choices, outcome_choices, reason_choices,
+    Action, Coded, TaskView, channel_choices, day_part_choices, lift_choices, reason_choices,
 };
 
 #[derive(Template)]
@@ -31,8 +31,8 @@ struct TaskPage {
     attempt: Uuid,
     channels: Vec<Coded>,
     day_parts: Vec<Coded>,
-    outcomes: Vec<Coded>,
     reasons: Vec<Coded>,
+    lift_reasons: Vec<Coded>,
     undo_minutes: i64,
     is_safety: bool,
 }
@@ -51,6 +51,7 @@ fn told(done: &str) -> Option<&'static str> {
         "contact" => Some("De contactpoging is opgeslagen."),
         "afgerond" => Some("De taak is afgerond."),
         "ongedaan" => Some("Het afronden is ongedaan gemaakt."),
+        "vrij" => Some("Contact met dit huishouden mag weer."),
         _ => None,
     }
 }
@@ -133,6 +134,11 @@ impl Page<'_> {
         } else {
             OpeningReason::FOR_TEAMS
         };
+        let lift_reasons = if is_safety {
+            lift_choices()
+        } else {
+            Vec::new()
+        };
         let title = format!("Huishouden {}", task.card.household);
         let left = task.undo_until.map_or(0, |until| {
             until.duration_since(self.desk.clock.now()).as_mins()
@@ -147,8 +153,8 @@ impl Page<'_> {
             attempt: Uuid::new_v4(),
             channels: channel_choices(),
             day_parts: day_part_choices(),
-            outcomes: outcome_choices(),
             reasons: reason_choices(reasons),
+            lift_reasons,
             undo_minutes: left.max(1),
             is_safety,
         };

@@ -59,6 +59,81 @@ async fn a_hold_is_not_lifted_over_a_marker_that_the_desk_has_not_seen(pool: PgP
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn a_task_of_the_desk_asks_for_a_judgement_and_never_for_a_visit(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("desk", DESK, &[]).await;
+    let (task, hold) = held(&house).await;
+    house.run("UPDATE tasks SET urgency = 'crisis'").await;
+    let mut desk = house.browser("desk").await;
+    let page = desk.get(&task.page()).await.body;
+    assert!(page.contains("Licht Veilig Thuis in"));
+    assert!(page.contains("Nu geen contact: veiligheid"));
+    for wrong in ["bel of ga langs", "Ga langs", "Stuur een brief"] {
+        assert!(!page.contains(wrong), "{wrong}");
+    }
+    desk.post(&format!("{}/oppakken", task.page()), &[("version", "1")])
+        .await;
+    let page = desk.get(&task.page()).await.body;
+    assert!(!page.contains("Contactpoging"));
+    assert!(page.contains("Verwijzing zonder tussenkomst inwoner"));
+    assert!(!page.contains("Inwoner heeft zelf al betaald"));
+    let contact = [
+        ("attempt", "0198c0de-0000-7000-8000-000000000001"),
+        ("tried_on", "2025-11-24"),
+        ("channel", "home_visit"),
+        ("day_part", "evening"),
+        ("reached", "nee"),
+    ];
+    let went = desk
+        .post(&format!("{}/contact", task.page()), &contact)
+        .await;
+    assert_eq!(went.status, StatusCode::CONFLICT);
+    let finish = format!("{}/afronden", task.page());
+    let paid = [("version", "2"), ("outcome", "paid_or_arranged")];
+    assert_eq!(
+        desk.post(&finish, &paid).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    house.run("UPDATE tasks SET flagged = true").await;
+    let page = desk.get(&task.page()).await.body;
+    assert!(page.contains("Alle meldingen bij deze taak zijn ingetrokken"));
+    assert!(!page.contains("omdat er is betaald"));
+    let referred = [("version", "2"), ("outcome", "referred_without_contact")];
+    assert_eq!(
+        desk.post(&finish, &referred).await.status,
+        StatusCode::SEE_OTHER
+    );
+
+    // The task has ended and the household is still held: who it is about can still be seen, and the hold lifted from here.
+    let page = desk.get(&task.page()).await.body;
+    let (_, person) = page
+        .split_once(&format!("{}/personen/", task.page()))
+        .unwrap();
+    let person = person.split_once('"').unwrap().0.to_owned();
+    let opened = desk
+        .post(
+            &format!("{}/personen/{person}", task.page()),
+            &[("reason", "safety")],
+        )
+        .await;
+    assert!(opened.body.contains("T. Eerste"));
+    let lifted = desk
+        .post(
+            &format!("/veiligheid/holds/{hold}"),
+            &[
+                ("seen", seen(&page, hold).as_str()),
+                ("reason", "handed_over"),
+                ("task", task.id.to_string().as_str()),
+            ],
+        )
+        .await;
+    assert_eq!(lifted.location, format!("{}?gedaan=vrij", task.page()));
+    let page = desk.get(&lifted.location).await.body;
+    assert!(page.contains("Contact met dit huishouden mag weer."));
+    assert!(!page.contains("Naam en adres bekijken"));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn the_desk_sees_the_deadlines_of_what_waits_and_its_ended_task(pool: PgPool) {
     let house = House::open(pool).await;
     house.colleague("desk", DESK, &[]).await;
