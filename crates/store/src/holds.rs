@@ -116,6 +116,21 @@ pub struct UnplacedMarker {
     pub received_at: Timestamp,
 }
 
+/// What the safety desk thinks of a marker without a household.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkerJudgement {
+    /// Which one.
+    pub signal: SignalId,
+    /// In the revision that the desk saw.
+    pub revision: i32,
+    /// Who says so.
+    pub by: UserId,
+    /// Why, as a code.
+    pub why: &'static str,
+    /// When.
+    pub at: Timestamp,
+}
+
 impl Store {
     /// Active holds, by the first deadline that presses on them; the oldest first where none does.
     pub async fn desk_holds(
@@ -138,12 +153,12 @@ impl Store {
         Ok(DeskList { rows, more })
     }
 
-    /// Signals of these kinds without a household that nobody has decided about, oldest first.
+    /// Signals of these kinds without a household that the desk has not judged and nobody has discarded, oldest first.
     pub async fn unplaced_markers(
         &self,
         municipality: MunicipalityCode,
         kinds: &[String],
-    ) -> Result<Vec<UnplacedMarker>, StoreError> {
+    ) -> Result<DeskList<UnplacedMarker>, StoreError> {
         let mut connection = self.pool.acquire().await?;
         read_markers(&mut connection, municipality, kinds, None).await
     }
@@ -158,7 +173,35 @@ impl Tx {
         signal: SignalId,
     ) -> Result<Option<UnplacedMarker>, StoreError> {
         let mut found = read_markers(&mut self.inner, municipality, kinds, Some(signal)).await?;
-        Ok(found.pop())
+        Ok(found.rows.pop())
+    }
+
+    /// Writes down that the desk has judged a marker. False: it is not (any more) on its list in this revision.
+    pub async fn judge_marker(
+        &mut self,
+        municipality: MunicipalityCode,
+        kinds: &[String],
+        judgement: &MarkerJudgement,
+    ) -> Result<bool, StoreError> {
+        let judged = sqlx::query!(
+            "UPDATE signal_homes h SET judged_at = $5, judged_by = $6, judged_why = $7
+             WHERE h.signal_id = $3 AND h.revision = $4 AND h.municipality = $1 AND h.kind = ANY($2)
+               AND h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
+               AND NOT EXISTS (SELECT 1 FROM signal_homes other WHERE other.signal_id = h.signal_id
+                                 AND ((other.revision, other.filing) > (h.revision, h.filing)
+                                   OR (other.revision = h.revision AND other.judged_at IS NOT NULL)))",
+            municipality.as_str(),
+            kinds,
+            judgement.signal.uuid(),
+            judgement.revision,
+            judgement.at.to_sqlx() as _,
+            judgement.by.uuid(),
+            judgement.why,
+        )
+        .execute(&mut *self.inner)
+        .await?
+        .rows_affected();
+        Ok(judged == 1)
     }
 
     /// Lifts an active hold and tells the household's open tasks. `seen` is what the desk's page said of its markers
@@ -241,14 +284,17 @@ async fn read_markers(
     municipality: MunicipalityCode,
     kinds: &[String],
     only: Option<SignalId>,
-) -> Result<Vec<UnplacedMarker>, StoreError> {
-    Ok(sqlx::query!(
-        r#"SELECT h.signal_id, h.revision, h.kind, p.name AS "partner_name?", h.unplaced_reason, h.received_at
+) -> Result<DeskList<UnplacedMarker>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT h.signal_id, h.revision, h.kind, p.name AS "partner_name?", h.unplaced_reason, h.received_at,
+                  count(*) OVER () AS "total!"
            FROM signal_homes h LEFT JOIN partners p ON p.partner_id = h.partner_id
            WHERE h.municipality = $1 AND h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
              AND h.kind = ANY($2) AND ($3::uuid IS NULL OR h.signal_id = $3)
              AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
                                AND (later.revision, later.filing) > (h.revision, h.filing))
+             AND NOT EXISTS (SELECT 1 FROM signal_homes judged WHERE judged.signal_id = h.signal_id
+                               AND judged.revision = h.revision AND judged.judged_at IS NOT NULL)
            ORDER BY h.received_at, h.signal_id LIMIT $4"#,
         municipality.as_str(),
         kinds,
@@ -256,17 +302,22 @@ async fn read_markers(
         DESK_PAGE_MAX,
     )
     .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(|row| UnplacedMarker {
-        signal: SignalId::from_uuid(row.signal_id),
-        revision: row.revision,
-        kind: row.kind,
-        partner_name: row.partner_name,
-        reason: row.unplaced_reason,
-        received_at: row.received_at.to_jiff(),
-    })
-    .collect())
+    .await?;
+    let more = rows
+        .first()
+        .map_or(0, |row| (row.total - DESK_PAGE_MAX).max(0));
+    let rows = rows
+        .into_iter()
+        .map(|row| UnplacedMarker {
+            signal: SignalId::from_uuid(row.signal_id),
+            revision: row.revision,
+            kind: row.kind,
+            partner_name: row.partner_name,
+            reason: row.unplaced_reason,
+            received_at: row.received_at.to_jiff(),
+        })
+        .collect();
+    Ok(DeskList { rows, more })
 }
 
 /// The active holds of one household.

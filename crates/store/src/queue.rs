@@ -129,6 +129,61 @@ impl Tx {
     }
 }
 
+/// What became of discarding a signal without a household.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// It is out of the queue for good.
+    Done,
+    /// It is not (any more) without a household.
+    NotThere,
+    /// It marks unsafety, and the safety desk has not judged it in this revision (K11).
+    DeskFirst,
+}
+
+impl Tx {
+    /// Takes an unplaced signal out of the queue for good; one of `desk_kinds` only after the safety desk has judged it.
+    pub async fn discard_unplaced(
+        &mut self,
+        signal: Uuid,
+        desk_kinds: &[String],
+    ) -> Result<Discard, StoreError> {
+        let free = sqlx::query_scalar!(
+            r#"SELECT (h.kind <> ALL($2) OR EXISTS (
+                          SELECT 1 FROM signal_homes judged WHERE judged.signal_id = h.signal_id
+                            AND judged.revision = h.revision AND judged.judged_at IS NOT NULL)) AS "free!"
+               FROM signal_homes h
+               WHERE h.signal_id = $1 AND h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
+                 AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
+                     AND (later.revision, later.filing) > (h.revision, h.filing))
+               FOR UPDATE OF h"#,
+            signal,
+            desk_kinds,
+        )
+        .fetch_optional(&mut *self.inner)
+        .await?;
+        match free {
+            None => return Ok(Discard::NotThere),
+            Some(false) => return Ok(Discard::DeskFirst),
+            Some(true) => {}
+        }
+        let done = sqlx::query!(
+            "UPDATE signal_homes h SET discarded = true
+             WHERE h.signal_id = $1 AND h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
+               AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
+                   AND (later.revision, later.filing) > (h.revision, h.filing))",
+            signal,
+        )
+        .execute(&mut *self.inner)
+        .await?
+        .rows_affected();
+        Ok(if done == 1 {
+            Discard::Done
+        } else {
+            Discard::NotThere
+        })
+    }
+}
+
 /// Most entries of a queue listed at once.
 pub const QUEUE_PAGE: i64 = 200;
 
@@ -213,20 +268,6 @@ impl Store {
                 decided_at: row.decided_at.to_jiff(),
             })
             .collect())
-    }
-
-    /// Takes an unplaced signal out of the queue for good. False when it is not (any more) unplaced.
-    pub async fn discard_unplaced(&self, signal: Uuid) -> Result<bool, StoreError> {
-        let done = sqlx::query!(
-            "UPDATE signal_homes h SET discarded = true
-             WHERE h.signal_id = $1 AND h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
-               AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
-                   AND (later.revision, later.filing) > (h.revision, h.filing))",
-            signal,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
     }
 
     /// The envelope of a revision, for whoever may open it.

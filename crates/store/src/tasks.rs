@@ -12,7 +12,7 @@ use voorveld_domain::{
     Standing, TaskId, TaskState, Urgency, UserId,
 };
 
-use crate::holds::{DeskHold, holds_of};
+use crate::holds::{DeskHold, DeskList, holds_of};
 use crate::{Store, StoreError, Tx};
 
 /// Most tasks on one page of a list.
@@ -429,8 +429,17 @@ impl Store {
         &self,
         municipality: MunicipalityCode,
         closed_since: Timestamp,
-    ) -> Result<Vec<Task>, StoreError> {
-        tasks_where!(
+    ) -> Result<DeskList<Task>, StoreError> {
+        let total = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM tasks
+               WHERE municipality = $1 AND purpose = 'safety'
+                 AND (state IN ('open', 'claimed') OR (state = 'closed' AND closed_at > $2))"#,
+            municipality.as_str(),
+            closed_since.to_sqlx() as _,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let rows = tasks_where!(
             "t.municipality = $1 AND t.purpose = 'safety'
                AND (t.state IN ('open', 'claimed') OR (t.state = 'closed' AND t.closed_at > $2))
              ORDER BY (t.state = 'closed'), t.due_on, t.raised_at, t.task_id LIMIT $3",
@@ -442,7 +451,11 @@ impl Store {
         .await?
         .into_iter()
         .map(Task::try_from)
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+        Ok(DeskList {
+            rows,
+            more: (total - TASK_PAGE_MAX).max(0),
+        })
     }
 
     /// One task of this municipality.

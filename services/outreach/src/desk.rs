@@ -11,7 +11,7 @@ use voorveld_domain::{HouseholdId, Outcome, Purpose, Role, SignalId, Standing, T
 use voorveld_policy::Policy;
 use voorveld_seal::Opener;
 use voorveld_store::audit::{NewAuditEvent, actor_of};
-use voorveld_store::holds::{DeskHold, DeskList, Lift, UnplacedMarker};
+use voorveld_store::holds::{DeskHold, DeskList, Lift, MarkerJudgement, UnplacedMarker};
 use voorveld_store::task_changes::{LockedTask, NewContactAttempt, ONE_OPEN_PER_PURPOSE};
 use voorveld_store::tasks::{
     EvidenceSignal, Slice, Task, TaskFile, WorklistCounts, WorklistFilter,
@@ -176,6 +176,53 @@ impl LiftReason {
     }
 }
 
+/// What the desk thinks of a marker without a household: a choice, for the same reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JudgedMarker {
+    HandedOver,
+    NoUnsafety,
+    Mistaken,
+    Elsewhere,
+}
+
+impl JudgedMarker {
+    pub const ALL: &'static [Self] = &[
+        Self::HandedOver,
+        Self::NoUnsafety,
+        Self::Mistaken,
+        Self::Elsewhere,
+    ];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::HandedOver => "handed_over",
+            Self::NoUnsafety => "no_unsafety",
+            Self::Mistaken => "mistaken",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::HandedOver => "Veilig Thuis is ingelicht",
+            Self::NoUnsafety => "Beoordeeld: geen acute of structurele onveiligheid",
+            Self::Mistaken => "Ten onrechte gemeld",
+            Self::Elsewhere => "Woont niet in deze gemeente; de melder weet dat",
+        }
+    }
+
+    fn parse(raw: &str) -> Result<Self, TaskError> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.code() == raw)
+            .ok_or(TaskError::Invalid {
+                field: "reason",
+                expected: "Kies wat u hebt besloten.",
+            })
+    }
+}
+
 /// A named person in the evidence (K13): the signals of one debtor, or one signal whose person cannot be told.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
@@ -241,9 +288,9 @@ pub(crate) enum Listed {
 
 /// What the safety desk sees.
 pub(crate) struct SafetyDesk {
-    pub tasks: Vec<Task>,
+    pub tasks: DeskList<Task>,
     pub holds: DeskList<DeskHold>,
-    pub markers: Vec<UnplacedMarker>,
+    pub markers: DeskList<UnplacedMarker>,
 }
 
 /// The desk: everything people can do.
@@ -531,6 +578,48 @@ impl Desk {
             .ok_or(TaskError::NotFound)?;
         self.open_logged(user, tx, &[(signal, marker.revision)], reason.code())
             .await
+    }
+
+    /// Says that a marker without a household was judged: it leaves the desk's list. In the queue of operations it stays, for should it
+    /// find its household yet, that household must be held (I10); from now on operations may also discard it.
+    pub async fn judge_marker(
+        &self,
+        user: &User,
+        signal: SignalId,
+        revision: i32,
+        reason: &str,
+    ) -> Result<(), TaskError> {
+        refuse_unless_desk(user)?;
+        let reason = JudgedMarker::parse(reason)?;
+        let judgement = MarkerJudgement {
+            signal,
+            revision,
+            by: user.id,
+            why: reason.code(),
+            at: self.clock.now(),
+        };
+        let mut tx = self.store.begin("judge a marker").await?;
+        if !tx
+            .judge_marker(user.municipality, &self.marker_kinds(), &judgement)
+            .await?
+        {
+            self.metrics.conflicts.inc();
+            return Err(TaskError::MarkerChanged);
+        }
+        let audit = self.audit(
+            user,
+            "marker.judged",
+            "signal",
+            signal.to_string(),
+            reason.code().to_owned(),
+        );
+        tx.record_audit(&[audit]).await?;
+        tx.commit().await?;
+        self.metrics
+            .changes
+            .with_label_values(&["marker_judged"])
+            .inc();
+        Ok(())
     }
 
     /// Lifts a hold, if every marker behind it was `seen` ([`DeskHold::seen`]); its household is judged again.

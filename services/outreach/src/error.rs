@@ -21,6 +21,9 @@ pub(crate) enum TaskError {
     /// The hold is gone, or a marker came that the desk has not seen (I10).
     #[error("the hold has changed")]
     HoldChanged,
+    /// The marker was judged, corrected, withdrawn or placed meanwhile.
+    #[error("the marker has changed")]
+    MarkerChanged,
     /// Another colleague has the task.
     #[error("somebody else has the task")]
     NotYours,
@@ -68,6 +71,9 @@ impl TaskError {
             Self::HoldChanged => {
                 "Er is intussen iets veranderd bij dit huishouden, bijvoorbeeld een nieuwe melding. Kijk eerst wat er nu staat."
             }
+            Self::MarkerChanged => {
+                "Deze melding is intussen veranderd of al beoordeeld. Kijk wat er nu staat."
+            }
             Self::NotYours => "Een collega heeft deze taak. Overleg met die collega.",
             Self::NotNow => "Dit kan nu niet met deze taak. Kijk wat er nu staat.",
             Self::TooLate => {
@@ -98,6 +104,7 @@ impl TaskError {
             Self::Held
             | Self::Changed
             | Self::HoldChanged
+            | Self::MarkerChanged
             | Self::NotYours
             | Self::NotNow
             | Self::TooLate
@@ -123,7 +130,7 @@ impl TaskError {
 fn code(error: &TaskError) -> &'static str {
     match error {
         TaskError::Held => "held",
-        TaskError::Changed | TaskError::HoldChanged => "changed",
+        TaskError::Changed | TaskError::HoldChanged | TaskError::MarkerChanged => "changed",
         TaskError::NotYours => "not_yours",
         TaskError::NotNow => "not_now",
         TaskError::TooLate => "too_late",

@@ -17,7 +17,9 @@ use voorveld_store::users::User;
 use voorveld_wire::signal_v1::{FieldValue, SealedIdentity};
 
 use crate::access::is_stopped;
-use crate::desk::{Desk, LiftReason, Opened, OpeningReason, may_open, outcomes_of, persons};
+use crate::desk::{
+    Desk, JudgedMarker, LiftReason, Opened, OpeningReason, may_open, outcomes_of, persons,
+};
 use crate::words;
 
 /// A code and what it is called.
@@ -715,6 +717,13 @@ fn coded_outcome(outcome: &Outcome) -> Coded {
 /// The lists of the forms.
 pub(crate) fn lift_choices() -> Vec<Coded> {
     LiftReason::ALL
+        .iter()
+        .map(|reason| Coded::new(reason.code(), reason.label()))
+        .collect()
+}
+
+pub(crate) fn judge_choices() -> Vec<Coded> {
+    JudgedMarker::ALL
         .iter()
         .map(|reason| Coded::new(reason.code(), reason.label()))
         .collect()

@@ -32,6 +32,10 @@ pub(crate) fn routes() -> Router<App> {
             "/veiligheid/meldingen/{signal}",
             get(safety::back).post(safety::open_marker),
         )
+        .route(
+            "/veiligheid/meldingen/{signal}/beoordeeld",
+            post(safety::judge_marker),
+        )
 }
 
 /// There is nothing at this address.

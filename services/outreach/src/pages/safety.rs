@@ -15,7 +15,8 @@ use super::{Place, nav};
 use crate::desk::{Desk, Opened, OpeningReason};
 use crate::error::TaskError;
 use crate::view::{
-    Coded, HoldView, IdentityView, MarkerView, TaskCard, identity, lift_choices, reason_choices,
+    Coded, HoldView, IdentityView, MarkerView, TaskCard, identity, judge_choices, lift_choices,
+    reason_choices,
 };
 
 /// Whom a marker names, on the one page that was asked for it.
@@ -37,9 +38,12 @@ struct SafetyPage {
     csrf: String,
     problem: Option<&'static str>,
     tasks: Vec<TaskCard>,
+    more_tasks: i64,
     holds: Vec<HoldView>,
     more_holds: i64,
     markers: Vec<MarkerView>,
+    more_markers: i64,
+    judge_reasons: Vec<Coded>,
     opened: Who,
     lift_reasons: Vec<Coded>,
     open_reasons: Vec<Coded>,
@@ -75,8 +79,10 @@ async fn draw(
         frame: Frame::new(accounts, who, "Veiligheid", nav(who, Place::Safety)),
         csrf: who.csrf(),
         problem,
+        more_tasks: found.tasks.more,
         tasks: found
             .tasks
+            .rows
             .iter()
             .map(|task| desk.card(&who.user, task))
             .collect(),
@@ -87,14 +93,17 @@ async fn draw(
             .iter()
             .map(|hold| desk.hold_view(hold))
             .collect(),
+        more_markers: found.markers.more,
         markers: found
             .markers
+            .rows
             .iter()
             .map(|marker| desk.marker_view(marker))
             .collect(),
         opened: Who(opened.and_then(|(signal, opened)| {
             identity(&opened, today).map(|identity| (signal.uuid(), identity))
         })),
+        judge_reasons: judge_choices(),
         lift_reasons: lift_choices(),
         open_reasons: reason_choices(OpeningReason::FOR_THE_DESK),
     };
@@ -169,6 +178,42 @@ pub(super) async fn open_marker(
             let opened = Some((signal, opened));
             draw(&desk, &accounts, &who, StatusCode::OK, None, opened).await
         }
+        Err(error) if error.is_told_on_the_page() => {
+            draw(
+                &desk,
+                &accounts,
+                &who,
+                error.status(),
+                Some(error.words()),
+                None,
+            )
+            .await
+        }
+        Err(error) => error.into_page(),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct JudgeForm {
+    revision: i32,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(super) async fn judge_marker(
+    State(desk): State<Arc<Desk>>,
+    State(accounts): State<Accounts>,
+    Path(signal): Path<String>,
+    SignedForm { who, form }: SignedForm<JudgeForm>,
+) -> Response {
+    let Ok(signal) = Uuid::try_parse(&signal).map(SignalId::from_uuid) else {
+        return Notice::not_found().into_response();
+    };
+    match desk
+        .judge_marker(&who.user, signal, form.revision, &form.reason)
+        .await
+    {
+        Ok(()) => Redirect::to("/veiligheid").into_response(),
         Err(error) if error.is_told_on_the_page() => {
             draw(
                 &desk,

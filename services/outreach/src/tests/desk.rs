@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use sqlx::PgPool;
 use voorveld_domain::Role;
+use voorveld_store::queue::Discard;
 
 use super::house::{House, SeededTask, seen};
 
@@ -168,4 +169,83 @@ async fn the_desk_sees_the_deadlines_of_what_waits_and_its_ended_task(pool: PgPo
         !page.contains("Beoordelen:"),
         "an ended task has no deadline"
     );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_judged_marker_leaves_the_desk_and_stays_in_the_queue(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("desk", DESK, &[]).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let signal = house.unplaced_marker("Zonderadres").await;
+    let (mut desk, mut anna) = (house.browser("desk").await, house.browser("anna").await);
+    let page = desk.get("/veiligheid").await.body;
+    assert!(page.contains("Meldingen zonder huishouden"));
+    let judge = format!("/veiligheid/meldingen/{signal}/beoordeeld");
+    let said = |revision, reason| [("revision", revision), ("reason", reason)];
+    let stranger = anna.post(&judge, &said("1", "handed_over")).await;
+    assert_eq!(stranger.status, StatusCode::NOT_FOUND);
+    let words = desk.post(&judge, &said("1", "eigen woorden")).await;
+    assert_eq!(words.status, StatusCode::BAD_REQUEST);
+    let other = desk.post(&judge, &said("2", "handed_over")).await;
+    assert_eq!(other.status, StatusCode::CONFLICT, "another revision");
+    let municipality = "0518".parse().unwrap();
+    let kinds = ["reporting_code_report".to_owned()];
+    let mut operations = house.store.begin("discard").await.unwrap();
+    let early = operations.discard_unplaced(signal, &kinds).await.unwrap();
+    assert_eq!(early, Discard::DeskFirst);
+    drop(operations);
+
+    let judged = desk.post(&judge, &said("1", "handed_over")).await;
+    assert_eq!(judged.status, StatusCode::SEE_OTHER);
+    let page = desk.get("/veiligheid").await.body;
+    assert!(!page.contains("Meldingen zonder huishouden"));
+    let again = desk.post(&judge, &said("1", "mistaken")).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    let logged = house
+        .count("SELECT count(*) FROM audit_events WHERE action = 'marker.judged' AND reason = 'handed_over'")
+        .await;
+    assert_eq!(logged, 1);
+    let waiting = house.store.unplaced(Some(signal)).await.unwrap();
+    assert_eq!(waiting.len(), 1, "it can still be given an address");
+
+    // The same revision filed again asks nothing new; a correction does.
+    for (revision, filing, asks) in [(1, 2, 0), (2, 1, 1)] {
+        house.file_again(signal, revision, filing).await;
+        let there = house
+            .store
+            .unplaced_markers(municipality, &kinds)
+            .await
+            .unwrap();
+        assert_eq!(there.rows.len(), asks, "{revision} {filing}");
+    }
+    let judged = desk.post(&judge, &said("2", "no_unsafety")).await;
+    assert_eq!(judged.status, StatusCode::SEE_OTHER);
+    let mut operations = house.store.begin("discard").await.unwrap();
+    let done = operations.discard_unplaced(signal, &kinds).await.unwrap();
+    assert_eq!(done, Discard::Done);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_does_not_fit_on_the_desk_is_counted(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("desk", DESK, &[]).await;
+    sqlx::query(
+        "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, unplaced_reason, withdrawn,
+                                   partition, placed, received_at, decided_at)
+         SELECT gen_random_uuid(), 1, 1, '0518', 'woonstede', 'reporting_code_report', 'no_address', false, 0, true, now(), now()
+         FROM generate_series(1, 203)",
+    )
+    .execute(&house.pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "INSERT INTO holds (hold_id, municipality, household_id, reason, raised_at)
+         SELECT gen_random_uuid(), '0518', gen_random_uuid(), 'safety', now() FROM generate_series(1, 207)",
+    )
+    .execute(&house.pool)
+    .await
+    .unwrap();
+    let mut desk = house.browser("desk").await;
+    let page = desk.get("/veiligheid").await.body;
+    assert!(page.contains("En nog 3.") && page.contains("En nog 7."));
 }

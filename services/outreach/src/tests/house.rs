@@ -279,6 +279,29 @@ impl House {
         hold
     }
 
+    /// A marker for which no household was found.
+    pub async fn unplaced_marker(&self, surname: &str) -> Uuid {
+        let signal = self.sealed(1, surname).await;
+        self.file_again(signal, 1, 1).await;
+        signal
+    }
+
+    /// One more filing of a marker without a household.
+    pub async fn file_again(&self, signal: Uuid, revision: i32, filing: i32) {
+        sqlx::query(
+            "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, unplaced_reason, withdrawn,
+                                       partition, placed, received_at, decided_at)
+             VALUES ($1, $2, $3, '0518', 'woonstede', 'reporting_code_report', 'no_address', false, 0, true, $4::timestamptz, now())",
+        )
+        .bind(signal)
+        .bind(revision)
+        .bind(filing)
+        .bind(NOW)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
     }

@@ -269,19 +269,7 @@ async fn the_desk_works_on_its_own_tasks_although_the_household_is_held(pool: Pg
 async fn a_marker_without_a_household_goes_straight_to_the_desk(pool: PgPool) {
     let house = House::open(pool).await;
     house.colleague("desk", DESK, &[]).await;
-    let nowhere = house.task("wijkteam-noord", "2025-11-27").await;
-    let signal = house
-        .signal(&nowhere, None, "2025-11-20", 100, "Zonderadres")
-        .await;
-    sqlx::query(
-        "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, unplaced_reason, withdrawn,
-                                   partition, placed, received_at, decided_at)
-         VALUES ($1, 1, 1, '0518', 'woonstede', 'reporting_code_report', 'no_address', false, 0, true, now(), now())",
-    )
-    .bind(signal)
-    .execute(&house.pool)
-    .await
-    .unwrap();
+    let signal = house.unplaced_marker("Zonderadres").await;
     let mut desk = house.browser("desk").await;
     let page = desk.get("/veiligheid").await.body;
     assert!(page.contains("Meldingen zonder huishouden") && !page.contains("Zonderadres"));
@@ -296,4 +284,61 @@ async fn a_marker_without_a_household_goes_straight_to_the_desk(pool: PgPool) {
         .count("SELECT count(*) FROM audit_events WHERE action = 'identity.opened'")
         .await;
     assert_eq!(logged, 1);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_opened_identity_is_never_of_a_newer_revision_than_the_evidence(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let task = house.task("wijkteam-noord", "2025-11-27").await;
+    let debtor = Uuid::new_v4();
+    let signal = house
+        .signal(&task, Some(debtor), "2025-11-06", 45_000, "Eerste")
+        .await;
+    house
+        .ground(&task, "debt.single", "Een signaal.", &[signal])
+        .await;
+    // A correction has been placed and not been judged yet: the page still tells what the first revision said.
+    house.seal(signal, 2, "Ander").await;
+    let mut anna = house.browser("anna").await;
+    let open = format!("{}/personen/{debtor}", task.page());
+    let opened = anna.post(&open, &[("reason", "visit")]).await.body;
+    assert!(opened.contains("T. Eerste") && !opened.contains("Ander"));
+    house.run("UPDATE signals SET revision = 2").await;
+    let opened = anna.post(&open, &[("reason", "visit")]).await.body;
+    assert!(opened.contains("T. Ander"));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_opening_is_logged_with_a_reason_that_belongs_to_the_task(pool: PgPool) {
+    let house = House::open(pool).await;
+    house
+        .colleague(
+            "anna",
+            &[Role::TeamMember, Role::SafetyDesk],
+            &["wijkteam-noord"],
+        )
+        .await;
+    let team = house.task("wijkteam-noord", "2025-11-27").await;
+    let safety = house
+        .task_of("0518", "veiligheidsdesk", "safety", "2025-11-27")
+        .await;
+    let mut anna = house.browser("anna").await;
+    for (task, reason, status) in [
+        (&team, "safety", StatusCode::BAD_REQUEST),
+        (&safety, "visit", StatusCode::BAD_REQUEST),
+        (&team, "visit", StatusCode::OK),
+        (&safety, "safety", StatusCode::OK),
+    ] {
+        let debtor = Uuid::new_v4();
+        let signal = house
+            .signal(task, Some(debtor), "2025-11-06", 45_000, "Eerste")
+            .await;
+        house
+            .ground(task, &format!("debt.{reason}"), "Een signaal.", &[signal])
+            .await;
+        let open = format!("{}/personen/{debtor}", task.page());
+        let answer = anna.post(&open, &[("reason", reason)]).await;
+        assert_eq!(answer.status, status, "{reason}");
+    }
 }

@@ -15,10 +15,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 use voorveld_bus::{Log, Outgoing};
 use voorveld_chassis::Clock;
-use voorveld_domain::{Address, MunicipalityCode};
+use voorveld_domain::{Address, MunicipalityCode, Purpose};
+use voorveld_policy::Policy;
 use voorveld_seal::Sealer;
 use voorveld_store::Store;
-use voorveld_store::queue::{DeadLetter, UnplacedSignal};
+use voorveld_store::queue::{DeadLetter, Discard, UnplacedSignal};
 use voorveld_wire::signal_v1::{
     RECEIVED_TOPIC, Received, SealedIdentity, seal_context, signal_key,
 };
@@ -76,7 +77,10 @@ pub async fn run(
             correct(store, &log, clock, settings, &signal, address, &reason).await?;
             println!("{entry} is offered again with its new address");
         }
-        Queue::Discard { entry, reason } => discard(store, clock, entry, &reason).await?,
+        Queue::Discard { entry, reason } => {
+            let policy = office::policy(settings)?;
+            discard(store, clock, &policy, entry, &reason).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -364,7 +368,23 @@ async fn correct(
     offer_again(log, signal, sealed.as_bytes()).await
 }
 
-async fn discard(store: &Store, clock: &Clock, id: Uuid, reason: &str) -> anyhow::Result<()> {
+/// Kinds that mark unsafety: the safety desk judges each before operations may set it aside (K11).
+fn desk_kinds(policy: &Policy) -> Vec<String> {
+    policy
+        .catalogue()
+        .iter()
+        .filter(|kind| kind.domain.as_str() == Purpose::Safety.code())
+        .map(|kind| kind.id.to_string())
+        .collect()
+}
+
+async fn discard(
+    store: &Store,
+    clock: &Clock,
+    policy: &Policy,
+    id: Uuid,
+    reason: &str,
+) -> anyhow::Result<()> {
     match find(store, id).await? {
         Entry::Dead(letter) => {
             decide_dead(
@@ -378,10 +398,28 @@ async fn discard(store: &Store, clock: &Clock, id: Uuid, reason: &str) -> anyhow
             .await?;
         }
         Entry::Unplaced(signal) => {
-            if !store.discard_unplaced(signal.signal).await? {
-                bail!("{id} is not in a queue (any more)");
+            let mut tx = store.begin("discard").await?;
+            match tx
+                .discard_unplaced(signal.signal, &desk_kinds(policy))
+                .await?
+            {
+                Discard::Done => {}
+                Discard::NotThere => bail!("{id} is not in a queue (any more)"),
+                Discard::DeskFirst => bail!(
+                    "{id} is for the safety desk: it can be set aside when the desk has judged it"
+                ),
             }
-            note(store, clock, "queue.discarded", &signal, reason).await?;
+            let municipality = signal.municipality.parse().ok();
+            let subject = ("signal", signal.signal.to_string());
+            tx.record_audit(&[office::entry(
+                clock.now(),
+                municipality,
+                "queue.discarded",
+                subject,
+                reason,
+            )])
+            .await?;
+            tx.commit().await?;
         }
     }
     println!("{id} is set aside for good");
