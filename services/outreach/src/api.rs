@@ -17,13 +17,13 @@ use voorveld_accounts::{
     Accounts, AccountsError, ApiUser, SignInRefused, SignedIn, THROTTLE_WINDOW,
 };
 use voorveld_chassis::{Problem, ProblemDetail, ProblemType, Secret, problem};
-use voorveld_domain::{ContactChannel, DayPart, Outcome, TaskId};
+use voorveld_domain::{ContactChannel, DayPart, Outcome, SignalId, TaskId};
 use voorveld_store::task_changes::NewContactAttempt;
 
 use crate::App;
 use crate::desk::{Desk, Listed, OpeningReason, parse_day};
 use crate::error::TaskError;
-use crate::view::{IdentityView, TaskCard, TaskView};
+use crate::view::{HoldView, IdentityView, MarkerView, TaskCard, TaskView};
 
 /// Largest body: the largest act says five short things.
 const BODY_MAX_BYTES: usize = 16 * 1024;
@@ -78,6 +78,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(record_result))
         .routes(routes!(undo))
         .routes(routes!(open_identity))
+        .routes(routes!(show_safety))
+        .routes(routes!(lift_hold))
+        .routes(routes!(open_marker))
+        .routes(routes!(judge_marker))
 }
 
 /// The document of `/api/v1`.
@@ -143,6 +147,10 @@ fn task_id(raw: &str) -> Result<TaskId, Problem> {
     Uuid::try_parse(raw)
         .map(TaskId::from_uuid)
         .map_err(|_| TaskError::NotFound.into())
+}
+
+fn own_id(raw: &str) -> Result<Uuid, Problem> {
+    Uuid::try_parse(raw).map_err(|_| TaskError::NotFound.into())
 }
 
 /// Login and password.
@@ -514,4 +522,156 @@ async fn open_identity(
     crate::view::identity(&opened, desk.clock.today())
         .map(Json)
         .ok_or_else(|| TaskError::Sealed.into())
+}
+
+/// What the safety desk works on. The first of each; the numbers say how many there are behind them.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SafetyList {
+    /// Reports without a household, oldest first.
+    markers: Vec<MarkerView>,
+    /// How many more of them.
+    more_markers: i64,
+    /// Tasks, by deadline.
+    tasks: Vec<TaskCard>,
+    /// How many more of them.
+    more_tasks: i64,
+    /// Households with which nobody may have contact, by the first deadline that presses on them.
+    holds: Vec<HoldView>,
+    /// How many more of them.
+    more_holds: i64,
+}
+
+/// What the safety desk works on.
+#[utoipa::path(get, path = "/safety", tag = "safety",
+    responses(
+        (status = 200, description = "Reports, tasks and holds", body = SafetyList),
+        (status = 401, description = "Nobody is signed in", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "You are not of the safety desk", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn show_safety(
+    State(desk): State<Arc<Desk>>,
+    ApiUser(who): ApiUser,
+) -> Result<Json<SafetyList>, Problem> {
+    let found = desk.safety_desk(&who.user).await?;
+    Ok(Json(SafetyList {
+        markers: found
+            .markers
+            .rows
+            .iter()
+            .map(|marker| desk.marker_view(marker))
+            .collect(),
+        more_markers: found.markers.more,
+        tasks: found
+            .tasks
+            .rows
+            .iter()
+            .map(|task| desk.card(&who.user, task))
+            .collect(),
+        more_tasks: found.tasks.more,
+        holds: found
+            .holds
+            .rows
+            .iter()
+            .map(|hold| desk.hold_view(hold))
+            .collect(),
+        more_holds: found.holds.more,
+    }))
+}
+
+/// Why contact may begin again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewLift {
+    /// What the hold said of the reports you have seen.
+    seen: String,
+    /// `handed_over`, `no_unsafety`, `mistaken` or `objection_gone`.
+    reason: String,
+}
+
+/// Lets contact with a household begin again. Your name and the reason are logged.
+#[utoipa::path(post, path = "/safety/holds/{id}/lift", tag = "safety", params(("id" = String, Path, format = Uuid)),
+    request_body = NewLift,
+    responses(
+        (status = 204, description = "The hold is lifted"),
+        (status = 400, description = "A value is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is signed in", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The CSRF token is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "You are not of the safety desk", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The hold is gone, or there is a report that you have not seen: read the list again", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn lift_hold(
+    State(desk): State<Arc<Desk>>,
+    ApiUser(who): ApiUser,
+    Path(id): Path<String>,
+    Body(lift): Body<NewLift>,
+) -> Result<StatusCode, Problem> {
+    desk.lift_hold(&who.user, own_id(&id)?, &lift.seen, &lift.reason)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why an identity is opened.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MarkerOpening {
+    /// `safety`, `check` or `handover`.
+    reason: String,
+}
+
+/// Opens whom a report without a household names. Your name and the reason are logged first.
+#[utoipa::path(post, path = "/safety/markers/{id}/identity", tag = "safety", params(("id" = String, Path, format = Uuid)),
+    request_body = MarkerOpening,
+    responses(
+        (status = 200, description = "Who it is", body = IdentityView),
+        (status = 400, description = "A value is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is signed in", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The CSRF token is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such report, or you are not of the safety desk", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn open_marker(
+    State(desk): State<Arc<Desk>>,
+    ApiUser(who): ApiUser,
+    Path(id): Path<String>,
+    Body(opening): Body<MarkerOpening>,
+) -> Result<Json<IdentityView>, Problem> {
+    let reason = OpeningReason::parse(&opening.reason)?;
+    let signal = SignalId::from_uuid(own_id(&id)?);
+    let opened = desk.open_marker(&who.user, signal, reason).await?;
+    crate::view::identity(&opened, desk.clock.today())
+        .map(Json)
+        .ok_or_else(|| TaskError::Sealed.into())
+}
+
+/// What the desk thinks of a report without a household.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewJudgement {
+    /// The report's revision as you read it.
+    revision: i32,
+    /// `handed_over`, `no_unsafety`, `mistaken` or `elsewhere`.
+    reason: String,
+}
+
+/// Says that a report without a household was judged: it leaves the desk's list. Your name and the reason are logged.
+#[utoipa::path(post, path = "/safety/markers/{id}/judgement", tag = "safety", params(("id" = String, Path, format = Uuid)),
+    request_body = NewJudgement,
+    responses(
+        (status = 204, description = "It is judged"),
+        (status = 400, description = "A value is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is signed in", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The CSRF token is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "You are not of the safety desk", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It was judged, corrected or placed meanwhile: read the list again", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn judge_marker(
+    State(desk): State<Arc<Desk>>,
+    ApiUser(who): ApiUser,
+    Path(id): Path<String>,
+    Body(judgement): Body<NewJudgement>,
+) -> Result<StatusCode, Problem> {
+    let signal = SignalId::from_uuid(own_id(&id)?);
+    desk.judge_marker(&who.user, signal, judgement.revision, &judgement.reason)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -155,6 +155,69 @@ async fn a_program_is_told_what_is_the_matter_in_a_problem(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn a_program_of_the_safety_desk_sees_its_list_and_lifts_a_hold(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    house.colleague("desk", &[Role::SafetyDesk], &[]).await;
+    let task = house
+        .task_of("0518", "veiligheidsdesk", "safety", "2025-11-27")
+        .await;
+    let marker = house.marker(&task, None, "Eerste").await;
+    house
+        .ground(&task, "safety.meldcode", "Acute onveiligheid.", &[marker])
+        .await;
+    let hold = house.hold(&task).await;
+    let nowhere = house.unplaced_marker("Zonderadres").await;
+    let mut program = house.stranger();
+    let mut token = async |login: &str| {
+        let credentials = json!({ "login": login, "password": PASSWORD });
+        let begun = call(&mut program, "", "/session", Some(credentials)).await;
+        begun.json()["token"].as_str().unwrap().to_owned()
+    };
+    let (anna, desk) = (token("anna").await, token("desk").await);
+    let lift = format!("/safety/holds/{hold}/lift");
+    let hidden = call(&mut program, &anna, "/safety", None).await;
+    assert_eq!(hidden.status, StatusCode::NOT_FOUND);
+
+    let list = call(&mut program, &desk, "/safety", None).await.json();
+    assert_eq!(list["tasks"][0]["id"], task.id.to_string());
+    assert_eq!(list["holds"][0]["reason"]["code"], "safety");
+    assert_eq!(list["holds"][0]["task"], task.id.to_string());
+    assert_eq!(list["markers"][0]["signal"], nowhere.to_string());
+    let marker = format!("/safety/markers/{nowhere}");
+    let opening = Some(json!({ "reason": "safety" }));
+    let who = call(&mut program, &desk, &format!("{marker}/identity"), opening).await;
+    assert_eq!(who.json()["name"], "T. Zonderadres");
+    let judgement = Some(json!({ "revision": 1, "reason": "handed_over" }));
+    let judged = call(
+        &mut program,
+        &desk,
+        &format!("{marker}/judgement"),
+        judgement,
+    )
+    .await;
+    assert_eq!(judged.status, StatusCode::NO_CONTENT, "{}", judged.body);
+
+    let one = call(&mut program, &desk, &format!("/tasks/{}", task.id), None)
+        .await
+        .json();
+    assert!(one["advice"].as_str().unwrap().contains("Veilig Thuis"));
+    assert_eq!(one["holds"][0]["id"], hold.to_string());
+    let seen = list["holds"][0]["seen"].clone();
+    house.marker(&task, None, "Tweede").await;
+    let because = |seen: &Value| Some(json!({ "seen": seen, "reason": "handed_over" }));
+    let blind = call(&mut program, &desk, &lift, because(&seen)).await;
+    assert_eq!(blind.status, StatusCode::CONFLICT);
+    assert_eq!(blind.json()["errors"][0]["code"], "changed");
+    let list = call(&mut program, &desk, "/safety", None).await.json();
+    let seen = list["holds"][0]["seen"].clone();
+    let foreign = call(&mut program, &anna, &lift, because(&seen)).await;
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+    let lifted = call(&mut program, &desk, &lift, because(&seen)).await;
+    assert_eq!(lifted.status, StatusCode::NO_CONTENT, "{}", lifted.body);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn a_change_by_cookie_needs_the_token_of_the_session(pool: PgPool) {
     let house = House::open(pool).await;
     house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
@@ -178,6 +241,10 @@ fn the_document_names_every_act() {
     assert_eq!(
         paths,
         [
+            "/safety",
+            "/safety/holds/{id}/lift",
+            "/safety/markers/{id}/identity",
+            "/safety/markers/{id}/judgement",
             "/session",
             "/tasks",
             "/tasks/{id}",
