@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use voorveld_chassis::{Clock, Problem, ProblemType, RequestId};
 use voorveld_domain::Role;
 use voorveld_seal::{CryptoUnavailable, Token};
-use voorveld_store::audit::{NewAuditEvent, actor_of};
+use voorveld_store::audit::{About, NewAuditEvent, actor_of};
 use voorveld_store::sessions::NewSession;
 use voorveld_store::users::User;
 use voorveld_store::{Store, StoreError};
@@ -433,6 +433,7 @@ impl Accounts {
             action: "user.password_changed",
             subject_kind: "user",
             subject_id: who.user.id.to_string(),
+            about: About::default(),
             reason: "own_account".to_owned(),
             request_id: RequestId::current().map(|id| id.to_string()),
         };

@@ -5,12 +5,23 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use voorveld_domain::{MunicipalityCode, UserId};
+use uuid::Uuid;
+use voorveld_domain::{HouseholdId, MunicipalityCode, TaskId, UserId};
 
 use crate::{Store, StoreError, Tx};
 
 /// Most entries one reading gives.
 pub const AUDIT_PAGE_MAX: i64 = 10_000;
+
+/// The task and the household that an entry belongs to, beside what it was done to: the opening of a signal is found again by the task
+/// in which it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct About {
+    /// In which task.
+    pub task: Option<TaskId>,
+    /// At which household.
+    pub household: Option<HouseholdId>,
+}
 
 /// What to write down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +38,8 @@ pub struct NewAuditEvent {
     pub subject_kind: &'static str,
     /// Which one: an id of ours, never a name.
     pub subject_id: String,
+    /// Where it belongs.
+    pub about: About,
     /// Why, as a code or a colleague's own words about their work.
     pub reason: String,
     /// The request in which it happened.
@@ -46,7 +59,7 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// Only this action.
     pub action: Option<String>,
-    /// Only about this subject.
+    /// Only about this subject, or in this task or household.
     pub subject_id: Option<String>,
     /// At most so many, newest first; 0 is [`AUDIT_PAGE_MAX`].
     pub limit: u32,
@@ -71,6 +84,8 @@ pub struct AuditEvent {
     pub subject_kind: String,
     /// To which one.
     pub subject_id: String,
+    /// Where it belongs.
+    pub about: About,
     /// Why.
     pub reason: String,
     /// In which request.
@@ -104,6 +119,14 @@ impl Tx {
             .iter()
             .map(|event| event.subject_id.clone())
             .collect();
+        let tasks: Vec<Option<Uuid>> = events
+            .iter()
+            .map(|event| event.about.task.map(TaskId::uuid))
+            .collect();
+        let households: Vec<Option<Uuid>> = events
+            .iter()
+            .map(|event| event.about.household.map(HouseholdId::uuid))
+            .collect();
         let reasons: Vec<String> = events.iter().map(|event| event.reason.clone()).collect();
         let requests: Vec<Option<String>> = events
             .iter()
@@ -111,9 +134,9 @@ impl Tx {
             .collect();
         sqlx::query!(
             "INSERT INTO audit_events
-                 (happened_at, municipality, actor, action, subject_kind, subject_id, reason, request_id)
+                 (happened_at, municipality, actor, action, subject_kind, subject_id, reason, request_id, task_id, household_id)
              SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                                  $7::text[], $8::text[])",
+                                  $7::text[], $8::text[], $9::uuid[], $10::uuid[])",
             &happened_at as _,
             &municipalities as _,
             &actors,
@@ -122,6 +145,8 @@ impl Tx {
             &subjects,
             &reasons,
             &requests as _,
+            &tasks as _,
+            &households as _,
         )
         .execute(&mut *self.inner)
         .await?;
@@ -143,9 +168,13 @@ impl Store {
             0 => AUDIT_PAGE_MAX,
             asked => asked.min(AUDIT_PAGE_MAX),
         };
+        let subject = filter
+            .subject_id
+            .as_deref()
+            .and_then(|subject| Uuid::try_parse(subject).ok());
         let rows = sqlx::query!(
             r#"SELECT e.audit_id, e.happened_at, e.municipality, e.actor, u.login AS "login?", e.action, e.subject_kind,
-                      e.subject_id, e.reason, e.request_id
+                      e.subject_id, e.reason, e.request_id, e.task_id, e.household_id
                FROM audit_events e
                LEFT JOIN users u ON u.user_id::text = e.actor
                WHERE ($1::text IS NULL OR e.municipality = $1)
@@ -153,15 +182,16 @@ impl Store {
                  AND ($3::timestamptz IS NULL OR e.happened_at < $3)
                  AND ($4::text IS NULL OR e.actor = $4 OR u.login = $4)
                  AND ($5::text IS NULL OR e.action = $5)
-                 AND ($6::text IS NULL OR e.subject_id = $6)
+                 AND ($6::text IS NULL OR e.subject_id = $6 OR e.task_id = $7 OR e.household_id = $7)
                ORDER BY e.audit_id DESC
-               LIMIT $7"#,
+               LIMIT $8"#,
             filter.municipality.map(|code| code.to_string()),
             filter.from.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
             filter.until.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
             filter.actor,
             filter.action,
             filter.subject_id,
+            subject,
             limit,
         )
         .fetch_all(&self.pool)
@@ -177,6 +207,10 @@ impl Store {
                 action: row.action,
                 subject_kind: row.subject_kind,
                 subject_id: row.subject_id,
+                about: About {
+                    task: row.task_id.map(TaskId::from_uuid),
+                    household: row.household_id.map(HouseholdId::from_uuid),
+                },
                 reason: row.reason,
                 request_id: row.request_id,
             })
@@ -197,6 +231,7 @@ mod tests {
             action: "identity.opened",
             subject_kind: "signal",
             subject_id: subject.into(),
+            about: About::default(),
             reason: "contact".into(),
             request_id: None,
         }
@@ -228,7 +263,22 @@ mod tests {
             ..AuditFilter::default()
         };
         assert!(subjects(other).await.is_empty());
+        let (task, household) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut within = opened("2026-01-03T10:00:00Z", "c");
+        within.about = About {
+            task: Some(TaskId::from_uuid(task)),
+            household: Some(HouseholdId::from_uuid(household)),
+        };
+        store.record_audit(within).await.unwrap();
+        for id in [task, household] {
+            let about = AuditFilter {
+                subject_id: Some(id.to_string()),
+                ..AuditFilter::default()
+            };
+            assert_eq!(subjects(about).await, ["c"]);
+        }
         let by = AuditFilter {
+            until: "2026-01-03T10:00:00Z".parse().ok(),
             actor: Some("cli:test".into()),
             limit: 1,
             ..AuditFilter::default()

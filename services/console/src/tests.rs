@@ -16,7 +16,7 @@ use voorveld_chassis::Clock;
 use voorveld_domain::{Role, UserId};
 use voorveld_policy::Policy;
 use voorveld_store::Store;
-use voorveld_store::audit::NewAuditEvent;
+use voorveld_store::audit::{About, NewAuditEvent};
 use voorveld_store::users::User;
 
 use crate::{Config, Parts, Stage, router};
@@ -87,6 +87,7 @@ impl Console {
             action: "user.added",
             subject_kind: "user",
             subject_id: user.id.to_string(),
+            about: About::default(),
             reason: "test".to_owned(),
             request_id: None,
         };

@@ -10,7 +10,7 @@ use voorveld_chassis::{Clock, RequestId};
 use voorveld_domain::{HouseholdId, Outcome, Purpose, Role, SignalId, Standing, TaskId, TaskState};
 use voorveld_policy::Policy;
 use voorveld_seal::Opener;
-use voorveld_store::audit::{NewAuditEvent, actor_of};
+use voorveld_store::audit::{About, NewAuditEvent, actor_of};
 use voorveld_store::holds::{DeskHold, DeskList, Lift, MarkerJudgement, UnplacedMarker};
 use voorveld_store::task_changes::{LockedTask, NewContactAttempt, ONE_OPEN_PER_PURPOSE};
 use voorveld_store::tasks::{
@@ -528,8 +528,11 @@ impl Desk {
             .iter()
             .map(|signal| (signal.id, signal.revision))
             .collect();
-        let why = format!("{}; task {}", reason.code(), id);
-        let opened = self.open_logged(user, tx, &signals, &why).await?;
+        let about = About {
+            task: Some(id),
+            household: Some(task.household),
+        };
+        let opened = self.open_logged(user, tx, &signals, about, reason).await?;
         Ok((file, opened))
     }
 
@@ -576,8 +579,14 @@ impl Desk {
             .unplaced_marker(user.municipality, &self.marker_kinds(), signal)
             .await?
             .ok_or(TaskError::NotFound)?;
-        self.open_logged(user, tx, &[(signal, marker.revision)], reason.code())
-            .await
+        self.open_logged(
+            user,
+            tx,
+            &[(signal, marker.revision)],
+            About::default(),
+            reason,
+        )
+        .await
     }
 
     /// Says that a marker without a household was judged: it leaves the desk's list. In the queue of operations it stays, for should it
@@ -611,6 +620,7 @@ impl Desk {
             "marker.judged",
             "signal",
             signal.to_string(),
+            About::default(),
             reason.code().to_owned(),
         );
         tx.record_audit(&[audit]).await?;
@@ -646,6 +656,10 @@ impl Desk {
             "hold.lifted",
             "household",
             household.to_string(),
+            About {
+                household: Some(household),
+                ..About::default()
+            },
             format!("{}; hold {hold}", reason.code()),
         );
         tx.record_audit(&[audit]).await?;
@@ -717,6 +731,7 @@ impl Desk {
         action: &'static str,
         subject_kind: &'static str,
         subject_id: String,
+        about: About,
         reason: String,
     ) -> NewAuditEvent {
         NewAuditEvent {
@@ -726,12 +741,19 @@ impl Desk {
             action,
             subject_kind,
             subject_id,
+            about,
             reason,
             request_id: RequestId::current().map(|id| id.to_string()),
         }
     }
 
-    fn openings(&self, user: &User, signals: &[(SignalId, i32)], why: &str) -> Vec<NewAuditEvent> {
+    fn openings(
+        &self,
+        user: &User,
+        signals: &[(SignalId, i32)],
+        about: About,
+        reason: OpeningReason,
+    ) -> Vec<NewAuditEvent> {
         signals
             .iter()
             .map(|(signal, _)| {
@@ -740,7 +762,8 @@ impl Desk {
                     "identity.opened",
                     "signal",
                     signal.to_string(),
-                    why.to_owned(),
+                    about,
+                    reason.code().to_owned(),
                 )
             })
             .collect()
@@ -752,9 +775,11 @@ impl Desk {
         user: &User,
         mut tx: Tx,
         signals: &[(SignalId, i32)],
-        why: &str,
+        about: About,
+        reason: OpeningReason,
     ) -> Result<Opened, TaskError> {
-        tx.record_audit(&self.openings(user, signals, why)).await?;
+        tx.record_audit(&self.openings(user, signals, about, reason))
+            .await?;
         let envelopes = tx.envelopes(signals).await?;
         tx.commit().await?;
         let mut opened = Opened::new();

@@ -17,7 +17,7 @@ use voorveld_domain::{Role, UserId};
 use voorveld_policy::Policy;
 use voorveld_seal::{Opener, OpeningKey, Sealer};
 use voorveld_store::Store;
-use voorveld_store::audit::NewAuditEvent;
+use voorveld_store::audit::{About, NewAuditEvent};
 use voorveld_store::users::User;
 use voorveld_wire::signal_v1::{SealedIdentity, seal_context};
 
@@ -121,6 +121,7 @@ impl House {
             action: "user.added",
             subject_kind: "user",
             subject_id: user.id.to_string(),
+            about: About::default(),
             reason: "test".to_owned(),
             request_id: None,
         };

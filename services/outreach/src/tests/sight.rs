@@ -141,8 +141,8 @@ async fn an_opening_is_logged_before_anything_is_shown(pool: PgPool) {
     assert_eq!(none, 0, "without a reason nothing is opened or logged");
     let closed = browser.post(&open, &[("reason", "contact")]).await;
     assert_eq!(closed.status, StatusCode::INTERNAL_SERVER_ERROR);
-    let logged: (String, String, String) = sqlx::query_as(
-        "SELECT actor, subject_id, reason FROM audit_events WHERE action = 'identity.opened'",
+    let logged: (String, String, String, Uuid, Uuid) = sqlx::query_as(
+        "SELECT actor, subject_id, reason, task_id, household_id FROM audit_events WHERE action = 'identity.opened'",
     )
     .fetch_one(&house.pool)
     .await
@@ -152,7 +152,9 @@ async fn an_opening_is_logged_before_anything_is_shown(pool: PgPool) {
         (
             anna.id.to_string(),
             signal.to_string(),
-            format!("contact; task {}", task.id)
+            "contact".to_owned(),
+            task.id,
+            task.household,
         )
     );
 }

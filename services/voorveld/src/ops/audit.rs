@@ -6,6 +6,7 @@ use anyhow::Context;
 use jiff::tz::TimeZone;
 use voorveld_chassis::Clock;
 use voorveld_chassis::clock::CIVIL_ZONE;
+use voorveld_domain::{HouseholdId, TaskId};
 use voorveld_store::Store;
 use voorveld_store::audit::{AuditEvent, AuditFilter};
 
@@ -40,17 +41,26 @@ pub async fn run(asked: Audit, store: &Store, clock: &Clock) -> anyhow::Result<E
     let rows: Vec<Vec<String>> = events
         .into_iter()
         .map(|event| {
+            let about = about(&event);
             vec![
                 moment(clock, event.happened_at),
                 event.login.unwrap_or(event.actor),
                 event.action,
-                format!("{} {}", event.subject_kind, event.subject_id),
+                about,
                 event.reason,
             ]
         })
         .collect();
     print!("{}", table(&["WHEN", "WHO", "WHAT", "ABOUT", "WHY"], &rows));
     Ok(ExitCode::SUCCESS)
+}
+
+fn about(event: &AuditEvent) -> String {
+    let subject = format!("{} {}", event.subject_kind, event.subject_id);
+    match event.about.task {
+        Some(task) => format!("{subject} in task {task}"),
+        None => subject,
+    }
 }
 
 fn as_json(event: &AuditEvent) -> serde_json::Value {
@@ -63,6 +73,8 @@ fn as_json(event: &AuditEvent) -> serde_json::Value {
         "action": event.action,
         "subjectKind": event.subject_kind,
         "subjectId": event.subject_id,
+        "taskId": event.about.task.map(TaskId::uuid),
+        "householdId": event.about.household.map(HouseholdId::uuid),
         "reason": event.reason,
         "requestId": event.request_id,
     })

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context;
 use voorveld_domain::MunicipalityCode;
 use voorveld_policy::Policy;
-use voorveld_store::audit::NewAuditEvent;
+use voorveld_store::audit::{About, NewAuditEvent};
 
 use jiff::Timestamp;
 
@@ -46,6 +46,7 @@ pub fn entry(
         action,
         subject_kind: subject.0,
         subject_id: subject.1,
+        about: About::default(),
         reason: reason.to_owned(),
         request_id: None,
     }

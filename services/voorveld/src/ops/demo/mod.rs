@@ -20,7 +20,7 @@ use voorveld_chassis::{Clock, Lifecycle, shutdown_signal};
 use voorveld_domain::{Role, UserId};
 use voorveld_seal::{ApiKey, Token, write_private};
 use voorveld_store::Store;
-use voorveld_store::audit::NewAuditEvent;
+use voorveld_store::audit::{About, NewAuditEvent};
 use voorveld_store::partners::{Partner as PartnerRecord, PartnerError};
 use voorveld_store::users::User;
 use voorveld_synthetic::{PARTNERS, Partner, Plan};
@@ -247,6 +247,7 @@ impl Office<'_> {
             action: "user.added",
             subject_kind: "user",
             subject_id: user.id.to_string(),
+            about: About::default(),
             reason: "account of a demo".to_owned(),
             request_id: None,
         };
