@@ -65,7 +65,7 @@ pub struct Task {
     pub version: i32,
     /// K11: no outreach at this household now.
     pub held: bool,
-    /// Why, in plain Dutch: the ground that presses most.
+    /// Why, in plain Dutch: the ground that presses most; when none stands any more, the one that pressed most.
     pub why: Option<String>,
     /// How many grounds still stand.
     pub grounds: i64,
@@ -174,9 +174,9 @@ pub enum WorklistFilter {
     Open,
     /// Everything that still asks for something.
     All,
-    /// What ended since this instant.
-    Closed(Timestamp),
-    /// What this colleague could do today: nobody's or the colleague's own, and no hold.
+    /// What ended since this instant: with a result, or because its grounds went or it went on in another (I5).
+    Ended(Timestamp),
+    /// What this colleague could do today: nobody's or the colleague's own, with grounds that stand, and no hold.
     Today(UserId),
 }
 
@@ -201,7 +201,7 @@ pub struct WorklistCounts {
     /// What of that is past its deadline.
     pub overdue: i64,
     /// What ended since the asked instant.
-    pub closed: i64,
+    pub ended: i64,
 }
 
 /// Why a task was raised, as it was copied then.
@@ -326,10 +326,10 @@ impl Store {
         let take = slice.take.clamp(0, TASK_PAGE_MAX);
         let municipality = municipality.to_string();
         let rows = match filter {
-            WorklistFilter::Closed(since) => {
+            WorklistFilter::Ended(since) => {
                 tasks_where!(
                     "t.municipality = $1 AND t.team_id = ANY($2) AND t.purpose <> 'safety'
-                       AND t.state = 'closed' AND t.closed_at > $3
+                       AND t.state IN ('closed', 'withdrawn', 'merged') AND t.closed_at > $3
                      ORDER BY t.closed_at DESC, t.task_id OFFSET $4 LIMIT $5",
                     municipality,
                     teams,
@@ -344,7 +344,7 @@ impl Store {
                 tasks_where!(
                     "t.municipality = $1 AND t.team_id = ANY($2) AND t.purpose <> 'safety'
                        AND t.state IN ('open', 'claimed')
-                       AND (t.claimed_by IS NULL OR t.claimed_by = $3)
+                       AND (t.claimed_by IS NULL OR t.claimed_by = $3) AND NOT t.flagged
                        AND NOT EXISTS (SELECT 1 FROM holds h
                                        WHERE h.household_id = t.household_id AND h.lifted_at IS NULL)
                      ORDER BY array_position(ARRAY['escalated', 'crisis', 'raised', 'routine'], t.urgency), t.due_on,
@@ -389,6 +389,33 @@ impl Store {
         rows.into_iter().map(Task::try_from).collect()
     }
 
+    /// What this colleague has and must not go on with as before, all of it: at held households (K11), in an order that tells nothing, and
+    /// what lost its grounds (K10), by deadline.
+    pub async fn interrupted_tasks(
+        &self,
+        municipality: MunicipalityCode,
+        teams: &[String],
+        me: UserId,
+    ) -> Result<Vec<Task>, StoreError> {
+        tasks_where!(
+            r#"t.municipality = $1 AND t.team_id = ANY($2) AND t.purpose <> 'safety'
+               AND t.state = 'claimed' AND t.claimed_by = $3
+               AND (t.flagged OR EXISTS (SELECT 1 FROM holds h
+                                         WHERE h.household_id = t.household_id AND h.lifted_at IS NULL))
+             ORDER BY "held!" DESC, CASE WHEN t.flagged AND NOT EXISTS (
+                          SELECT 1 FROM holds h WHERE h.household_id = t.household_id AND h.lifted_at IS NULL)
+                      THEN t.due_on END, t.task_id"#,
+            municipality.as_str(),
+            teams,
+            me.uuid(),
+        )
+        .fetch_all(&self.pool)
+        .await?
+        .into_iter()
+        .map(Task::try_from)
+        .collect()
+    }
+
     /// How many tasks these teams have behind each filter.
     pub async fn worklist_counts(
         &self,
@@ -396,22 +423,22 @@ impl Store {
         teams: &[String],
         me: UserId,
         today: Date,
-        closed_since: Timestamp,
+        ended_since: Timestamp,
     ) -> Result<WorklistCounts, StoreError> {
         let row = sqlx::query!(
             r#"SELECT count(*) FILTER (WHERE state = 'claimed' AND claimed_by = $3) AS "mine!",
                       count(*) FILTER (WHERE state = 'open') AS "open!",
                       count(*) FILTER (WHERE state IN ('open', 'claimed')) AS "all!",
                       count(*) FILTER (WHERE state IN ('open', 'claimed') AND due_on < $4) AS "overdue!",
-                      count(*) FILTER (WHERE state = 'closed' AND closed_at > $5) AS "closed!"
+                      count(*) FILTER (WHERE state IN ('closed', 'withdrawn', 'merged') AND closed_at > $5) AS "ended!"
                FROM tasks
                WHERE municipality = $1 AND team_id = ANY($2) AND purpose <> 'safety'
-                 AND (state IN ('open', 'claimed') OR (state = 'closed' AND closed_at > $5))"#,
+                 AND (state IN ('open', 'claimed') OR closed_at > $5)"#,
             municipality.as_str(),
             teams,
             me.uuid(),
             today.to_sqlx() as _,
-            closed_since.to_sqlx() as _,
+            ended_since.to_sqlx() as _,
         )
         .fetch_one(&self.pool)
         .await?;
@@ -420,7 +447,7 @@ impl Store {
             open: row.open,
             all: row.all,
             overdue: row.overdue,
-            closed: row.closed,
+            ended: row.ended,
         })
     }
 

@@ -269,7 +269,7 @@ async fn sign_out(
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
-    /// `all` (the default), `open`, `mine` or `finished`.
+    /// `all` (the default), `open`, `mine` or `finished` (in the last two weeks, also what lapsed or was merged).
     #[serde(default)]
     list: Option<String>,
     /// Which page, from 1.
@@ -282,6 +282,10 @@ struct ListQuery {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TaskList {
+    /// Yours, at households with which nobody may have contact now: stop.
+    stopped: Vec<TaskCard>,
+    /// Yours, of which all reasons are gone: end it or give it back.
+    flagged: Vec<TaskCard>,
     /// The three to go to today.
     today: Vec<TaskCard>,
     /// By urgency and then deadline.
@@ -341,6 +345,8 @@ async fn list_tasks(
             .collect()
     };
     Ok(Json(TaskList {
+        stopped: cards(&found.stopped),
+        flagged: cards(&found.flagged),
         today: cards(&found.today),
         tasks: cards(&found.tasks),
         page,

@@ -271,6 +271,10 @@ pub(crate) type Opened = Vec<(SignalId, SealedIdentity)>;
 
 /// What a list shows.
 pub(crate) struct Worklist {
+    /// The colleague's own at held households: stop (K11).
+    pub stopped: Vec<Task>,
+    /// The colleague's own that lost their grounds: decide (K10).
+    pub flagged: Vec<Task>,
     pub today: Vec<Task>,
     pub tasks: Vec<Task>,
     pub counts: WorklistCounts,
@@ -332,7 +336,7 @@ impl Desk {
             Listed::Mine => WorklistFilter::Mine(user.id),
             Listed::Open => WorklistFilter::Open,
             Listed::All => WorklistFilter::All,
-            Listed::Finished => WorklistFilter::Closed(finished_since),
+            Listed::Finished => WorklistFilter::Ended(finished_since),
         };
         let municipality = user.municipality;
         let slice = Slice {
@@ -354,6 +358,12 @@ impl Desk {
             .store
             .worklist(municipality, &teams, WorklistFilter::Today(user.id), top)
             .await?;
+        let (stopped, flagged) = self
+            .store
+            .interrupted_tasks(municipality, &teams, user.id)
+            .await?
+            .into_iter()
+            .partition(|task| task.held);
         let counts = self
             .store
             .worklist_counts(
@@ -365,6 +375,8 @@ impl Desk {
             )
             .await?;
         Ok(Worklist {
+            stopped,
+            flagged,
             today,
             tasks,
             counts,

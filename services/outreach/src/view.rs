@@ -88,8 +88,10 @@ pub(crate) struct TaskCard {
     pub flagged: bool,
     /// Some of its reasons are gone.
     pub annotated: bool,
-    /// How it ended.
+    /// How it ended, when it ended with a result.
     pub outcome: Option<Coded>,
+    /// How it ended, in words: also when it lapsed or went on in another task.
+    pub ended: Option<String>,
 }
 
 /// A task with everything that belongs to it, but not who it is about.
@@ -331,7 +333,8 @@ impl Desk {
             state: Coded::new(task.state.code(), task.state.label()),
             held: stopped,
             urgency: (!stopped).then(|| Coded::new(task.urgency.code(), task.urgency.label())),
-            why: task.why.clone().filter(|_| !stopped),
+            // What fell away is no reason any more.
+            why: task.why.clone().filter(|_| !stopped && 0 < task.grounds),
             more_grounds: if stopped {
                 0
             } else {
@@ -346,7 +349,8 @@ impl Desk {
             mine: task.claimed_by == Some(user.id),
             flagged: task.flagged && !stopped && task.state == TaskState::Claimed,
             annotated: task.annotated && !stopped && open,
-            outcome: task.outcome.as_ref().map(coded_outcome),
+            outcome: task.outcome.map(coded_outcome),
+            ended: ended(task).filter(|_| !stopped || task.outcome.is_some()),
         }
     }
 
@@ -376,6 +380,7 @@ impl Desk {
         if view.actions.contains(&Action::Finish) {
             view.results = outcomes_of(task.purpose)
                 .iter()
+                .copied()
                 .map(coded_outcome)
                 .collect();
         }
@@ -710,7 +715,20 @@ fn area(policy: &Policy, id: &str) -> Coded {
     Coded::new(id, known.as_deref().unwrap_or(id))
 }
 
-fn coded_outcome(outcome: &Outcome) -> Coded {
+/// How a task ended (I5: who leaned on its reasons sees that they are gone).
+fn ended(task: &Task) -> Option<String> {
+    match task.state {
+        TaskState::Open | TaskState::Claimed => None,
+        TaskState::Closed => task.outcome.map(|outcome| outcome.label().to_owned()),
+        TaskState::Withdrawn => Some(match &task.why {
+            Some(why) => format!("Vervallen: {why}"),
+            None => "Vervallen: er is geen reden meer".to_owned(),
+        }),
+        TaskState::Merged => Some("Samengevoegd met een andere taak".to_owned()),
+    }
+}
+
+fn coded_outcome(outcome: Outcome) -> Coded {
     Coded::new(outcome.code(), outcome.label())
 }
 

@@ -39,6 +39,7 @@ struct WorklistPage {
     teams: String,
     today: Vec<TaskCard>,
     stopped: Vec<TaskCard>,
+    flagged: Vec<TaskCard>,
     tabs: Vec<Tab>,
     tasks: Vec<TaskCard>,
     overdue: i64,
@@ -67,7 +68,7 @@ pub(super) async fn show(
         "afgerond" => (
             Listed::Finished,
             "afgerond",
-            "Afgerond in de laatste twee weken",
+            "Afgerond of vervallen in de laatste twee weken",
         ),
         _ => (Listed::All, "alles", "Alle taken"),
     };
@@ -81,22 +82,9 @@ pub(super) async fn show(
         Ok(worklist) => worklist,
         Err(error) => return error.into_page(),
     };
-    let mine = if listed == Listed::Mine {
-        None
-    } else {
-        match desk.worklist(user, Listed::Mine, 0).await {
-            Ok(mine) => Some(mine.tasks),
-            Err(error) => return error.into_page(),
-        }
-    };
     let cards = |tasks: &[voorveld_store::tasks::Task]| -> Vec<TaskCard> {
         tasks.iter().map(|task| desk.card(user, task)).collect()
     };
-    // K11: who has the task is told to stop, whatever list is looked at.
-    let stopped = cards(mine.as_deref().unwrap_or(&worklist.tasks))
-        .into_iter()
-        .filter(|card| card.held && card.mine)
-        .collect();
     let teams: Vec<&str> = user
         .teams
         .iter()
@@ -113,7 +101,9 @@ pub(super) async fn show(
         date: words::weekday_and_day(today, today),
         teams: teams.join(", "),
         today: cards(&worklist.today),
-        stopped,
+        // K11: who has the task is told to stop, whatever list is looked at.
+        stopped: cards(&worklist.stopped),
+        flagged: cards(&worklist.flagged),
         tabs: tabs(listed, worklist.counts),
         tasks: cards(&worklist.tasks),
         overdue: worklist.counts.overdue,
@@ -133,7 +123,7 @@ fn tabs(listed: Listed, counts: WorklistCounts) -> Vec<Tab> {
         (
             "/?lijst=afgerond",
             "Afgerond",
-            counts.closed,
+            counts.ended,
             Listed::Finished,
         ),
     ]

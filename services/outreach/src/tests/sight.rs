@@ -4,8 +4,9 @@ use axum::http::StatusCode;
 use sqlx::PgPool;
 use uuid::Uuid;
 use voorveld_domain::Role;
+use voorveld_store::users::User;
 
-use super::house::{House, seen};
+use super::house::{House, SeededTask, seen};
 
 const TEAM: &[Role] = &[Role::TeamMember];
 const DESK: &[Role] = &[Role::SafetyDesk];
@@ -343,4 +344,103 @@ async fn an_opening_is_logged_with_a_reason_that_belongs_to_the_task(pool: PgPoo
         let answer = anna.post(&open, &[("reason", reason)]).await;
         assert_eq!(answer.status, status, "{reason}");
     }
+}
+
+/// Gives a task to a colleague.
+async fn claimed(house: &House, task: &SeededTask, user: &User) {
+    sqlx::query("UPDATE tasks SET state = 'claimed', claimed_by = $2, claimed_at = now() WHERE task_id = $1")
+        .bind(task.id)
+        .bind(user.id.uuid())
+        .execute(&house.pool)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn who_has_many_tasks_is_told_to_stop_all_the_same(pool: PgPool) {
+    let house = House::open(pool).await;
+    let anna = house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let mut last = house.task("wijkteam-noord", "2025-12-31").await;
+    for _ in 0..30 {
+        last = house.task("wijkteam-noord", "2025-12-31").await;
+        claimed(&house, &last, &anna).await;
+    }
+    house.hold(&last).await;
+    let mut browser = house.browser("anna").await;
+    for list in ["/", "/?lijst=mijn", "/?lijst=open", "/?lijst=afgerond"] {
+        let page = browser.get(list).await.body;
+        assert!(page.contains("Stop: nu geen contact"), "{list}");
+    }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_task_whose_reasons_are_gone_is_not_for_today_and_claims_no_reason(pool: PgPool) {
+    let house = House::open(pool).await;
+    let anna = house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let gone = house.task("wijkteam-noord", "2025-11-25").await;
+    house
+        .ground(&gone, "debt.single", "Huurachterstand.", &[])
+        .await;
+    house
+        .run("UPDATE task_grounds SET gone_as_of = '2025-11-24'")
+        .await;
+    claimed(&house, &gone, &anna).await;
+    house.run("UPDATE tasks SET flagged = true").await;
+    let stands = house.task("wijkteam-noord", "2025-11-27").await;
+    let mut browser = house.browser("anna").await;
+    let page = browser.get("/").await.body;
+    let (before, list) = page.split_once("Alle taken").unwrap();
+    let (decide, today) = before.split_once("Het huishouden voor vandaag").unwrap();
+    assert!(decide.contains("Redenen vervallen: beslis zelf") && decide.contains(&gone.page()));
+    assert!(today.contains(&stands.page()) && !today.contains(&gone.page()));
+    assert!(list.contains(&gone.page()) && !page.contains("Huurachterstand."));
+
+    let finish = format!("{}/afronden", gone.page());
+    let task = browser.get(&gone.page()).await.body;
+    assert!(task.contains("Alle redenen voor deze taak zijn vervallen"));
+    browser
+        .post(
+            &finish,
+            &[("version", "1"), ("outcome", "paid_or_arranged")],
+        )
+        .await;
+    let task = browser.get(&gone.page()).await.body;
+    assert!(!task.contains("Alle redenen voor deze taak zijn vervallen"));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_lapsed_or_was_merged_is_on_the_list_of_what_ended(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let mut seeded = Vec::new();
+    for (state, at) in [
+        ("withdrawn", "2025-11-20T09:00:00Z"),
+        ("merged", "2025-11-20T09:00:00Z"),
+        ("withdrawn", "2025-11-01T09:00:00Z"),
+    ] {
+        let task = house.task("wijkteam-noord", "2025-11-27").await;
+        house
+            .ground(&task, "debt.single", "Huurachterstand.", &[])
+            .await;
+        sqlx::query("UPDATE tasks SET state = $2, closed_at = $3::timestamptz WHERE task_id = $1")
+            .bind(task.id)
+            .bind(state)
+            .bind(at)
+            .execute(&house.pool)
+            .await
+            .unwrap();
+        seeded.push(task);
+    }
+    house
+        .run("UPDATE task_grounds SET gone_as_of = '2025-11-20'")
+        .await;
+    let mut anna = house.browser("anna").await;
+    let page = anna.get("/?lijst=afgerond").await.body;
+    assert!(page.contains(&seeded[0].page()) && page.contains("Vervallen: Huurachterstand."));
+    assert!(page.contains(&seeded[1].page()) && page.contains("Samengevoegd"));
+    assert!(
+        !page.contains(&seeded[2].page()),
+        "longer than two weeks ago"
+    );
+    assert!(page.contains("Afgerond <span class=\"count\">2</span>"));
 }
