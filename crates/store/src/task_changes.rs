@@ -59,6 +59,17 @@ pub struct NewContactAttempt {
     pub reached: bool,
 }
 
+/// What became of a contact attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is written down.
+    New,
+    /// Sent twice: it was there already.
+    Already,
+    /// Another attempt has this id: nothing is written down.
+    Other,
+}
+
 impl Tx {
     /// Locks the open tasks of the task's household, and the task itself, in key order: the same lock as the correlator's.
     pub async fn lock_task(
@@ -156,14 +167,14 @@ impl Tx {
         self.tell(moved, id, now, by, "released", json!({})).await
     }
 
-    /// Writes down a contact attempt. The same attempt twice is one; false: it was there already.
+    /// Writes down a contact attempt. The same attempt twice is one.
     pub async fn record_contact(
         &mut self,
         task: TaskId,
         attempt: &NewContactAttempt,
         by: UserId,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Recorded, StoreError> {
         let written = sqlx::query!(
             "INSERT INTO contact_attempts (attempt_id, task_id, tried_on, channel, day_part, reached, recorded_by, recorded_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (attempt_id) DO NOTHING",
@@ -179,13 +190,34 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?
         .rows_affected();
+        if written == 0 {
+            let same = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT 1 FROM contact_attempts
+                       WHERE attempt_id = $1 AND task_id = $2 AND tried_on = $3 AND channel = $4 AND day_part = $5
+                         AND reached = $6) AS "same!""#,
+                attempt.id,
+                task.uuid(),
+                attempt.tried_on.to_sqlx() as _,
+                attempt.channel.code(),
+                attempt.day_part.code(),
+                attempt.reached,
+            )
+            .fetch_one(&mut *self.inner)
+            .await?;
+            return Ok(if same {
+                Recorded::Already
+            } else {
+                Recorded::Other
+            });
+        }
         let detail = json!({
             "channel": attempt.channel.code(),
             "dayPart": attempt.day_part.code(),
             "reached": attempt.reached,
             "triedOn": attempt.tried_on.to_string(),
         });
-        self.tell(written, task, now, by, "contact", detail).await
+        self.tell(written, task, now, by, "contact", detail).await?;
+        Ok(Recorded::New)
     }
 
     /// A claimed task ends with a result. False: it is not claimed in this version any more.

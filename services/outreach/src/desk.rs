@@ -12,7 +12,7 @@ use voorveld_policy::Policy;
 use voorveld_seal::Opener;
 use voorveld_store::audit::{About, NewAuditEvent, actor_of};
 use voorveld_store::holds::{DeskHold, DeskList, Lift, MarkerJudgement, UnplacedMarker};
-use voorveld_store::task_changes::{LockedTask, NewContactAttempt, ONE_OPEN_PER_PURPOSE};
+use voorveld_store::task_changes::{LockedTask, NewContactAttempt, ONE_OPEN_PER_PURPOSE, Recorded};
 use voorveld_store::tasks::{
     EvidenceSignal, Slice, Task, TaskFile, WorklistCounts, WorklistFilter,
 };
@@ -439,14 +439,14 @@ impl Desk {
             return Err(TaskError::Held);
         }
         refuse_unless_own(&task, user)?;
-        let written = tx
+        let recorded = tx
             .record_contact(id, attempt, user.id, self.clock.now())
             .await?;
-        if written {
-            self.settle(tx, true, "contact").await
-        } else {
-            // Sent twice: it is there already.
-            Ok(())
+        match recorded {
+            Recorded::New => self.settle(tx, true, "contact").await,
+            Recorded::Already => Ok(()),
+            // The form of an attempt that is saved was sent once more with something else in it.
+            Recorded::Other => self.settle(tx, false, "contact").await,
         }
     }
 

@@ -80,6 +80,14 @@ async fn only_who_has_a_task_writes_down_contact_and_ends_it(pool: PgPool) {
         let written = anna.post(&contact, &attempt("2025-11-24")).await;
         assert_eq!(written.status, StatusCode::SEE_OTHER);
     }
+    let mut otherwise = attempt("2025-11-24");
+    otherwise[2] = ("channel", "telephone");
+    let other = anna.post(&contact, &otherwise).await;
+    assert_eq!(
+        other.status,
+        StatusCode::CONFLICT,
+        "what is dropped is not called saved"
+    );
     let attempts = house.count("SELECT count(*) FROM contact_attempts").await;
     assert_eq!(attempts, 1, "sent twice is written once");
     let page = anna.get(&task.page()).await.body;
