@@ -18,6 +18,6 @@ pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARS, PasswordRefused, hash_password, login_is_well_formed,
 };
 pub use sign_in::{
-    Accounts, AccountsError, Begun, ChangeRefused, Door, SESSION_IDLE, SESSION_MAX, SignInRefused,
-    SignedIn, THROTTLE_FAILURES, THROTTLE_WINDOW,
+    Accounts, AccountsError, BUSY_RETRY_AFTER, Begun, ChangeRefused, Door, HASHING_WAITING_MAX,
+    SESSION_IDLE, SESSION_MAX, SignInRefused, SignedIn, THROTTLE_FAILURES, THROTTLE_WINDOW,
 };

@@ -16,7 +16,7 @@ use crate::extract::{FormRefused, PageUser, SignedForm, read_form};
 use crate::frame::{Frame, Notice, page};
 use crate::password::{PASSWORD_MIN_CHARS, PasswordRefused};
 use crate::sign_in::{
-    Accounts, ChangeRefused, SESSION_MAX, SignInRefused, THROTTLE_WINDOW, cookie,
+    Accounts, BUSY_RETRY_AFTER, ChangeRefused, SESSION_MAX, SignInRefused, THROTTLE_WINDOW, cookie,
 };
 
 /// Where one signs in.
@@ -25,6 +25,10 @@ pub const SIGN_IN_PATH: &str = "/inloggen";
 pub const SIGN_OUT_PATH: &str = "/uitloggen";
 /// Where one chooses a password.
 pub const PASSWORD_PATH: &str = "/wachtwoord";
+
+/// What is read while too many sign in.
+const BUSY: &str =
+    "Er loggen nu te veel mensen tegelijk in. Wacht een paar seconden en probeer het dan opnieuw.";
 
 /// How long a sign-in page may lie open before it is sent.
 const FORM_COOKIE_LIVES: Duration = Duration::from_hours(12);
@@ -172,6 +176,7 @@ where
                     StatusCode::TOO_MANY_REQUESTS,
                     "Er is te vaak een verkeerd wachtwoord ingevuld. Wacht een kwartier en probeer het dan opnieuw.",
                 ),
+                SignInRefused::Busy => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
                 SignInRefused::NotForYou => (
                     StatusCode::FORBIDDEN,
                     "Met dit account kunt u hier niet inloggen. Vraag de beheerder om toegang.",
@@ -189,10 +194,15 @@ where
                 back,
                 Some(problem),
             );
-            if status == StatusCode::TOO_MANY_REQUESTS {
+            let come_back = match status {
+                StatusCode::TOO_MANY_REQUESTS => Some(THROTTLE_WINDOW),
+                StatusCode::SERVICE_UNAVAILABLE => Some(BUSY_RETRY_AFTER),
+                _ => None,
+            };
+            if let Some(wait) = come_back {
                 response
                     .headers_mut()
-                    .insert(header::RETRY_AFTER, THROTTLE_WINDOW.as_secs().into());
+                    .insert(header::RETRY_AFTER, wait.as_secs().into());
             }
             response
         }
@@ -288,6 +298,7 @@ where
                 StatusCode::TOO_MANY_REQUESTS,
                 "Er is te vaak een verkeerd wachtwoord ingevuld. Wacht een kwartier en probeer het dan opnieuw.",
             ),
+            Err(ChangeRefused::Busy) => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
             Err(ChangeRefused::Same) => (
                 StatusCode::BAD_REQUEST,
                 "Kies een ander wachtwoord dan het huidige.",

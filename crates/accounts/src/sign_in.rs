@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, header};
 use jiff::{SignedDuration, Timestamp};
 use prometheus::{IntCounterVec, Opts, Registry};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use voorveld_chassis::{Clock, Problem, ProblemType, RequestId};
 use voorveld_domain::Role;
 use voorveld_seal::{CryptoUnavailable, Token};
@@ -35,6 +35,10 @@ const SWEEP_EVERY: Duration = Duration::from_mins(10);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How many passwords are hashed at once: each takes 19 MiB and a core.
 const HASHING_AT_ONCE: usize = 2;
+/// How many wait for that, less than a second's work: anybody may knock, and who signs in must not wait behind all of them.
+pub const HASHING_WAITING_MAX: usize = 32;
+/// When to come back when so many wait.
+pub const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A place one signs in to.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +112,9 @@ pub enum SignInRefused {
     /// Too many wrong passwords: wait.
     #[error("too many wrong passwords")]
     Throttled,
+    /// Too many sign in at this moment.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
     /// The account is not for this door.
     #[error("the account has none of the roles of this door")]
     NotForYou,
@@ -125,6 +132,9 @@ pub enum ChangeRefused {
     /// Too many wrong passwords: wait.
     #[error("too many wrong passwords")]
     Throttled,
+    /// Too many sign in at this moment.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
     /// The new password is the old one.
     #[error("the new password is the old one")]
     Same,
@@ -209,6 +219,8 @@ struct Inner {
     /// Verified for an unknown login, so that the answer takes as long as for a known one.
     nobody: String,
     hashing: Semaphore,
+    /// Those that are hashed and those that wait for it.
+    places: Semaphore,
     sign_ins: IntCounterVec,
 }
 
@@ -236,6 +248,7 @@ impl Accounts {
                 door,
                 nobody,
                 hashing: Semaphore::new(HASHING_AT_ONCE),
+                places: Semaphore::new(HASHING_AT_ONCE + HASHING_WAITING_MAX),
                 sign_ins,
             }),
         })
@@ -275,6 +288,7 @@ impl Accounts {
             Ok(_) => "begun",
             Err(SignInRefused::Wrong) => "wrong",
             Err(SignInRefused::Throttled) => "throttled",
+            Err(SignInRefused::Busy) => "busy",
             Err(SignInRefused::NotForYou) => "not_for_you",
             Err(SignInRefused::Failed(_)) => "failed",
         };
@@ -284,29 +298,26 @@ impl Accounts {
 
     async fn try_sign_in(&self, login: &str, password: &str) -> Result<Begun, SignInRefused> {
         let login = login.trim().to_lowercase();
-        let well_formed = login_is_well_formed(&login);
-        if well_formed && self.is_throttled(&login).await? {
+        // Nobody has such a login, and its shape says so to anybody: nothing is kept secret by hashing for it.
+        if !login_is_well_formed(&login) {
+            return Err(SignInRefused::Wrong);
+        }
+        let _place = self.place().ok_or(SignInRefused::Busy)?;
+        if !self.begin_attempt(&login).await? {
             return Err(SignInRefused::Throttled);
         }
-        let known = if well_formed {
-            self.inner.store.user_by_login(&login).await?
-        } else {
-            None
-        };
+        let known = self.inner.store.user_by_login(&login).await?;
         let (user, hash) = match known {
             Some((user, hash)) if user.disabled_at.is_none() => (Some(user), hash),
             _ => (None, self.inner.nobody.clone()),
         };
         let fits = self.verify(password, hash).await?;
         let Some(user) = user.filter(|_| fits) else {
-            if well_formed {
-                let now = self.inner.clock.now();
-                self.inner.store.record_sign_in_failure(&login, now).await?;
-            }
             return Err(SignInRefused::Wrong);
         };
         let door = &self.inner.door;
         if !door.for_roles.iter().any(|role| user.has_role(*role)) {
+            self.inner.store.forget_attempts(&login).await?;
             return Err(SignInRefused::NotForYou);
         }
         let token = Token::generate().map_err(AccountsError::from)?;
@@ -330,10 +341,20 @@ impl Accounts {
         })
     }
 
-    async fn is_throttled(&self, login: &str) -> Result<bool, StoreError> {
-        let since = minus(self.inner.clock.now(), THROTTLE_WINDOW);
-        let failures = self.inner.store.sign_in_failures(login, since).await?;
-        Ok(THROTTLE_FAILURES <= failures)
+    /// A place among those whose password is hashed; none when too many wait for one.
+    fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.inner.places.try_acquire().ok()
+    }
+
+    /// Counts an attempt before its password is looked at, so that many sent at once are not all looked at. The right password makes it
+    /// forgotten. False: this login must wait.
+    async fn begin_attempt(&self, login: &str) -> Result<bool, StoreError> {
+        let now = self.inner.clock.now();
+        let since = minus(now, THROTTLE_WINDOW);
+        self.inner
+            .store
+            .begin_attempt(login, now, since, THROTTLE_FAILURES)
+            .await
     }
 
     async fn verify(&self, password: &str, hash: String) -> Result<bool, AccountsError> {
@@ -406,7 +427,8 @@ impl Accounts {
         new: &str,
     ) -> Result<(), ChangeRefused> {
         let login = &who.user.login;
-        if self.is_throttled(login).await? {
+        let _place = self.place().ok_or(ChangeRefused::Busy)?;
+        if !self.begin_attempt(login).await? {
             return Err(ChangeRefused::Throttled);
         }
         let hash = match self.inner.store.user_by_login(login).await? {
@@ -414,10 +436,9 @@ impl Accounts {
             None => self.inner.nobody.clone(),
         };
         if !self.verify(current, hash).await? {
-            let now = self.inner.clock.now();
-            self.inner.store.record_sign_in_failure(login, now).await?;
             return Err(ChangeRefused::Wrong);
         }
+        self.inner.store.forget_attempts(login).await?;
         if current == new {
             return Err(ChangeRefused::Same);
         }

@@ -107,31 +107,43 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down that somebody tried a wrong password.
-    pub async fn record_sign_in_failure(
+    /// Writes down that somebody is about to try a password of a login, unless that was done `most` times since an instant: then false.
+    /// Counting and writing down happen under a lock of that login, so that attempts sent at once are counted one by one.
+    pub async fn begin_attempt(
         &self,
         login: &str,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
+        now: Timestamp,
+        since: Timestamp,
+        most: i64,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin("begin an attempt to sign in").await?;
         sqlx::query!(
-            "INSERT INTO sign_in_failures (login, failed_at) VALUES ($1, $2)",
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
             login,
-            at.to_sqlx() as _,
         )
-        .execute(&self.pool)
+        .execute(&mut *tx.inner)
         .await?;
-        Ok(())
+        let written = sqlx::query!(
+            "INSERT INTO sign_in_failures (login, failed_at)
+             SELECT $1, $2 WHERE (SELECT count(*) FROM sign_in_failures WHERE login = $1 AND failed_at > $3) < $4",
+            login,
+            now.to_sqlx() as _,
+            since.to_sqlx() as _,
+            most,
+        )
+        .execute(&mut *tx.inner)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        Ok(written == 1)
     }
 
-    /// How often it went wrong for a login since an instant.
-    pub async fn sign_in_failures(&self, login: &str, since: Timestamp) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM sign_in_failures WHERE login = $1 AND failed_at > $2"#,
-            login,
-            since.to_sqlx() as _,
-        )
-        .fetch_one(&self.pool)
-        .await?)
+    /// Forgets the attempts of a login: the password was right.
+    pub async fn forget_attempts(&self, login: &str) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM sign_in_failures WHERE login = $1", login)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// Empties what has served: ended sessions, failures from before `failures_before`. Says how many rows went.

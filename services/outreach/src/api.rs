@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 use voorveld_accounts::{
-    Accounts, AccountsError, ApiUser, SignInRefused, SignedIn, THROTTLE_WINDOW,
+    Accounts, AccountsError, ApiUser, BUSY_RETRY_AFTER, SignInRefused, SignedIn, THROTTLE_WINDOW,
 };
 use voorveld_chassis::{Problem, ProblemDetail, ProblemType, Secret, problem};
 use voorveld_domain::{ContactChannel, DayPart, Outcome, SignalId, TaskId};
@@ -201,6 +201,7 @@ struct Session {
         (status = 401, description = "Login and password do not belong together", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The account is not for outreach", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many wrong passwords", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too many sign in at this moment, or the database is away", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn sign_in(
     State(accounts): State<Accounts>,
@@ -215,6 +216,9 @@ async fn sign_in(
             SignInRefused::Throttled => Problem::new(ProblemType::TooManyRequests)
                 .detail("Er is te vaak een verkeerd wachtwoord gestuurd. Wacht een kwartier.")
                 .retry_after(THROTTLE_WINDOW),
+            SignInRefused::Busy => Problem::new(ProblemType::Unavailable)
+                .detail("Er loggen nu te veel mensen tegelijk in.")
+                .retry_after(BUSY_RETRY_AFTER),
             SignInRefused::NotForYou => Problem::new(ProblemType::Forbidden)
                 .detail("Met dit account kunt u hier niet inloggen."),
             SignInRefused::Failed(error) => error.into_problem(),

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode, header};
+use serde_json::json;
 use sqlx::PgPool;
-use voorveld_accounts::{SESSION_IDLE, SESSION_MAX, THROTTLE_FAILURES, THROTTLE_WINDOW};
+use tokio::task::JoinSet;
+use voorveld_accounts::{
+    HASHING_WAITING_MAX, SESSION_IDLE, SESSION_MAX, THROTTLE_FAILURES, THROTTLE_WINDOW,
+};
 use voorveld_domain::Role;
 
 use super::house::{House, PASSWORD};
@@ -68,6 +72,59 @@ async fn after_ten_wrong_passwords_a_login_waits_a_quarter_of_an_hour(pool: PgPo
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let left = house.count("SELECT count(*) FROM sign_in_failures").await;
     assert_eq!(left, 0, "signing in forgets them");
+}
+
+/// So many programs sign in at the same moment; what they are answered.
+async fn at_once(
+    house: &House,
+    many: usize,
+    password: &str,
+    login: fn(usize) -> String,
+) -> Vec<StatusCode> {
+    let mut all = JoinSet::new();
+    for number in 0..many {
+        let mut program = house.stranger();
+        let body = json!({ "login": login(number), "password": password }).to_string();
+        all.spawn(async move {
+            let request =
+                Request::post("/api/v1/session").header(header::CONTENT_TYPE, "application/json");
+            program.send(request, body).await.status
+        });
+    }
+    all.join_all().await
+}
+
+fn count(statuses: &[StatusCode], status: StatusCode) -> usize {
+    statuses.iter().filter(|one| **one == status).count()
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn wrong_passwords_sent_at_once_are_counted_one_by_one(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &[]).await;
+    let answers = at_once(&house, 25, "verkeerd wachtwoord", |_| "anna".to_owned()).await;
+    let looked_at = count(&answers, StatusCode::UNAUTHORIZED);
+    assert_eq!(i64::try_from(looked_at).unwrap(), THROTTLE_FAILURES);
+    assert_eq!(
+        count(&answers, StatusCode::TOO_MANY_REQUESTS),
+        25 - looked_at
+    );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn who_knocks_while_too_many_wait_is_asked_to_come_back(pool: PgPool) {
+    let house = House::open(pool).await;
+    let many = HASHING_WAITING_MAX + 20;
+    let answers = at_once(&house, many, PASSWORD, |number| format!("niemand{number}")).await;
+    let busy = count(&answers, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(0 < busy, "{answers:?}");
+    assert_eq!(count(&answers, StatusCode::UNAUTHORIZED), many - busy);
+    // What cannot be a login costs nothing, and waits for nobody.
+    let answers = at_once(&house, many, PASSWORD, |_| {
+        "Geen Gebruikersnaam!".to_owned()
+    })
+    .await;
+    assert_eq!(count(&answers, StatusCode::UNAUTHORIZED), many);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
