@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use voorveld_chassis::{Problem, ProblemType};
 
 use crate::frame::Notice;
-use crate::pages::{PASSWORD_PATH, SIGN_OUT_PATH, sign_in_address};
+use crate::pages::{PASSWORD_PATH, SIGN_OUT_PATH, sign_in_address, sign_in_address_too_late};
 use crate::sign_in::{Accounts, AccountsError, SignedIn};
 
 /// The header in which a program that uses the cookie sends the session's form token.
@@ -36,9 +36,14 @@ where
             .await
             .map_err(|error| error.into_notice().into_response())?;
         let Some(who) = who else {
-            // Only what can be asked for again is asked for again after signing in.
-            let back = (parts.method == Method::GET).then(|| parts.uri.path());
-            return Err(Redirect::to(&sign_in_address(back)).into_response());
+            let path = parts.uri.path();
+            // Only what can be asked for again is asked for again after signing in. What was sent is not kept, and that is said.
+            let address = match parts.method {
+                Method::GET | Method::HEAD => sign_in_address(path),
+                _ if path == PASSWORD_PATH => sign_in_address_too_late(path),
+                _ => sign_in_address_too_late((accounts.door().page_of)(path)),
+            };
+            return Err(Redirect::to(&address).into_response());
         };
         if who.user.must_change && ![PASSWORD_PATH, SIGN_OUT_PATH].contains(&parts.uri.path()) {
             return Err(Redirect::to(PASSWORD_PATH).into_response());

@@ -49,11 +49,19 @@ where
 }
 
 /// The sign-in page that leads back to `back` afterwards.
-pub(crate) fn sign_in_address(back: Option<&str>) -> String {
-    match back.filter(|path| *path != "/" && is_ours(path)) {
-        Some(path) => format!("{SIGN_IN_PATH}?naar={path}"),
-        None => SIGN_IN_PATH.to_owned(),
+pub(crate) fn sign_in_address(back: &str) -> String {
+    if back != "/" && is_ours(back) {
+        format!("{SIGN_IN_PATH}?naar={back}")
+    } else {
+        SIGN_IN_PATH.to_owned()
     }
+}
+
+/// The same, for who sent something that was not taken.
+pub(crate) fn sign_in_address_too_late(back: &str) -> String {
+    let address = sign_in_address(back);
+    let mark = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{mark}verlopen=ja")
 }
 
 /// Whether a path is one of ours and nothing else: no other host, no trick with slashes, nothing that needs escaping.
@@ -78,6 +86,7 @@ struct SignInPage {
 #[derive(Deserialize)]
 struct SignInQuery {
     naar: Option<String>,
+    verlopen: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -101,13 +110,16 @@ where
 {
     let accounts = Accounts::from_ref(&state);
     let back = query.naar.filter(|path| is_ours(path)).unwrap_or_default();
+    let too_late = query.verlopen.map(
+        |_| "Uw sessie was verlopen; dit is niet opgeslagen. Log in en doe het daarna opnieuw.",
+    );
     draw_sign_in(
         &accounts,
         &headers,
         StatusCode::OK,
         String::new(),
         back,
-        None,
+        too_late,
     )
 }
 

@@ -51,6 +51,8 @@ pub struct Door {
     pub for_roles: &'static [Role],
     /// Whether browsers come by HTTPS: the cookie is then bound to it.
     pub https: bool,
+    /// The page on which the form of a path stands: there somebody is led back to whose session had ended when it was sent.
+    pub page_of: fn(&str) -> &str,
 }
 
 /// Signing in cannot go on.

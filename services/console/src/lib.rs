@@ -106,6 +106,7 @@ pub fn router(config: &Config, parts: Parts) -> anyhow::Result<(Router, Accounts
             title: "Voorveld beheer",
             for_roles: &[Role::Operations],
             https: config.https,
+            page_of: |_| "/",
         },
         &parts.registry,
     )?;

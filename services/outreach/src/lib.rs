@@ -110,6 +110,7 @@ pub fn router(config: &Config, parts: Parts) -> anyhow::Result<(Router, Accounts
             title: "Voorveld",
             for_roles: &[Role::TeamMember, Role::SafetyDesk],
             https: config.https,
+            page_of: pages::page_of,
         },
         &parts.registry,
     )?;

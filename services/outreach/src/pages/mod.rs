@@ -38,6 +38,19 @@ pub(crate) fn routes() -> Router<App> {
         )
 }
 
+/// The page on which the form of a path stands.
+pub(crate) fn page_of(path: &str) -> &str {
+    const TASKS: &str = "/taken/";
+    if let Some(rest) = path.strip_prefix(TASKS) {
+        let id = rest.find('/').unwrap_or(rest.len());
+        &path[..TASKS.len() + id]
+    } else if path.starts_with("/veiligheid") {
+        "/veiligheid"
+    } else {
+        "/"
+    }
+}
+
 /// There is nothing at this address.
 pub(crate) async fn not_found() -> impl IntoResponse {
     Notice::not_found()

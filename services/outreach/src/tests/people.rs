@@ -151,6 +151,35 @@ async fn a_session_ends_when_it_is_not_used_and_after_a_working_day(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn who_sends_a_form_too_late_is_told_that_it_was_not_kept_and_led_back(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let task = house.task("wijkteam-noord", "2025-11-27").await;
+    let mut anna = house.browser("anna").await;
+    house.wall.advance(SESSION_IDLE);
+    for (path, back) in [
+        (format!("{}/contact", task.page()), task.page()),
+        (format!("{}/personen/{}", task.page(), task.id), task.page()),
+        (
+            format!("/veiligheid/holds/{}", task.id),
+            "/veiligheid".to_owned(),
+        ),
+        ("/wachtwoord".to_owned(), "/wachtwoord".to_owned()),
+    ] {
+        let late = anna.post(&path, &[("reached", "ja")]).await;
+        assert_eq!(late.location, format!("/inloggen?naar={back}&verlopen=ja"));
+        let page = anna.get(&late.location).await.body;
+        assert!(page.contains("Uw sessie was verlopen; dit is niet opgeslagen."));
+        assert!(page.contains(&format!("name=\"naar\" value=\"{back}\"")));
+    }
+    let looked = anna.get("/").await;
+    assert_eq!(
+        looked.location, "/inloggen",
+        "a page can be asked for again"
+    );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn a_simulated_year_that_flies_by_signs_nobody_out(pool: PgPool) {
     let house = House::open(pool).await;
     house.colleague("anna", TEAM, &[]).await;
