@@ -19,5 +19,6 @@ pub use password::{
 };
 pub use sign_in::{
     Accounts, AccountsError, BUSY_RETRY_AFTER, Begun, ChangeRefused, Door, HASHING_WAITING_MAX,
-    SESSION_IDLE, SESSION_MAX, SignInRefused, SignedIn, THROTTLE_FAILURES, THROTTLE_WINDOW,
+    REFRESH_HEADER, SESSION_IDLE, SESSION_MAX, SignInRefused, SignedIn, THROTTLE_FAILURES,
+    THROTTLE_WINDOW,
 };

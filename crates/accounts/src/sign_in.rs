@@ -40,6 +40,9 @@ pub const HASHING_WAITING_MAX: usize = 32;
 /// When to come back when so many wait.
 pub const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// The header of a page that fetches itself again while nobody does anything: it shows who is signed in, and does not keep the session going.
+pub const REFRESH_HEADER: &str = "x-voorveld-refresh";
+
 /// A place one signs in to.
 #[derive(Debug, Clone, Copy)]
 pub struct Door {
@@ -398,7 +401,12 @@ impl Accounts {
         let session = self
             .inner
             .store
-            .session(&token.hash(), now, minus(now, SESSION_IDLE))
+            .session(
+                &token.hash(),
+                now,
+                minus(now, SESSION_IDLE),
+                !headers.contains_key(REFRESH_HEADER),
+            )
             .await?;
         let door = &self.inner.door;
         Ok(session

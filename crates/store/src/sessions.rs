@@ -58,16 +58,17 @@ impl Store {
         tx.commit().await
     }
 
-    /// The session behind a token: not ended, seen after `idle_since`, of an account that is not disabled. Being asked for is being
-    /// seen.
+    /// The session behind a token: not ended, seen after `idle_since`, of an account that is not disabled. With `used` it
+    /// is seen now.
     pub async fn session(
         &self,
         token_hash: &[u8],
         now: Timestamp,
         idle_since: Timestamp,
+        used: bool,
     ) -> Result<Option<Session>, StoreError> {
         let row = sqlx::query!(
-            "UPDATE sessions s SET seen_at = greatest(s.seen_at, $2)
+            "UPDATE sessions s SET seen_at = CASE WHEN $4 THEN greatest(s.seen_at, $2) ELSE s.seen_at END
              FROM users u
              WHERE s.token_hash = $1 AND $2 < s.expires_at AND $3 < s.seen_at
                AND u.user_id = s.user_id AND u.disabled_at IS NULL
@@ -76,6 +77,7 @@ impl Store {
             token_hash,
             now.to_sqlx() as _,
             idle_since.to_sqlx() as _,
+            used,
         )
         .fetch_optional(&self.pool)
         .await?;

@@ -9,7 +9,9 @@ use voorveld_bus::{Log, PartitionRange};
 use voorveld_domain::{MunicipalityCode, TeamId};
 use voorveld_policy::Policy;
 use voorveld_store::StoreError;
-use voorveld_store::console::{IntakePeriods, PartnerIntake, StagePosition, Waiting};
+use voorveld_store::console::{
+    IntakePeriods, PartnerIntake, PendingReceipts, StagePosition, Waiting,
+};
 
 use crate::{Parts, Stage};
 
@@ -48,6 +50,8 @@ pub(crate) struct PartnerFacts {
     pub codes: Vec<(String, i64)>,
     /// Receipts that still wait for the log.
     pub pending: i64,
+    /// Since when the oldest of them waits.
+    pub pending_since: Option<Timestamp>,
     pub last_day: Option<Date>,
 }
 
@@ -83,6 +87,10 @@ pub(crate) struct TeamFacts {
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub partners: Vec<PartnerFacts>,
+    /// Receipts of all partners that still wait for the log.
+    pub pending: i64,
+    /// Since when the oldest of them waits.
+    pub pending_since: Option<Timestamp>,
     pub stages: Vec<StageFacts>,
     pub unplaced: Vec<Waiting>,
     pub unproduced: Option<Waiting>,
@@ -105,11 +113,11 @@ pub(crate) async fn gather(
         month_from: back(29),
     };
     let intake = store.partner_intake(municipality, periods).await?;
-    let pending: BTreeMap<String, i64> = store
+    let pending: BTreeMap<String, PendingReceipts> = store
         .pending_receipts(municipality)
         .await?
         .into_iter()
-        .map(|row| (row.partner, row.signals))
+        .map(|row| (row.partner.clone(), row))
         .collect();
     let positions = store.all_positions().await?;
     let dead = store.waiting_dead_letters().await?;
@@ -132,6 +140,8 @@ pub(crate) async fn gather(
         .collect();
     Ok(Facts {
         partners: partner_facts(intake, &pending, period),
+        pending: pending.values().map(|row| row.signals).sum(),
+        pending_since: pending.values().map(|row| row.oldest).min(),
         stages,
         unplaced: store.waiting_unplaced(municipality).await?,
         unproduced: store.waiting_unproduced().await?,
@@ -142,15 +152,17 @@ pub(crate) async fn gather(
 
 fn partner_facts(
     rows: Vec<PartnerIntake>,
-    pending: &BTreeMap<String, i64>,
+    pending: &BTreeMap<String, PendingReceipts>,
     period: Period,
 ) -> Vec<PartnerFacts> {
     let mut partners: Vec<(String, PartnerFacts)> = Vec::new();
     for row in rows {
         if partners.last().is_none_or(|(id, _)| *id != row.partner) {
+            let waiting = pending.get(&row.partner);
             let facts = PartnerFacts {
                 name: row.partner_name.clone(),
-                pending: pending.get(&row.partner).copied().unwrap_or_default(),
+                pending: waiting.map_or(0, |waiting| waiting.signals),
+                pending_since: waiting.map(|waiting| waiting.oldest),
                 ..PartnerFacts::default()
             };
             partners.push((row.partner.clone(), facts));

@@ -17,6 +17,9 @@ use crate::facts::{Facts, PartnerFacts, Period, StageFacts, TeamFacts, gather};
 
 /// A backlog older than this is an alarm on the page.
 const LATE_SECONDS: i64 = 300;
+/// A receipt that waits longer than this for the log is an alarm on the page: the door tries again within seconds, so the log is away or
+/// the door stands still, and the partner has no receipt (I1).
+const PENDING_LATE_SECONDS: i64 = 300;
 
 #[derive(Deserialize)]
 pub(crate) struct ConsoleQuery {
@@ -25,7 +28,7 @@ pub(crate) struct ConsoleQuery {
 }
 
 struct Tile {
-    label: &'static str,
+    label: String,
     value: String,
     alarm: bool,
 }
@@ -69,6 +72,8 @@ struct PartnerRow {
     partner: PartnerFacts,
     codes: String,
     last: String,
+    oldest_pending: String,
+    pending_is_late: bool,
 }
 
 struct TeamRow {
@@ -129,6 +134,8 @@ pub(crate) async fn show(
                 last: partner
                     .last_day
                     .map_or_else(|| "nooit".to_owned(), |day| day_words(day, today)),
+                oldest_pending: age(partner.pending_since, now),
+                pending_is_late: is_pending_late(partner.pending_since, now),
                 partner,
             })
             .collect(),
@@ -154,12 +161,11 @@ pub(crate) async fn show(
 }
 
 fn tiles(facts: &Facts, now: Timestamp) -> Vec<Tile> {
-    let tile = |label, value: i64, alarm| Tile {
-        label,
+    let tile = |label: &str, value: i64, alarm| Tile {
+        label: label.to_owned(),
         value: value.to_string(),
         alarm,
     };
-    let pending: i64 = facts.partners.iter().map(|partner| partner.pending).sum();
     let dead: i64 = facts.stages.iter().map(|stage| stage.dead_letters).sum();
     let unplaced: i64 = facts.unplaced.iter().map(|waiting| waiting.count).sum();
     let backlog: Option<u64> = facts.stages.iter().map(|stage| stage.backlog).sum();
@@ -172,17 +178,31 @@ fn tiles(facts: &Facts, now: Timestamp) -> Vec<Tile> {
     let overdue: i64 = facts.teams.iter().map(|team| team.overdue).sum();
     vec![
         Tile {
-            label: "achterstand in de log",
+            label: "achterstand in de log".to_owned(),
             value: backlog.map_or_else(|| "onbekend".to_owned(), |count| count.to_string()),
             alarm: late || backlog.is_none(),
         },
-        tile("wacht op bevestiging", pending, false),
+        Tile {
+            label: match facts.pending_since {
+                Some(_) => format!(
+                    "wacht op bevestiging, oudste {}",
+                    age(facts.pending_since, now)
+                ),
+                None => "wacht op bevestiging".to_owned(),
+            },
+            value: facts.pending.to_string(),
+            alarm: is_pending_late(facts.pending_since, now),
+        },
         tile("onleesbaar, wacht op besluit", dead, dead > 0),
         tile("zonder huishouden", unplaced, false),
         tile("open taken", open, false),
         tile("taken te laat", overdue, overdue > 0),
         tile("huishoudens: nu geen contact", facts.holds, false),
     ]
+}
+
+fn is_pending_late(since: Option<Timestamp>, now: Timestamp) -> bool {
+    since.is_some_and(|oldest| PENDING_LATE_SECONDS < now.duration_since(oldest).as_secs())
 }
 
 fn is_late(stage: &StageFacts, now: Timestamp) -> bool {

@@ -1,6 +1,7 @@
 //! The page in process, on a real PostgreSQL and the log that lives in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -10,7 +11,7 @@ use prometheus::Registry;
 use sqlx::PgPool;
 use tower::ServiceExt;
 use uuid::Uuid;
-use voorveld_accounts::{Accounts, hash_password};
+use voorveld_accounts::{Accounts, REFRESH_HEADER, SESSION_IDLE, hash_password};
 use voorveld_bus::{Log, Outgoing, TopicSpec};
 use voorveld_chassis::Clock;
 use voorveld_domain::{Role, UserId};
@@ -34,6 +35,7 @@ const STAGES: [Stage; 2] = [
 ];
 
 struct Console {
+    clock: Clock,
     app: Router,
     accounts: Accounts,
     store: Store,
@@ -56,11 +58,12 @@ impl Console {
             stages: STAGES.to_vec(),
             policy: Arc::new(Policy::shipped()),
             clock: clock.clone(),
-            wall: clock,
+            wall: clock.clone(),
             registry: Registry::new(),
         };
         let (app, accounts) = router(&config, parts).unwrap();
         Self {
+            clock,
             app,
             accounts,
             store,
@@ -219,4 +222,51 @@ async fn a_log_that_does_not_answer_is_unknown_and_not_zero(pool: PgPool) {
     // The topics were never made.
     let page = console.page("/").await;
     assert!(page.contains("<b>onbekend</b>achterstand in de log"));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn receipts_that_wait_too_long_for_the_log_are_an_alarm(pool: PgPool) {
+    let console = Console::open(pool.clone());
+    console.colleague(Role::Operations).await;
+    sqlx::raw_sql(
+        "INSERT INTO partners (partner_id, name, municipalities, kinds, partner_types, rows_per_minute, created_at)
+         VALUES ('woonstede', 'Woonstede', '{0518}', '{}', '{rent}', 1, now());
+         INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state,
+                                      first_received_at, received_at)
+         SELECT gen_random_uuid(), '0518', 'woonstede', at::bytea, 'rent_arrears', 1, '', 'pending', at::timestamptz, at::timestamptz
+         FROM unnest(ARRAY['2025-11-24T08:55:00Z', '2025-11-24T08:59:00Z']) AS at;",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let page = console.page("/").await;
+    assert!(page.contains("<b>2</b>wacht op bevestiging, oudste 5 min"));
+    assert!(page.contains("<td>2 (5 min)</td>"), "{page}");
+    console.clock.advance(Duration::from_secs(1));
+    let page = console.page("/").await;
+    assert!(page.contains("<div class=\"tile alarm\"><b>2</b>wacht op bevestiging"));
+    assert!(page.contains("<td class=\"is-bad\">2 (5 min)</td>"));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_page_that_fetches_itself_again_does_not_keep_a_session_going(pool: PgPool) {
+    let console = Console::open(pool);
+    console.colleague(Role::Operations).await;
+    let begun = console.accounts.sign_in("beheer", PASSWORD).await.unwrap();
+    let cookie = format!(
+        "{}={}",
+        console.accounts.cookie_name(),
+        begun.token.expose()
+    );
+    let step = SESSION_IDLE / 2;
+    for status in [StatusCode::OK, StatusCode::SEE_OTHER] {
+        console.clock.advance(step);
+        let request = Request::get("/")
+            .header(header::COOKIE, &cookie)
+            .header(REFRESH_HEADER, "1")
+            .body(Body::empty())
+            .unwrap();
+        let answer = console.app.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
 }
