@@ -188,10 +188,13 @@ async fn a_dead_letter_that_is_retried_is_read_once_more(pool: PgPool) {
     };
     stages.log.append(&letter.topic, vec![again]).await.unwrap();
     let now = stages.clock.now();
-    let decide = stages
-        .store
-        .decide_dead_letter(letter.id, "retried", "test", "mended", now);
-    assert!(decide.await.unwrap());
+    let mut tx = stages.store.begin("decide").await.unwrap();
+    let decided = tx
+        .decide_dead_letter(letter.id, "retried", "test", "mended", now)
+        .await
+        .unwrap();
+    assert!(decided);
+    tx.commit().await.unwrap();
     stages.settle().await;
     let letters = stages.store.dead_letters().await.unwrap();
     assert_eq!(letters.len(), 1, "still no record: it waits anew");

@@ -141,6 +141,29 @@ pub enum Discard {
 }
 
 impl Tx {
+    /// Decides on a waiting dead letter: `retried` or `discarded`, by whom and why. False when it was not waiting.
+    pub async fn decide_dead_letter(
+        &mut self,
+        id: Uuid,
+        state: &str,
+        by: &str,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE dead_letters SET state = $2, decided_by = $3, decided_why = $4, decided_at = $5
+             WHERE dead_letter_id = $1 AND state = 'waiting'",
+            id,
+            state,
+            by,
+            why,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Takes an unplaced signal out of the queue for good; one of `desk_kinds` only after the safety desk has judged it.
     pub async fn discard_unplaced(
         &mut self,
@@ -184,15 +207,26 @@ impl Tx {
     }
 }
 
-/// Most entries of a queue listed at once.
+/// Most entries of a queue listed at once; [`Store::queue_size`] says how many there are.
 pub const QUEUE_PAGE: i64 = 200;
 
 impl Store {
     /// Waiting dead letters, oldest first.
     pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
+        self.read_dead_letters(None).await
+    }
+
+    /// One waiting dead letter.
+    pub async fn dead_letter(&self, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
+        Ok(self.read_dead_letters(Some(id)).await?.pop())
+    }
+
+    async fn read_dead_letters(&self, only: Option<Uuid>) -> Result<Vec<DeadLetter>, StoreError> {
         let rows = sqlx::query!(
             "SELECT dead_letter_id, stage, topic, partition, record_offset, record_key, payload, request_id, reason, withdrawal, state, died_at
-             FROM dead_letters WHERE state = 'waiting' ORDER BY died_at, dead_letter_id LIMIT $1",
+             FROM dead_letters WHERE state = 'waiting' AND ($1::uuid IS NULL OR dead_letter_id = $1)
+             ORDER BY died_at, dead_letter_id LIMIT $2",
+            only,
             QUEUE_PAGE,
         )
         .fetch_all(&self.pool)
@@ -216,27 +250,17 @@ impl Store {
             .collect())
     }
 
-    /// Decides on a waiting dead letter: `retried` or `discarded`, by whom and why. False when it was not waiting.
-    pub async fn decide_dead_letter(
-        &self,
-        id: Uuid,
-        state: &str,
-        by: &str,
-        why: &str,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let done = sqlx::query!(
-            "UPDATE dead_letters SET state = $2, decided_by = $3, decided_why = $4, decided_at = $5
-             WHERE dead_letter_id = $1 AND state = 'waiting'",
-            id,
-            state,
-            by,
-            why,
-            now.to_sqlx() as _,
+    /// How many entries there are in both queues, listed or not.
+    pub async fn queue_size(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT (SELECT count(*) FROM dead_letters WHERE state = 'waiting')
+                    + (SELECT count(*) FROM signal_homes h
+                       WHERE h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
+                         AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
+                             AND (later.revision, later.filing) > (h.revision, h.filing))) AS "count!""#,
         )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// Signals without a household that nobody took back or discarded, oldest first; with `signal` only that one.

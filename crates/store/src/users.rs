@@ -204,20 +204,22 @@ impl Store {
         Ok(true)
     }
 
-    /// Gives an account a new password that must be changed at the next sign-in, opens it again if it was disabled, forgets its
-    /// failed attempts and signs it out everywhere. False: there is no such account.
+    /// Gives an account a new password that must be changed at the next sign-in, forgets its failed attempts and signs it out everywhere.
+    /// One that was disabled is opened again with `reopen`, else left alone. False: there is no such account to reset.
     pub async fn reset_password(
         &self,
         login: &str,
         password_hash: &str,
+        reopen: bool,
         audit: NewAuditEvent,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin("reset password").await?;
         let found = sqlx::query_scalar!(
             "UPDATE users SET password_hash = $2, must_change = true, disabled_at = NULL
-             WHERE login = $1 RETURNING user_id",
+             WHERE login = $1 AND (disabled_at IS NULL OR $3) RETURNING user_id",
             login,
             password_hash,
+            reopen,
         )
         .fetch_optional(&mut *tx.inner)
         .await?;

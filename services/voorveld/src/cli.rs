@@ -439,6 +439,9 @@ pub enum User {
         /// Why; kept in the audit log
         #[arg(long)]
         reason: String,
+        /// Open the account again if it was closed
+        #[arg(long)]
+        reopen: bool,
         /// Read the first password from this file instead of asking for it
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,

@@ -90,10 +90,8 @@ async fn find(store: &Store, id: Uuid) -> anyhow::Result<Entry> {
         return Ok(Entry::Unplaced(Box::new(signal)));
     }
     store
-        .dead_letters()
+        .dead_letter(id)
         .await?
-        .into_iter()
-        .find(|letter| letter.id == id)
         .map(|letter| Entry::Dead(Box::new(letter)))
         .with_context(|| format!("{id} is not in a queue (any more)"))
 }
@@ -101,6 +99,8 @@ async fn find(store: &Store, id: Uuid) -> anyhow::Result<Entry> {
 async fn list(store: &Store, clock: &Clock, json: bool) -> anyhow::Result<()> {
     let dead = store.dead_letters().await?;
     let unplaced = store.unplaced(None).await?;
+    let listed = i64::try_from(dead.len() + unplaced.len()).context("a page is small")?;
+    let more = (store.queue_size().await? - listed).max(0);
     if json {
         for letter in &dead {
             let line = serde_json::json!({
@@ -115,6 +115,10 @@ async fn list(store: &Store, clock: &Clock, json: bool) -> anyhow::Result<()> {
                 "municipality": signal.municipality, "partner": signal.partner, "kind": signal.kind,
             });
             println!("{line}");
+        }
+        if 0 < more {
+            // Beside the lines: a script that reads them must not meet a sentence.
+            eprintln!("and {more} more; the oldest of each queue are listed");
         }
         return Ok(());
     }
@@ -162,6 +166,9 @@ async fn list(store: &Store, clock: &Clock, json: bool) -> anyhow::Result<()> {
         })
         .collect();
     print!("{}", table(&["SINCE", "QUEUE", "ID", "WHAT", "WHY"], &rows));
+    if 0 < more {
+        println!("and {more} more; the oldest of each queue are listed");
+    }
     Ok(())
 }
 
@@ -242,14 +249,16 @@ async fn decide_dead(
     reason: &str,
 ) -> anyhow::Result<()> {
     let now = clock.now();
-    if !store
+    let mut tx = store.begin("decide about a dead letter").await?;
+    if !tx
         .decide_dead_letter(id, state, &office::actor(), reason, now)
         .await?
     {
         bail!("somebody else decided about {id} meanwhile");
     }
     let entry = office::entry(now, None, action, ("dead_letter", id.to_string()), reason);
-    Ok(store.record_audit(entry).await?)
+    tx.record_audit(&[entry]).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn envelope_of(store: &Store, signal: &UnplacedSignal) -> anyhow::Result<Vec<u8>> {
@@ -429,6 +438,82 @@ async fn discard(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sqlx::PgPool;
+    use voorveld_store::audit::AuditFilter;
+
+    const ACTOR_IN_THE_WAY: &str =
+        "ALTER TABLE audit_events ADD CONSTRAINT nobody CHECK (actor NOT LIKE 'cli:%') NOT VALID";
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn an_entry_beyond_the_list_is_found_and_what_is_decided_is_logged_with_it(pool: PgPool) {
+        sqlx::query(
+            "INSERT INTO dead_letters (dead_letter_id, stage, topic, partition, record_offset, record_key, payload, reason,
+                                       withdrawal, state, died_at)
+             SELECT lpad(to_hex(n), 32, '0')::uuid, 'resolver', 'signals.received', 0, n, '', '', 'unreadable', false, 'waiting',
+                    '2026-01-01Z'::timestamptz + n * interval '1 minute'
+             FROM generate_series(1, 205) AS n",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let store = Store::from_pool(pool.clone());
+        let clock = Clock::manual("2026-02-01T10:00:00Z".parse().unwrap());
+        let last = Uuid::from_u128(205);
+        assert_eq!(store.dead_letters().await.unwrap().len(), 200);
+        assert_eq!(store.queue_size().await.unwrap(), 205);
+        let policy = Policy::shipped();
+        // Without its entry in the audit log nothing is decided.
+        sqlx::query(ACTOR_IN_THE_WAY).execute(&pool).await.unwrap();
+        discard(&store, &clock, &policy, last, "kapot")
+            .await
+            .unwrap_err();
+        assert_eq!(store.queue_size().await.unwrap(), 205);
+        sqlx::query("ALTER TABLE audit_events DROP CONSTRAINT nobody")
+            .execute(&pool)
+            .await
+            .unwrap();
+        discard(&store, &clock, &policy, last, "kapot")
+            .await
+            .unwrap();
+        assert_eq!(store.queue_size().await.unwrap(), 204);
+        let told = store.audit_events(&AuditFilter::default()).await.unwrap();
+        assert_eq!(told[0].subject_id, last.to_string());
+        discard(&store, &clock, &policy, last, "nog eens")
+            .await
+            .unwrap_err();
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_marker_is_set_aside_only_after_the_safety_desk_judged_it(pool: PgPool) {
+        sqlx::query(
+            "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, unplaced_reason, withdrawn,
+                                       partition, placed, received_at, decided_at)
+             SELECT lpad(to_hex(n), 32, '0')::uuid, 1, 1, '0518', 'p', kind, 'no_address', false, 0, true, now(), now()
+             FROM (VALUES (1, 'reporting_code_report'), (2, 'rent_arrears')) AS v (n, kind)",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let store = Store::from_pool(pool.clone());
+        let clock = Clock::manual("2026-02-01T10:00:00Z".parse().unwrap());
+        let policy = Policy::shipped();
+        let [marker, debt] = [1, 2].map(Uuid::from_u128);
+        discard(&store, &clock, &policy, debt, "dubbel")
+            .await
+            .unwrap();
+        let early = discard(&store, &clock, &policy, marker, "dubbel")
+            .await
+            .unwrap_err();
+        assert!(early.to_string().contains("for the safety desk"), "{early}");
+        sqlx::query("UPDATE signal_homes SET judged_at = now(), judged_why = 'mistaken'")
+            .execute(&pool)
+            .await
+            .unwrap();
+        discard(&store, &clock, &policy, marker, "dubbel")
+            .await
+            .unwrap();
+        assert_eq!(store.queue_size().await.unwrap(), 0);
+    }
 
     #[test]
     fn an_address_line_is_checked_and_never_repeated() {

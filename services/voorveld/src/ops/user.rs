@@ -81,18 +81,29 @@ pub async fn run(
         User::Reset {
             login,
             reason,
+            reopen,
             password_file,
         } => {
             let user = known(store, &login).await?;
+            let closed = user.disabled_at.is_some();
+            if closed && !reopen {
+                bail!("account {login} is closed; with --reopen it is opened again");
+            }
             let hash = first_password(password_file.as_deref())?;
             let entry = office::entry(
                 now,
                 Some(user.municipality),
-                "user.reset",
+                if closed {
+                    "user.reopened"
+                } else {
+                    "user.reset"
+                },
                 ("user", user.id.to_string()),
                 &reason,
             );
-            store.reset_password(&login, &hash, entry).await?;
+            if !store.reset_password(&login, &hash, reopen, entry).await? {
+                bail!("account {login} was closed meanwhile");
+            }
             println!("account {login} has a new first password and is signed out everywhere");
         }
     }
@@ -236,15 +247,21 @@ mod tests {
         })
         .await
         .unwrap();
-        act(User::Reset {
+        let reset = |reopen| User::Reset {
             login: "sam".into(),
             reason: "terug in dienst".into(),
+            reopen,
             password_file: Some(password.clone()),
-        })
-        .await
-        .unwrap();
+        };
+        let refused = act(reset(false)).await.unwrap_err();
+        assert!(refused.to_string().contains("--reopen"), "{refused}");
+        act(reset(true)).await.unwrap();
+        act(reset(false)).await.unwrap();
         let told = store.audit_events(&AuditFilter::default()).await.unwrap();
         let told: Vec<&str> = told.iter().map(|event| event.action.as_str()).collect();
-        assert_eq!(told, ["user.reset", "user.disabled", "user.added"]);
+        assert_eq!(
+            told,
+            ["user.reset", "user.reopened", "user.disabled", "user.added"]
+        );
     }
 }
