@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use uuid::Uuid;
 use voorveld_chassis::telemetry::LogFormat;
 use voorveld_domain::{KindId, MunicipalityCode, PartnerId, PartnerType, Role, TeamId};
@@ -518,21 +518,28 @@ pub struct Audit {
 }
 
 /// `voorveld explain`
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false, id = "what")]
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+#[command(group(ArgGroup::new("what").required(true).args(["household", "signal", "task"])))]
 pub struct Explain {
     /// The household, by its id
-    #[arg(long, value_name = "ID", group = "what")]
+    #[arg(long, value_name = "ID")]
     pub household: Option<Uuid>,
     /// The household of this signal
-    #[arg(long, value_name = "ID", group = "what")]
+    #[arg(long, value_name = "ID")]
     pub signal: Option<Uuid>,
-    /// The household of this task
-    #[arg(long, value_name = "ID", group = "what")]
+    /// The household of this task, and no more than the task's purpose covers
+    #[arg(long, value_name = "ID")]
     pub task: Option<Uuid>,
     /// Judge as of this day [default: today]
     #[arg(long, value_name = "DATE")]
     pub as_of: Option<jiff::civil::Date>,
+    /// Also what only the safety desk may know; needs a reason
+    #[arg(long, requires = "reason")]
+    pub with_safety: bool,
+    /// Why you look; kept in the audit log
+    #[arg(long)]
+    pub reason: Option<String>,
 }
 
 #[cfg(test)]
@@ -543,6 +550,36 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_look_at_safety_needs_a_reason() {
+        let id = "0198c0de-0000-7000-8000-000000000001";
+        for (line, fits) in [
+            (vec!["--task", id], true),
+            (
+                vec!["--task", id, "--as-of", "2026-01-31", "--reason", "klacht"],
+                true,
+            ),
+            (
+                vec![
+                    "--task",
+                    id,
+                    "--with-safety",
+                    "--reason",
+                    "verzoek van de desk",
+                ],
+                true,
+            ),
+            (vec!["--task", id, "--with-safety"], false),
+            (vec!["--task", id, "--household", id], false),
+            (vec!["--reason", "zomaar"], false),
+        ] {
+            let all = ["voorveld", "explain"]
+                .into_iter()
+                .chain(line.iter().copied());
+            assert_eq!(Cli::try_parse_from(all).is_ok(), fits, "{line:?}");
+        }
     }
 
     #[test]
