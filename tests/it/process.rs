@@ -19,7 +19,7 @@ use voorveld_bus::{KafkaConfig, Log};
 use voorveld_chassis::Clock;
 use voorveld_store::Store;
 use voorveld_store::summary::OnTheWay;
-use voorveld_tests::root;
+use voorveld_tests::copy_policy;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
 
 /// How long anything may take before the test says that it does not come.
@@ -433,23 +433,9 @@ fn free_port() -> u16 {
 
 /// The shipped policy, except that debts are kept for ten years: the official examples are of January 2025 and must go on being taken in.
 fn policy_with_a_long_memory(folder: &Path) {
-    std::fs::create_dir_all(folder.join("rules")).unwrap();
-    let shipped = root().join("config");
-    for place in ["", "rules"] {
-        for entry in std::fs::read_dir(shipped.join(place)).unwrap() {
-            let file = entry.unwrap().path();
-            if file
-                .extension()
-                .is_some_and(|extension| extension == "yaml")
-            {
-                let text = std::fs::read_to_string(&file)
-                    .unwrap()
-                    .replace("retention_days: 1095", "retention_days: 3660");
-                let copy = folder.join(place).join(file.file_name().unwrap());
-                std::fs::write(copy, text).unwrap();
-            }
-        }
-    }
+    copy_policy(folder, |_, text| {
+        Some(text.replace("retention_days: 1095", "retention_days: 3660"))
+    });
 }
 
 #[expect(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::date;
 use sqlx::PgPool;
 use voorveld_policy::Policy;
-use voorveld_tests::root;
+use voorveld_tests::copy_policy;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
 
 use crate::stages::{Sent, Stages};
@@ -290,26 +290,16 @@ async fn a_known_client_of_debt_help_is_not_visited_for_new_arrears(pool: PgPool
     stages.stop(true).await;
 }
 
-/// The shipped policy with texts of its files changed, or whole files left out.
-fn changed_policy(without: &[&str], changes: &[(&str, &str, &str)]) -> Policy {
+/// The shipped policy without a file, and with a text of another one changed.
+fn changed_policy(without: &str, (file, from, to): (&str, &str, &str)) -> Policy {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("rules")).unwrap();
-    let shipped = root().join("config");
-    for place in ["", "rules"] {
-        for entry in std::fs::read_dir(shipped.join(place)).unwrap() {
-            let file = entry.unwrap().path();
-            let name = file.file_name().unwrap().to_str().unwrap();
-            if !name.ends_with(".yaml") || without.contains(&name) {
-                continue;
-            }
-            let mut text = std::fs::read_to_string(&file).unwrap();
-            for (_, from, to) in changes.iter().filter(|(at, _, _)| *at == name) {
-                assert!(text.contains(from), "{name} has no {from}");
-                text = text.replacen(from, to, 1);
-            }
-            std::fs::write(folder.path().join(place).join(name), text).unwrap();
+    copy_policy(folder.path(), |name, text| {
+        if name == file {
+            assert!(text.contains(from), "{file} has no {from}");
+            return Some(text.replacen(from, to, 1));
         }
-    }
+        (name != without).then(|| text.to_owned())
+    });
     Policy::load(folder.path()).unwrap()
 }
 
@@ -333,8 +323,8 @@ async fn other_rules_judge_everybody_anew_and_mute_nothing_that_waited(pool: PgP
     stages.send(&[marker]).await;
     stages.clock.set("2025-01-20T14:00:00Z".parse().unwrap());
     stages.policy = Arc::new(changed_policy(
-        &["debt.multiple.yaml"],
-        &[("safety.meldcode.yaml", "version: 1", "version: 2")],
+        "debt.multiple.yaml",
+        ("safety.meldcode.yaml", "version: 1", "version: 2"),
     ));
     stages.start().await;
     stages.settle().await;

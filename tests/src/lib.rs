@@ -37,3 +37,25 @@ pub fn binary() -> &'static Path {
     });
     &BINARY
 }
+
+/// Copies the policy files that came with the release, with what `change` makes of each (its name, its text); `None` leaves one out.
+pub fn copy_policy(folder: &Path, change: impl Fn(&str, &str) -> Option<String>) {
+    let shipped = root().join("config");
+    std::fs::create_dir_all(folder.join("rules")).expect("a folder of the test");
+    for place in ["", "rules"] {
+        for entry in std::fs::read_dir(shipped.join(place)).expect("config is there") {
+            let file = entry.expect("config is there").path();
+            let is_policy = file
+                .extension()
+                .is_some_and(|extension| extension == "yaml");
+            let name = file.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|_| is_policy) else {
+                continue;
+            };
+            let text = std::fs::read_to_string(&file).expect("config is text");
+            if let Some(text) = change(name, &text) {
+                std::fs::write(folder.join(place).join(name), text).expect("a folder of the test");
+            }
+        }
+    }
+}
