@@ -23,6 +23,18 @@ pub const MAX_XLSX_BYTES: u64 = 64 * 1024 * 1024;
 pub const MAX_XLSX_UNPACKED_BYTES: u64 = 256 * 1024 * 1024;
 /// Most files inside a spreadsheet's archive.
 pub const MAX_XLSX_PARTS: usize = 1_000;
+/// Most different texts that a spreadsheet keeps apart from its cells: ten for each row there may be. A reader holds all of them at once.
+pub const MAX_XLSX_STRINGS: u64 = 1_000_000;
+/// All those texts together.
+pub const MAX_XLSX_STRING_BYTES: u64 = 64 * 1024 * 1024;
+/// Most fonts, fills, borders, number formats or combinations of them. A reader holds a copy of its parts for each combination.
+pub const MAX_XLSX_FORMATS: u64 = 32_768;
+/// Longest tag that tells of a format: a copy of it may be held for each of the [`MAX_XLSX_FORMATS`].
+pub const MAX_XLSX_FORMAT_TAG_BYTES: usize = 2 * 1024;
+/// Most sheets, names and relations between parts, each.
+pub const MAX_XLSX_NAMES: u64 = 65_536;
+/// Longest cell: 32,767 characters is what a spreadsheet program allows, and none takes more than 32 bytes with its markup.
+pub const MAX_XLSX_CELL_BYTES: u64 = 1024 * 1024;
 /// Longest row of a text file, and longest signal of a document.
 pub const MAX_ROW_BYTES: usize = 64 * 1024;
 /// Most columns of a file.

@@ -3,6 +3,7 @@
 //! A file is spooled to a disk without a name, surveyed once (so that a file that is no file is refused before its first row is taken), and
 //! then read in chunks. A row is a line of a text file, a row of a sheet, or a `vroegsignaal` of a DDAS document.
 
+mod archive;
 mod cells;
 mod columns;
 mod csv;

@@ -1,24 +1,16 @@
 //! Spreadsheets: the first sheet, headings in its first row. Checked before anything is unpacked, and while it is.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Seek, SeekFrom};
 
 use calamine::{DataRef, Reader, Xlsx};
 use jiff::civil::Date;
 
+use super::archive::{check_archive, unreadable};
 use super::cells::Cell;
 use super::columns::Columns;
 use super::{FileFault, Reading, Sink, Survey};
-use crate::config::{
-    MAX_COLUMNS, MAX_XLSX_BYTES, MAX_XLSX_PARTS, MAX_XLSX_ROWS, MAX_XLSX_UNPACKED_BYTES,
-};
-
-fn unreadable() -> FileFault {
-    FileFault::refused(
-        "not_a_spreadsheet",
-        "Dit is geen leesbaar Excel-bestand. Sla het op als .xlsx, zonder wachtwoord.",
-    )
-}
+use crate::config::{MAX_COLUMNS, MAX_XLSX_ROWS};
 
 /// Reads a file from its beginning.
 pub fn read(file: &mut File, reading: &Reading, sink: &mut Sink<'_>) -> Result<Survey, FileFault> {
@@ -143,35 +135,4 @@ fn of_sheet(value: &DataRef<'_>) -> Cell {
         DataRef::DateTimeIso(text) => Cell::of_text(text.get(..10).unwrap_or(text)),
         DataRef::Error(_) => Cell::Formula,
     }
-}
-
-/// A spreadsheet is an archive, and an archive can unpack to more than a disk holds. Its own list of sizes is not believed: every part is
-/// unpacked once into nothing, and counted.
-fn check_archive(file: &mut File) -> Result<(), FileFault> {
-    if file.metadata()?.len() > MAX_XLSX_BYTES {
-        return Err(FileFault::too_large(
-            "Een Excel-bestand is hoogstens 64 MiB. Knip het in delen of stuur CSV.",
-        ));
-    }
-    file.seek(SeekFrom::Start(0))?;
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|_| unreadable())?;
-    let too_large = || {
-        FileFault::too_large(
-            "Uitgepakt is dit Excel-bestand groter dan 256 MiB. Knip het in delen of stuur CSV.",
-        )
-    };
-    if archive.len() > MAX_XLSX_PARTS {
-        return Err(too_large());
-    }
-    let mut left = MAX_XLSX_UNPACKED_BYTES;
-    for at in 0..archive.len() {
-        let mut part = archive.by_index(at).map_err(|_| unreadable())?;
-        if part.size() > left {
-            return Err(too_large());
-        }
-        let unpacked =
-            io::copy(&mut (&mut part).take(left + 1), &mut io::sink()).map_err(|_| unreadable())?;
-        left = left.checked_sub(unpacked).ok_or_else(too_large)?;
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Delivered files: every format, every row its result, and what happens when it breaks off.
 
+use std::io::{Cursor, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -607,4 +608,110 @@ async fn results_come_in_pages_or_as_lines(pool: PgPool) {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
         assert!(!answer.text.contains("GEHEIM"));
     }
+}
+
+/// The same spreadsheet with one part of it replaced.
+fn with_part(book: &[u8], name: &str, text: &[u8]) -> Vec<u8> {
+    let mut old = zip::ZipArchive::new(Cursor::new(book)).unwrap();
+    let mut new = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    for at in 0..old.len() {
+        let part = old.by_index_raw(at).unwrap();
+        if part.name().unwrap() != name {
+            new.raw_copy_file(part).unwrap();
+        }
+    }
+    new.start_file(name, options).unwrap();
+    new.write_all(text).unwrap();
+    new.finish().unwrap().into_inner()
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_spreadsheet_that_would_cost_more_than_there_is_is_refused_with_its_limit(pool: PgPool) {
+    let world = World::new(pool).await;
+    let strings = "xl/sharedStrings.xml";
+    let styles = "xl/styles.xml";
+    let sheet = "xl/worksheets/sheet1.xml";
+    let rels = "xl/_rels/workbook.xml.rels";
+    let long = "x".repeat(1_100_000);
+    let runs = format!("<r><t>{}</t></r>", "x".repeat(60_000)).repeat(20);
+    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet";
+    for (what, part, text, status) in [
+        (
+            "ten million million texts, by its own word",
+            strings,
+            r#"<sst uniqueCount="10000000000000"><si><t>a</t></si></sst>"#.to_owned(),
+            413,
+        ),
+        (
+            "a number of texts that is none",
+            strings,
+            r#"<sst uniqueCount="GEHEIM"><si><t>a</t></si></sst>"#.to_owned(),
+            400,
+        ),
+        (
+            "a million and one texts",
+            strings,
+            format!("<sst>{}</sst>", "<si/>".repeat(1_000_001)),
+            413,
+        ),
+        (
+            "too many ways to look",
+            styles,
+            format!(
+                "<styleSheet><cellXfs>{}</cellXfs></styleSheet>",
+                "<xf/>".repeat(32_769)
+            ),
+            413,
+        ),
+        (
+            "a name of a font that never ends",
+            styles,
+            format!(
+                "<styleSheet><fonts><font><name val=\"{}\"/></font></fonts></styleSheet>",
+                "x".repeat(3_000)
+            ),
+            413,
+        ),
+        (
+            "a cell that never ends",
+            sheet,
+            format!(
+                "<worksheet><sheetData><row><c t=\"inlineStr\"><is><t>{long}</t></is></c></row></sheetData></worksheet>"
+            ),
+            413,
+        ),
+        (
+            "a cell that never ends, in pieces",
+            sheet,
+            format!(
+                "<worksheet><sheetData><row><c t=\"inlineStr\"><is>{runs}</is></c></row></sheetData></worksheet>"
+            ),
+            413,
+        ),
+        (
+            "a sheet that does not look like one",
+            rels,
+            format!(
+                "<Relationships><Relationship Id=\"rId1\" Type=\"{kind}\" Target=\"sheet.bin\"/></Relationships>"
+            ),
+            400,
+        ),
+    ] {
+        let book = with_part(&workbook(false), part, text.as_bytes());
+        let answer = world.send("POST", "/v1/deliveries", XLSX, book).await;
+        assert_eq!(answer.status.as_u16(), status, "{what}: {}", answer.text);
+        assert!(!answer.text.contains("GEHEIM"));
+    }
+    // In letters of two bytes no text is a tag, here nor to the reader behind.
+    let wide: Vec<u8> = "\u{feff}<sst uniqueCount=\"10000000000000\"/>"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let book = with_part(&workbook(false), strings, &wide);
+    let answer = world.send("POST", "/v1/deliveries", XLSX, book).await;
+    assert_eq!(answer.status.as_u16(), 400, "{}", answer.text);
+
+    let (_, results) = deliver(&world, XLSX, workbook(false)).await;
+    assert_eq!(results.len(), 2, "a plain one still comes in");
 }
