@@ -271,7 +271,7 @@ struct Versioned {
 /// A NUL as JSON writes it. No code has one and PostgreSQL's texts cannot hold it.
 const NUL: &[u8] = b"\\u0000";
 /// Years in which our dates lie. Outside them neither the database nor calendar arithmetic is at home.
-const OUR_TIME: std::ops::Range<i16> = 1900..2200;
+pub const OUR_TIME: std::ops::Range<i16> = 1900..2200;
 
 fn is_number(raw: u32) -> bool {
     (1..=i32::MAX.unsigned_abs()).contains(&raw)
@@ -281,7 +281,9 @@ fn is_our_time(at: Timestamp) -> bool {
     is_our_day(at.to_zoned(jiff::tz::TimeZone::UTC).date())
 }
 
-fn is_our_day(day: Date) -> bool {
+/// Whether a day is one that a record may carry. Who writes records asks this first: what lies outside is poison to who reads them.
+#[must_use]
+pub fn is_our_day(day: Date) -> bool {
     OUR_TIME.contains(&day.year())
 }
 

@@ -47,6 +47,8 @@ codes! {
         Formula = "formula", "Zet hier een gewone waarde neer, geen formule. Begin niet met =, +, - of @.";
         /// No date.
         DateFormat = "date_format", "Schrijf de datum als 31-12-2026 of 2026-12-31.";
+        /// A date that nobody alive has to do with.
+        DateRange = "date_range", "Een datum ligt tussen 1900 en 2199. Controleer het jaar.";
         /// No amount.
         AmountFormat = "amount_format", "Schrijf het bedrag als 1234,50.";
         /// Below zero or absurdly high.

@@ -15,7 +15,7 @@ use voorveld_policy::{
 };
 use voorveld_store::partners::Partner;
 use voorveld_wire::intake_v1::{Claim, FieldClaim, Flaw, FlawCode, Warning, WarningCode};
-use voorveld_wire::signal_v1::FieldValue;
+use voorveld_wire::signal_v1::{FieldValue, is_our_day};
 
 /// A claim that may come in.
 #[derive(Debug, Clone)]
@@ -108,17 +108,27 @@ impl Bench<'_> {
         };
         let partner_type = kind.and_then(|kind| self.partner_type(kind, named_type, &mut against));
         let (identity, warnings) = identity(&claim, &mut against);
+        for (place, day) in [
+            ("/signalledOn", claim.signalled_on),
+            ("/arisenOn", claim.arisen_on),
+            ("/supplyEndsOn", claim.supply_ends_on),
+            ("/person/birthDate", claim.person.birth_date),
+        ] {
+            if day.is_some_and(|day| !is_our_day(day)) {
+                against.say(Flaw::new(place, FlawCode::DateRange));
+            }
+        }
 
         let mut admitted = None;
         let mut event_date = claim.signalled_on;
         if let Some(kind) = kind {
             event_date = kind.dated_by(&fields).or(event_date);
-            let date_is_known = !against.tells("/signalledOn");
+            let date_is_known = !against.tells("/signalledOn") && event_date.is_none_or(is_our_day);
             if date_is_known {
                 let asked = voorveld_policy::Claim {
                     kind,
                     event_date: event_date.unwrap_or(self.today),
-                    arisen_on: claim.arisen_on,
+                    arisen_on: claim.arisen_on.filter(|day| is_our_day(*day)),
                     crisis: claim.is_crisis.unwrap_or(false),
                     warm_handover: claim.warm_handover.unwrap_or(false),
                     fields: &fields,
@@ -367,6 +377,9 @@ fn fields(
         };
         let parsed = if fits { field.parse(raw).ok() } else { None };
         if let Some(value) = parsed {
+            if matches!(value, PolicyValue::Date(day) if !is_our_day(day)) {
+                against.say(Flaw::new(place, FlawCode::DateRange));
+            }
             found.insert(field.name.clone(), value);
         } else {
             let expected = format!("Wij verwachten hier {}.", field.expected());
@@ -654,6 +667,34 @@ mod tests {
                 .map(|(place, code)| (place.as_str(), *code))
                 .collect();
             assert_eq!(found, expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn a_date_in_a_year_that_is_not_ours_is_refused_where_it_stands() {
+        let supply_end = json!({"kind": "supply_end_notice", "partnerType": "energy"});
+        for (mut changes, place, name) in [
+            (json!({}), "/signalledOn", "signalledOn"),
+            (json!({}), "/arisenOn", "arisenOn"),
+            (supply_end.clone(), "/supplyEndsOn", "supplyEndsOn"),
+            (supply_end, "/fields/supply_ends_on", "supply_ends_on"),
+            (json!({}), "/person/birthDate", "birthDate"),
+        ] {
+            for year in ["0001", "1899", "2200", "9999"] {
+                let day = json!(format!("{year}-02-03"));
+                match name {
+                    "supply_ends_on" => changes["fields"] = json!({"supply_ends_on": day}),
+                    "birthDate" => {
+                        changes["person"] = json!({"surname": "Voorbeeld", "birthDate": day});
+                    }
+                    name => changes[name] = day,
+                }
+                assert_eq!(
+                    judge(&changes).err(),
+                    Some(vec![(place.to_owned(), "date_range")]),
+                    "{changes}"
+                );
+            }
         }
     }
 

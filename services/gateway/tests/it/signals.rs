@@ -458,3 +458,59 @@ async fn what_is_no_request_gets_a_problem_with_its_own_status(pool: PgPool) {
         assert!(!answer.text.contains("GEHEIM"));
     }
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_gets_a_receipt_can_be_read_back_and_a_date_of_another_time_gets_none(pool: PgPool) {
+    let world = World::new(pool).await;
+    let mut taken_in = 0;
+    for (n, day) in [
+        "0001-01-01",
+        "1899-12-31",
+        "1900-01-01",
+        "2026-01-01",
+        "2199-12-31",
+        "2200-01-01",
+        "9999-12-31",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for place in [
+            "signalledOn",
+            "arisenOn",
+            "birthDate",
+            "supplyEndsOn",
+            "field",
+        ] {
+            let mut said = signal(&format!("A-{n}-{place}"));
+            match place {
+                "birthDate" => said["person"]["birthDate"] = json!(day),
+                "supplyEndsOn" | "field" => {
+                    said["kind"] = json!("supply_end_notice");
+                    said["partnerType"] = json!("energy");
+                    if place == "field" {
+                        said["fields"] = json!({"supply_ends_on": day});
+                    } else {
+                        said["supplyEndsOn"] = json!(day);
+                    }
+                }
+                place => said[place] = json!(day),
+            }
+            let answer = world.json("POST", "/v1/signals", &said).await;
+            let is_ours = ("1900-01-01"..="2199-12-31").contains(&day);
+            let codes: Vec<String> = answer.errors().into_iter().map(|(_, code)| code).collect();
+            assert_eq!(
+                codes.iter().any(|code| code == "date_range"),
+                !is_ours,
+                "{place} {day}: {}",
+                answer.text
+            );
+            if answer.status == StatusCode::CREATED {
+                taken_in += 1;
+                // Reading panics on a record that the resolver could not read.
+                assert_eq!(world.produced().await.len(), taken_in, "{place} {day}");
+            }
+        }
+    }
+    assert!(taken_in >= 10, "{taken_in}");
+}
