@@ -32,6 +32,15 @@ pub struct OfferedReference {
     pub digest: Digest,
 }
 
+/// The greatest revision that said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaidIn {
+    /// Its number.
+    pub revision: u32,
+    /// Its receipt.
+    pub received_at: Timestamp,
+}
+
 /// A signal under lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedReceipt {
@@ -57,8 +66,8 @@ pub struct LockedReceipt {
     pub received_at: Timestamp,
     /// Whether this transaction made it: the current revision is then still to be written down.
     pub is_new: bool,
-    /// What every revision said, the current one too.
-    pub said: HashSet<Digest>,
+    /// What every revision said, the current one too, and in which.
+    pub said: HashMap<Digest, SaidIn>,
 }
 
 /// A revision to write down.
@@ -195,19 +204,23 @@ impl Tx {
         for row in rows {
             let (index, digest) = (fixed(&row.reference_index)?, fixed(&row.digest)?);
             owner.insert(row.signal_id, index);
+            let current = SaidIn {
+                revision: counter(row.revision)?,
+                received_at: row.received_at.to_jiff(),
+            };
             let receipt = LockedReceipt {
                 signal: row.signal_id,
                 index,
                 municipality: row.municipality,
                 kind: row.kind,
-                revision: counter(row.revision)?,
+                revision: current.revision,
                 digest,
                 acknowledged: row.acknowledged,
                 withdrawn: row.withdrawn,
                 first_received_at: row.first_received_at.to_jiff(),
-                received_at: row.received_at.to_jiff(),
+                received_at: current.received_at,
                 is_new: made.contains(&row.signal_id),
-                said: HashSet::from([digest]),
+                said: HashMap::from([(digest, current)]),
             };
             locked.insert(index, receipt);
         }
@@ -216,26 +229,36 @@ impl Tx {
             .copied()
             .filter(|signal| !made.contains(signal))
             .collect();
-        for (signal, digest) in self.digests_of(&old).await? {
+        for (signal, digest, said_in) in self.digests_of(&old).await? {
             if let Some(receipt) = locked.get_mut(&owner[&signal]) {
-                receipt.said.insert(digest);
+                receipt.said.insert(digest, said_in);
             }
         }
         Ok(locked)
     }
 
-    async fn digests_of(&mut self, signals: &[Uuid]) -> Result<Vec<(Uuid, Digest)>, StoreError> {
+    /// What the revisions of signals said, the greatest last.
+    async fn digests_of(
+        &mut self,
+        signals: &[Uuid],
+    ) -> Result<Vec<(Uuid, Digest, SaidIn)>, StoreError> {
         if signals.is_empty() {
             return Ok(Vec::new());
         }
         sqlx::query!(
-            "SELECT signal_id, digest FROM signal_revisions WHERE signal_id = ANY($1)",
+            "SELECT signal_id, revision, digest, received_at FROM signal_revisions WHERE signal_id = ANY($1) ORDER BY signal_id, revision",
             signals
         )
         .fetch_all(&mut *self.inner)
         .await?
         .into_iter()
-        .map(|row| Ok((row.signal_id, fixed(&row.digest)?)))
+        .map(|row| {
+            let said_in = SaidIn {
+                revision: counter(row.revision)?,
+                received_at: row.received_at.to_jiff(),
+            };
+            Ok((row.signal_id, fixed(&row.digest)?, said_in))
+        })
         .collect()
     }
 
@@ -261,7 +284,7 @@ impl Tx {
             .digests_of(&[signal])
             .await?
             .into_iter()
-            .map(|(_, digest)| digest)
+            .map(|(_, digest, said_in)| (digest, said_in))
             .collect();
         Ok(Some(LockedReceipt {
             signal,
@@ -528,9 +551,17 @@ mod tests {
             (first.signal, 3, false)
         );
         assert_eq!(locked.withdrawn.as_deref(), Some("paid"));
+        let said_in = |revision| SaidIn {
+            revision,
+            received_at: now(),
+        };
         assert_eq!(
             locked.said,
-            HashSet::from([[1; 32], [3; 32], [4; 32]]),
+            HashMap::from([
+                ([1; 32], said_in(1)),
+                ([3; 32], said_in(2)),
+                ([4; 32], said_in(3))
+            ]),
             "every revision counts for S2"
         );
         drop(tx);

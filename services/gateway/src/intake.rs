@@ -277,7 +277,7 @@ impl Intake {
             .lock_references(from, &offered)
             .await?
             .into_iter()
-            .map(|(index, receipt)| (index, Standing::of(receipt)))
+            .map(|(index, receipt)| (index, Standing::of(receipt, now)))
             .collect();
         let mut revisions = Vec::new();
         let mut to_produce = Vec::new();
@@ -303,11 +303,6 @@ impl Intake {
                 continue;
             }
             let receipt = &standing.receipt;
-            let received_at = if decided.is_new_revision {
-                now
-            } else {
-                receipt.received_at
-            };
             note(&mut revisions, receipt, decided, keyed);
             if decided.to_produce {
                 to_produce.push(ToProduce {
@@ -316,7 +311,7 @@ impl Intake {
                     municipality: keyed.accepted.municipality.as_str(),
                     kind: &keyed.accepted.said.kind,
                     first_received_at: receipt.first_received_at,
-                    received_at,
+                    received_at: decided.received_at,
                     says: Says::Content(&keyed.accepted),
                 });
             }
@@ -324,7 +319,7 @@ impl Intake {
                 decision: decided.decision,
                 signal: receipt.signal,
                 revision: decided.revision,
-                received_at,
+                received_at: decided.received_at,
                 warnings: keyed.accepted.warnings.clone(),
             });
         }
@@ -371,18 +366,13 @@ impl Intake {
                 return self.refuse(origin, flaws).await.map(Some);
             }
         };
-        let mut standing = Standing::of(receipt);
+        let mut standing = Standing::of(receipt, now);
         let decided = standing.decide(Manner::Correction, keyed.digest, None);
         let receipt = &standing.receipt;
         let mut revisions = Vec::new();
         note(&mut revisions, receipt, decided, &keyed);
         tx.write_revisions(from, &revisions).await?;
         tx.commit().await?;
-        let received_at = if decided.is_new_revision {
-            now
-        } else {
-            receipt.received_at
-        };
         let municipality = keyed.accepted.municipality;
         let to_produce = decided.to_produce.then(|| ToProduce {
             signal,
@@ -390,7 +380,7 @@ impl Intake {
             municipality: municipality.as_str(),
             kind: &keyed.accepted.said.kind,
             first_received_at: receipt.first_received_at,
-            received_at,
+            received_at: decided.received_at,
             says: Says::Content(&keyed.accepted),
         });
         let to_produce: Vec<_> = to_produce.into_iter().collect();
@@ -399,7 +389,7 @@ impl Intake {
             decision: decided.decision,
             signal,
             revision: decided.revision,
-            received_at,
+            received_at: decided.received_at,
             warnings: keyed.accepted.warnings.clone(),
         };
         let outcomes = [outcome];
@@ -431,7 +421,7 @@ impl Intake {
         let digest = self
             .digests
             .index(&[b"withdrawal", reason.code().as_bytes()]);
-        let mut standing = Standing::of(receipt);
+        let mut standing = Standing::of(receipt, now);
         let decided = standing.decide(Manner::Withdrawal, digest, Some(reason.code()));
         let receipt = &standing.receipt;
         if decided.is_new_revision {
@@ -445,18 +435,13 @@ impl Intake {
             tx.write_revisions(from, &[revision]).await?;
         }
         tx.commit().await?;
-        let received_at = if decided.is_new_revision {
-            now
-        } else {
-            receipt.received_at
-        };
         let to_produce = decided.to_produce.then(|| ToProduce {
             signal,
             revision: decided.revision,
             municipality: &receipt.municipality,
             kind: &receipt.kind,
             first_received_at: receipt.first_received_at,
-            received_at,
+            received_at: decided.received_at,
             says: Says::Withdrawn(reason),
         });
         let to_produce: Vec<_> = to_produce.into_iter().collect();
@@ -465,7 +450,7 @@ impl Intake {
             decision: decided.decision,
             signal,
             revision: decided.revision,
-            received_at,
+            received_at: decided.received_at,
             warnings: Vec::new(),
         }];
         self.settle(

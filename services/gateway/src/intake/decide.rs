@@ -1,6 +1,9 @@
 //! What a claim means for a signal that is known or new (S1, S2). Pure: the facts come in under lock, the decision goes out.
 
-use voorveld_store::receipts::{Digest, LockedReceipt};
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use voorveld_store::receipts::{Digest, LockedReceipt, SaidIn};
 
 /// How a claim came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,9 @@ pub struct Standing {
     pub receipt: LockedReceipt,
     /// Whether this request already takes the current revision in.
     taken_in: bool,
+    /// Earlier revisions that this request already brings to the log again.
+    again: BTreeSet<u32>,
+    now: Timestamp,
 }
 
 /// A decision and what is to be done for it.
@@ -58,6 +64,8 @@ pub struct Decided {
     pub decision: Decision,
     /// The revision it became, or that already said it all.
     pub revision: u32,
+    /// Receipt of that revision.
+    pub received_at: Timestamp,
     /// Whether that revision is to be written down.
     pub is_new_revision: bool,
     /// Whether it goes to the log: it is new, or nobody knows whether the log holds it (I1).
@@ -65,37 +73,44 @@ pub struct Decided {
 }
 
 impl Standing {
-    /// A signal as it was found.
+    /// A signal as it was found, and the moment of what is said about it now.
     #[must_use]
-    pub const fn of(receipt: LockedReceipt) -> Self {
+    pub const fn of(receipt: LockedReceipt, now: Timestamp) -> Self {
         Self {
             receipt,
             taken_in: false,
+            again: BTreeSet::new(),
+            now,
         }
     }
 
     /// Decides, and remembers it for the next claim about the same signal. `reason` is a withdrawal's.
     pub fn decide(&mut self, manner: Manner, digest: Digest, reason: Option<&str>) -> Decided {
         let receipt = &mut self.receipt;
-        let settled = |decision, revision| Decided {
+        let decided = |decision, said_in: SaidIn, to_produce| Decided {
             decision,
-            revision,
+            revision: said_in.revision,
+            received_at: said_in.received_at,
             is_new_revision: false,
-            to_produce: false,
+            to_produce,
+        };
+        let current = SaidIn {
+            revision: receipt.revision,
+            received_at: receipt.received_at,
         };
         if receipt.is_new && !self.taken_in {
             self.taken_in = true;
             return Decided {
-                decision: Decision::Accepted,
-                revision: receipt.revision,
                 is_new_revision: true,
-                to_produce: true,
+                ..decided(Decision::Accepted, current, true)
             };
         }
+        // Whether the log holds the current revision when this request is answered.
+        let is_held = receipt.acknowledged || self.taken_in;
         if digest == receipt.digest {
             // A repeat of a pending one is produced again with the same revision, and only now answered as what it is.
-            if receipt.acknowledged || self.taken_in {
-                return settled(Decision::Unchanged, receipt.revision);
+            if is_held {
+                return decided(Decision::Unchanged, current, false);
             }
             self.taken_in = true;
             let decision = match (manner, receipt.revision) {
@@ -103,36 +118,41 @@ impl Standing {
                 (_, 1) => Decision::Accepted,
                 _ => Decision::Corrected,
             };
-            return Decided {
-                decision,
-                revision: receipt.revision,
-                is_new_revision: false,
-                to_produce: true,
-            };
+            return decided(decision, current, true);
         }
         if manner == Manner::Row {
-            if receipt.said.contains(&digest) {
-                return settled(Decision::Unchanged, receipt.revision);
+            if let Some(earlier) = receipt.said.get(&digest) {
+                if is_held {
+                    return decided(Decision::Unchanged, current, false);
+                }
+                // The current revision is nobody's yet: its sender was told to come back, and only who says it again can bring it. This
+                // claim gets a receipt for what it says, so the log must hold that (I1). Behind a later revision it changes nothing.
+                let to_produce = self.again.insert(earlier.revision);
+                return decided(Decision::Unchanged, *earlier, to_produce);
             }
             if receipt.withdrawn.is_some() {
-                return settled(Decision::RefusedWithdrawn, receipt.revision);
+                return decided(Decision::RefusedWithdrawn, current, false);
             }
         }
-        receipt.revision += 1;
+        let next = SaidIn {
+            revision: receipt.revision + 1,
+            received_at: self.now,
+        };
+        receipt.revision = next.revision;
+        receipt.received_at = next.received_at;
         receipt.digest = digest;
-        receipt.said.insert(digest);
+        receipt.said.insert(digest, next);
         receipt.withdrawn = reason.map(str::to_owned);
         receipt.acknowledged = false;
         self.taken_in = true;
+        let decision = if manner == Manner::Withdrawal {
+            Decision::Withdrawn
+        } else {
+            Decision::Corrected
+        };
         Decided {
-            decision: if manner == Manner::Withdrawal {
-                Decision::Withdrawn
-            } else {
-                Decision::Corrected
-            },
-            revision: receipt.revision,
             is_new_revision: true,
-            to_produce: true,
+            ..decided(decision, next, true)
         }
     }
 }
@@ -140,7 +160,6 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
     use uuid::Uuid;
 
     fn receipt(is_new: bool, acknowledged: bool, said: &[u8]) -> LockedReceipt {
@@ -157,13 +176,25 @@ mod tests {
             first_received_at: jiff::Timestamp::UNIX_EPOCH,
             received_at: jiff::Timestamp::UNIX_EPOCH,
             is_new,
-            said: HashSet::from_iter(digests),
+            said: (1..)
+                .zip(digests)
+                .map(|(revision, digest)| {
+                    let received_at = Timestamp::UNIX_EPOCH;
+                    (
+                        digest,
+                        SaidIn {
+                            revision,
+                            received_at,
+                        },
+                    )
+                })
+                .collect(),
         }
     }
 
     /// Plays claims one after another; each answers `(decision, revision, produced)`.
     fn play(receipt: LockedReceipt, claims: &[(Manner, u8)]) -> Vec<(&'static str, u32, bool)> {
-        let mut standing = Standing::of(receipt);
+        let mut standing = Standing::of(receipt, Timestamp::UNIX_EPOCH);
         claims
             .iter()
             .map(|(manner, digest)| {
@@ -218,9 +249,24 @@ mod tests {
             play(receipt(false, false, &[1, 2]), &[(PUT, 2)]),
             [("corrected", 2, true)]
         );
+    }
+
+    #[test]
+    fn an_old_row_is_answered_by_what_the_log_holds() {
+        // Whoever said 2 was never answered. The row gets a receipt for what it says itself, once, and leaves 2 to whoever brings it.
+        let pending = || receipt(false, false, &[1, 2]);
         assert_eq!(
-            play(receipt(false, false, &[1, 2]), &[(ROW, 1)]),
-            [("unchanged", 2, false)]
+            play(pending(), &[(ROW, 1), (ROW, 1), (ROW, 2), (ROW, 1)]),
+            [
+                ("unchanged", 1, true),
+                ("unchanged", 1, false),
+                ("corrected", 2, true),
+                ("unchanged", 2, false)
+            ]
+        );
+        assert_eq!(
+            play(pending(), &[(ROW, 3), (ROW, 1)]),
+            [("corrected", 3, true), ("unchanged", 3, false)]
         );
     }
 

@@ -5,6 +5,7 @@ use jiff::civil::date;
 use serde_json::json;
 use sqlx::PgPool;
 use voorveld_bus::Log;
+use voorveld_wire::signal_v1::Received;
 
 use crate::world::{World, id, signal};
 
@@ -513,4 +514,65 @@ async fn what_gets_a_receipt_can_be_read_back_and_a_date_of_another_time_gets_no
         }
     }
     assert!(taken_in >= 10, "{taken_in}");
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_repeat_of_what_was_never_answered_is_in_the_log_before_it_gets_a_receipt(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let dead = world.dead_log().await;
+    world.restart(dead);
+    let mut later = signal("A-1");
+    later["amountCents"] = json!(50_000);
+    for said in [signal("A-1"), later.clone()] {
+        let answer = world.json("POST", "/v1/signals", &said).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    world.clock.advance(std::time::Duration::from_hours(1));
+
+    let log = Log::postgres(world.pool.clone());
+    world.restart(log);
+    let answer = world.json("POST", "/v1/signals", &signal("A-1")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let body = answer.json();
+    assert_eq!(
+        (&body["revision"], &body["receivedAt"]),
+        (&json!(1), &json!("2026-02-03T10:00:00Z"))
+    );
+    let held = |records: &[Received]| -> Vec<(u32, Option<u32>)> {
+        records
+            .iter()
+            .map(|record| {
+                (
+                    record.revision,
+                    record.content.as_ref().unwrap().amount_cents,
+                )
+            })
+            .collect()
+    };
+    assert_eq!(held(&world.produced().await), [(1, Some(45_000))]);
+    let path = format!("/v1/signals/{}", id(&body));
+    let receipt = world.get(&path).await.json();
+    assert_eq!(
+        (&receipt["revision"], &receipt["acknowledged"]),
+        (&json!(2), &json!(false)),
+        "nobody was told that the log holds the second"
+    );
+
+    let answer = world.json("POST", "/v1/signals", &later).await.json();
+    assert_eq!(
+        (&answer["outcome"], &answer["revision"]),
+        (&json!("corrected"), &json!(2))
+    );
+    let again = world
+        .json("POST", "/v1/signals", &signal("A-1"))
+        .await
+        .json();
+    assert_eq!(
+        (&again["outcome"], &again["revision"]),
+        (&json!("unchanged"), &json!(2))
+    );
+    assert_eq!(
+        held(&world.produced().await),
+        [(1, Some(45_000)), (2, Some(50_000))]
+    );
 }
