@@ -28,7 +28,7 @@ use voorveld_store::receipts::{
 use voorveld_store::{Store, StoreError};
 use voorveld_wire::intake_v1::{Claim, Flaw, FlawCode, Warning};
 use voorveld_wire::signal_v1::{
-    Content, RECEIVED_TOPIC, Received, SealedIdentity, VERSION, seal_context,
+    Content, RECEIVED_TOPIC, Received, SealedIdentity, VERSION, seal_context, signal_key,
 };
 
 use self::decide::{Decided, Decision, Manner, Standing};
@@ -507,7 +507,7 @@ impl Intake {
                 again: false,
             };
             records.push(Outgoing {
-                key: Bytes::copy_from_slice(one.signal.as_bytes()),
+                key: Bytes::from(signal_key(one.signal)),
                 value: Bytes::from(record.write()),
                 request_id: Some(origin.request_id.to_owned()),
             });

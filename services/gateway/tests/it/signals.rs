@@ -5,7 +5,7 @@ use jiff::civil::date;
 use serde_json::json;
 use sqlx::PgPool;
 use voorveld_bus::Log;
-use voorveld_wire::signal_v1::Received;
+use voorveld_wire::signal_v1::{Received, signal_key};
 
 use crate::world::{World, id, signal};
 
@@ -575,4 +575,22 @@ async fn a_repeat_of_what_was_never_answered_is_in_the_log_before_it_gets_a_rece
         held(&world.produced().await),
         [(1, Some(45_000)), (2, Some(50_000))]
     );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_signal_has_the_key_in_the_log_that_everybody_gives_it(pool: PgPool) {
+    let world = World::new(pool).await;
+    let first = id(&world
+        .json("POST", "/v1/signals", &signal("A-1"))
+        .await
+        .json());
+    let withdrawal = format!("/v1/signals/{first}/withdrawal");
+    world
+        .json("POST", &withdrawal, &json!({"reason": "paid"}))
+        .await;
+    let keys: Vec<Vec<u8>> = sqlx::query_scalar("SELECT record_key FROM log_records")
+        .fetch_all(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(keys, [signal_key(first), signal_key(first)]);
 }
