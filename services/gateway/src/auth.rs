@@ -25,12 +25,24 @@ use crate::http::Door;
 
 /// The partner that a request comes from; its key was checked.
 #[derive(Debug, Clone)]
-pub struct Caller(pub Arc<Partner>);
+pub struct Caller {
+    /// Who it is.
+    pub partner: Arc<Partner>,
+    /// Which of its keys it came with, so that what takes long can ask again.
+    pub key_prefix: Arc<str>,
+}
 
+#[derive(Clone)]
 struct Remembered {
     partner: Arc<Partner>,
-    key: KeyRecord,
+    key: Arc<KeyRecord>,
     since: Timestamp,
+}
+
+impl Remembered {
+    fn is_good(&self, now: Timestamp) -> bool {
+        self.key.expires_at.is_none_or(|end| now < end) && self.partner.disabled_at.is_none()
+    }
 }
 
 struct Allowance {
@@ -67,40 +79,47 @@ impl Partners {
 
     /// The partner that presents this key, if the key is good now.
     async fn by_key(&self, presented: &ApiKey) -> Result<Option<Arc<Partner>>, StoreError> {
+        let found = self.look_up(presented.prefix()).await?;
+        Ok(found
+            .filter(|known| presented.verify(&known.key.hash) && known.is_good(self.clock.now()))
+            .map(|known| known.partner))
+    }
+
+    /// The partner whose key was checked before, as it is now, if that key is still good.
+    pub async fn still_good(&self, key_prefix: &str) -> Result<Option<Arc<Partner>>, StoreError> {
+        let found = self.look_up(key_prefix).await?;
+        Ok(found
+            .filter(|known| known.is_good(self.clock.now()))
+            .map(|known| known.partner))
+    }
+
+    /// What is known of a key, at most [`KEY_BELIEVED`] old.
+    async fn look_up(&self, key_prefix: &str) -> Result<Option<Remembered>, StoreError> {
         let now = self.clock.now();
-        let good = |partner: &Arc<Partner>, key: &KeyRecord| {
-            let valid = presented.verify(&key.hash)
-                && key.expires_at.is_none_or(|end| now < end)
-                && partner.disabled_at.is_none();
-            valid.then(|| Arc::clone(partner))
-        };
         let believed =
             SignedDuration::try_from(KEY_BELIEVED).expect("a few seconds fit any duration");
         {
             let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = keys.get(presented.prefix())
+            if let Some(known) = keys.get(key_prefix)
                 && now.duration_since(known.since) < believed
             {
-                return Ok(good(&known.partner, &known.key));
+                return Ok(Some(known.clone()));
             }
         }
-        let Some((partner, key)) = self.store.partner_by_key_prefix(presented.prefix()).await?
-        else {
+        let Some((partner, key)) = self.store.partner_by_key_prefix(key_prefix).await? else {
             return Ok(None);
         };
-        let partner = Arc::new(partner);
-        let answer = good(&partner, &key);
+        let found = Remembered {
+            partner: Arc::new(partner),
+            key: Arc::new(key),
+            since: now,
+        };
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= KEYS_REMEMBERED {
             keys.clear();
         }
-        let remembered = Remembered {
-            partner,
-            key,
-            since: now,
-        };
-        keys.insert(presented.prefix().to_owned(), remembered);
-        Ok(answer)
+        keys.insert(key_prefix.to_owned(), found.clone());
+        Ok(Some(found))
     }
 
     fn allowance(&self, partner: &Partner) -> (Arc<DefaultDirectRateLimiter>, Arc<Semaphore>) {
@@ -185,6 +204,9 @@ impl FromRequestParts<Door> for Caller {
             .await
             .map_err(|error| door.store_problem(&error))?
             .ok_or_else(refused)?;
-        Ok(Self(partner))
+        Ok(Self {
+            partner,
+            key_prefix: presented.prefix().into(),
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -10,10 +11,11 @@ use voorveld_chassis::clock::Stopwatch;
 use voorveld_chassis::retry::Backoff;
 use voorveld_store::StoreError;
 use voorveld_store::deliveries::RowResult;
+use voorveld_store::partners::Partner;
 use voorveld_wire::intake_v1::{Flaw, Warning};
 
 use super::{FileFault, Format, Names, Reading, Row, Survey, read_rows};
-use crate::config::{CHUNK_ROWS, CHUNKS_AHEAD, DELIVERY_PATIENCE};
+use crate::config::{CHUNK_ROWS, CHUNKS_AHEAD, DELIVERY_PATIENCE, KEY_BELIEVED};
 use crate::http::Door;
 use crate::intake::{Origin, Outcome, TakeError};
 
@@ -21,6 +23,8 @@ use crate::intake::{Origin, Outcome, TakeError};
 pub const PROCESS_STOPPED: &str = "process_stopped";
 /// The database or the log was down for longer than [`DELIVERY_PATIENCE`].
 pub const UNAVAILABLE: &str = "unavailable";
+/// The key it came with, or its partner, may not send any more.
+pub const ACCESS_ENDED: &str = "access_ended";
 /// Something went wrong on our side.
 pub const INTERNAL: &str = "internal";
 
@@ -36,6 +40,8 @@ pub struct Received {
     pub reading: Reading,
     /// What was found out about it.
     pub survey: Survey,
+    /// The key it came with.
+    pub key_prefix: Arc<str>,
     /// The request that brought it.
     pub request_id: String,
     /// Its place among the partner's deliveries.
@@ -45,6 +51,7 @@ pub struct Received {
 enum Stop {
     Draining,
     Unavailable,
+    AccessEnded,
     Take(TakeError),
     File(FileFault),
 }
@@ -59,12 +66,20 @@ pub async fn receive(door: Door, received: Received) -> Result<(), StoreError> {
         file,
         reading,
         survey,
+        key_prefix,
         request_id,
         place,
     } = received;
     door.metrics.deliveries_open.inc();
     let code = survey.format;
-    let end = take_all(&door, id, format, file, &reading, survey, &request_id).await;
+    let taking = Taking {
+        door: &door,
+        id,
+        names: Arc::new(survey.names.clone()),
+        key_prefix: &key_prefix,
+        request_id: &request_id,
+    };
+    let end = taking.take_all(format, file, &reading, survey).await;
     door.metrics.deliveries_open.dec();
     drop(place);
     let now = door.intake.clock().now();
@@ -75,6 +90,7 @@ pub async fn receive(door: Door, received: Received) -> Result<(), StoreError> {
             let problem = match stop {
                 Stop::Draining => PROCESS_STOPPED,
                 Stop::Unavailable => UNAVAILABLE,
+                Stop::AccessEnded => ACCESS_ENDED,
                 Stop::Take(error) => {
                     tracing::error!(%error, delivery.id = %id, "a delivery failed");
                     INTERNAL
@@ -107,94 +123,125 @@ pub async fn receive(door: Door, received: Received) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn take_all(
-    door: &Door,
+/// One delivery on its way in.
+struct Taking<'a> {
+    door: &'a Door,
     id: Uuid,
-    format: Format,
-    mut file: File,
-    reading: &Reading,
-    survey: Survey,
-    request_id: &str,
-) -> Result<(), Stop> {
-    let (chunks, mut to_take) = mpsc::channel::<Vec<Row>>(CHUNKS_AHEAD);
-    let names = Arc::new(survey.names.clone());
-    let reader = {
-        let reading = reading.clone();
-        tokio::task::spawn_blocking(move || {
-            let mut chunk = Vec::with_capacity(CHUNK_ROWS);
-            let mut sink = |row: Row| {
-                chunk.push(row);
-                if chunk.len() < CHUNK_ROWS {
-                    return ControlFlow::Continue(());
-                }
-                let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
-                match chunks.blocking_send(full) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_nobody_takes) => ControlFlow::Break(()),
-                }
-            };
-            read_rows(format, &mut file, &reading, &survey, &mut sink)?;
-            if !chunk.is_empty() {
-                let _ = chunks.blocking_send(chunk);
-            }
-            Ok::<(), FileFault>(())
-        })
-    };
-    while let Some(chunk) = to_take.recv().await {
-        take_chunk(door, id, reading, &names, request_id, chunk).await?;
-    }
-    match reader.await {
-        Ok(read) => read.map_err(Stop::File),
-        Err(panic) => Err(Stop::File(FileFault::Io(std::io::Error::other(panic)))),
-    }
+    names: Arc<Names>,
+    key_prefix: &'a str,
+    request_id: &'a str,
 }
 
-async fn take_chunk(
-    door: &Door,
-    id: Uuid,
-    reading: &Reading,
-    names: &Arc<Names>,
-    request_id: &str,
-    chunk: Vec<Row>,
-) -> Result<(), Stop> {
-    let draining = door.lifecycle.draining();
-    tokio::select! {
-        () = draining.cancelled() => return Err(Stop::Draining),
-        () = door.partners.pace(&reading.partner, chunk.len()) => {}
-    }
-    let numbers: Vec<u64> = chunk.iter().map(|row| row.number).collect();
-    let claims: Vec<_> = chunk
-        .into_iter()
-        .map(|row| (row.claim, row.flaws))
-        .collect();
-    let names = Arc::clone(names);
-    let rows = move |outcomes: &[Outcome]| {
-        numbers
-            .iter()
-            .zip(outcomes)
-            .map(|(number, outcome)| row_result(*number, outcome, &names))
-            .collect()
-    };
-    let origin = Origin {
-        partner: &reading.partner,
-        delivery: Some(id),
-        request_id,
-    };
-    let watch = Stopwatch::start();
-    let mut backoff = Backoff::default();
-    loop {
-        match door.intake.take(origin, claims.clone(), Some(&rows)).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.is_transient() => {
-                if watch.elapsed() > DELIVERY_PATIENCE {
-                    return Err(Stop::Unavailable);
+impl Taking<'_> {
+    async fn take_all(
+        &self,
+        format: Format,
+        mut file: File,
+        reading: &Reading,
+        survey: Survey,
+    ) -> Result<(), Stop> {
+        let (chunks, mut to_take) = mpsc::channel::<Vec<Row>>(CHUNKS_AHEAD);
+        let reader = {
+            let reading = reading.clone();
+            tokio::task::spawn_blocking(move || {
+                let mut chunk = Vec::with_capacity(CHUNK_ROWS);
+                let mut sink = |row: Row| {
+                    chunk.push(row);
+                    if chunk.len() < CHUNK_ROWS {
+                        return ControlFlow::Continue(());
+                    }
+                    let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
+                    match chunks.blocking_send(full) {
+                        Ok(()) => ControlFlow::Continue(()),
+                        Err(_nobody_takes) => ControlFlow::Break(()),
+                    }
+                };
+                read_rows(format, &mut file, &reading, &survey, &mut sink)?;
+                if !chunk.is_empty() {
+                    let _ = chunks.blocking_send(chunk);
                 }
-                tracing::warn!(%error, delivery.id = %id, "taking in a chunk failed, trying again");
-                if !backoff.pause(&draining).await {
-                    return Err(Stop::Draining);
+                Ok::<(), FileFault>(())
+            })
+        };
+        while let Some(chunk) = to_take.recv().await {
+            self.take_chunk(&reading.partner, chunk).await?;
+        }
+        match reader.await {
+            Ok(read) => read.map_err(Stop::File),
+            Err(panic) => Err(Stop::File(FileFault::Io(std::io::Error::other(panic)))),
+        }
+    }
+
+    async fn take_chunk(&self, at_first: &Partner, chunk: Vec<Row>) -> Result<(), Stop> {
+        self.wait_turn(at_first, chunk.len()).await?;
+        let numbers: Vec<u64> = chunk.iter().map(|row| row.number).collect();
+        let claims: Vec<_> = chunk
+            .into_iter()
+            .map(|row| (row.claim, row.flaws))
+            .collect();
+        let names = Arc::clone(&self.names);
+        let rows = move |outcomes: &[Outcome]| {
+            numbers
+                .iter()
+                .zip(outcomes)
+                .map(|(number, outcome)| row_result(*number, outcome, &names))
+                .collect()
+        };
+        let draining = self.door.lifecycle.draining();
+        let watch = Stopwatch::start();
+        let mut backoff = Backoff::default();
+        loop {
+            // Asked anew each time: a file may take hours, and an agreement may end in between.
+            let taken = match self.partner().await {
+                Err(stop) => Err(stop),
+                Ok(partner) => {
+                    let origin = Origin {
+                        partner: &partner,
+                        delivery: Some(self.id),
+                        request_id: self.request_id,
+                    };
+                    let taken = self.door.intake.take(origin, claims.clone(), Some(&rows));
+                    taken.await.map_err(Stop::Take)
+                }
+            };
+            match taken {
+                Ok(_) => return Ok(()),
+                Err(Stop::Take(error)) if error.is_transient() => {
+                    if watch.elapsed() > DELIVERY_PATIENCE {
+                        return Err(Stop::Unavailable);
+                    }
+                    tracing::warn!(%error, delivery.id = %self.id, "taking in a chunk failed, trying again");
+                    if !backoff.pause(&draining).await {
+                        return Err(Stop::Draining);
+                    }
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+
+    /// The partner as it is now, while it may send.
+    async fn partner(&self) -> Result<Arc<Partner>, Stop> {
+        let found = self.door.partners.still_good(self.key_prefix).await;
+        found
+            .map_err(|error| Stop::Take(error.into()))?
+            .ok_or(Stop::AccessEnded)
+    }
+
+    /// Waits until the partner may send so many rows more; no longer than it may send at all.
+    async fn wait_turn(&self, at_first: &Partner, rows: usize) -> Result<(), Stop> {
+        let draining = self.door.lifecycle.draining();
+        let mut turn = pin!(self.door.partners.pace(at_first, rows));
+        loop {
+            tokio::select! {
+                () = draining.cancelled() => return Err(Stop::Draining),
+                () = &mut turn => return Ok(()),
+                () = tokio::time::sleep(KEY_BELIEVED) => {
+                    if let Err(Stop::AccessEnded) = self.partner().await {
+                        return Err(Stop::AccessEnded);
+                    }
                 }
             }
-            Err(error) => return Err(Stop::Take(error)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Delivered files by HTTP: hand one in, see where it stands, read what became of each row.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -110,11 +112,14 @@ pub async fn deliver_file(
             )
         })?;
     let defaults = defaults.check(&door)?;
-    let place = door.partners.begin_delivery(&caller.0).ok_or_else(|| {
-        Problem::new(ProblemType::TooManyRequests)
-            .detail("Wij zijn al met enkele bestanden van u bezig. Wacht tot er een klaar is.")
-            .retry_after(RETRY_AFTER)
-    })?;
+    let place = door
+        .partners
+        .begin_delivery(&caller.partner)
+        .ok_or_else(|| {
+            Problem::new(ProblemType::TooManyRequests)
+                .detail("Wij zijn al met enkele bestanden van u bezig. Wacht tot er een klaar is.")
+                .retry_after(RETRY_AFTER)
+        })?;
     let request_id = RequestId::current()
         .unwrap_or_else(RequestId::new)
         .to_string();
@@ -126,7 +131,7 @@ pub async fn deliver_file(
     .await?;
     let reading = Reading {
         policy: door.intake.shared_policy(),
-        partner: caller.0.clone(),
+        partner: caller.partner.clone(),
         defaults,
     };
     let digest = spooled.digest;
@@ -146,7 +151,7 @@ pub async fn deliver_file(
     let surveyed = surveyed.map_err(|fault| fault.problem())?;
     let new = NewDelivery {
         id: Uuid::now_v7(),
-        partner: caller.0.id.clone(),
+        partner: caller.partner.id.clone(),
         format: surveyed.format,
         file_digest: digest,
         rows_total: surveyed.rows,
@@ -165,6 +170,7 @@ pub async fn deliver_file(
         file,
         reading,
         survey: surveyed,
+        key_prefix: Arc::clone(&caller.key_prefix),
         request_id,
         place,
     };
@@ -183,7 +189,7 @@ pub async fn deliver_file(
 async fn answer(door: &Door, caller: &Caller, id: Uuid) -> Result<DeliveryAnswer, Problem> {
     door.intake
         .store()
-        .delivery(&caller.0.id, id)
+        .delivery(&caller.partner.id, id)
         .await
         .map_err(|error| door.store_problem(&error))?
         .map(Into::into)

@@ -107,11 +107,11 @@ fn place_of(id: Uuid) -> HeaderValue {
 
 impl Door {
     fn spend(&self, caller: &Caller, rows: usize) -> Result<(), Problem> {
-        self.partners.spend(&caller.0, rows).map_err(|wait| {
+        self.partners.spend(&caller.partner, rows).map_err(|wait| {
             Problem::new(ProblemType::TooManyRequests)
                 .detail(format!(
                     "U mag {} signalen per minuut sturen. Wacht even en stuur het opnieuw.",
-                    caller.0.rows_per_minute
+                    caller.partner.rows_per_minute
                 ))
                 .retry_after(wait)
         })
@@ -158,7 +158,7 @@ pub async fn deliver_signals(
         Envelope::One | Envelope::Batch => "/data",
     };
     let origin = Origin {
-        partner: &caller.0,
+        partner: &caller.partner,
         delivery: None,
         request_id: &request_id,
     };
@@ -278,7 +278,7 @@ pub async fn correct_signal(
     door.spend(&caller, 1)?;
     let (claim, flaws) = claim_in_json(&body, "");
     let origin = Origin {
-        partner: &caller.0,
+        partner: &caller.partner,
         delivery: None,
         request_id: &request_id,
     };
@@ -320,7 +320,7 @@ pub async fn withdraw_signal(
     let reason = reason(&body).map_err(|flaws| refused(&flaws, ""))?;
     door.spend(&caller, 1)?;
     let origin = Origin {
-        partner: &caller.0,
+        partner: &caller.partner,
         delivery: None,
         request_id: &request_id,
     };
@@ -380,7 +380,7 @@ pub async fn read_signal(
 ) -> Result<Json<ReceiptAnswer>, Problem> {
     door.intake
         .store()
-        .receipt(&caller.0.id, id)
+        .receipt(&caller.partner.id, id)
         .await
         .map_err(|error| door.store_problem(&error))?
         .map(|receipt| Json(receipt.into()))

@@ -96,7 +96,13 @@ pub async fn list_kinds(State(door): State<Door>, caller: Caller) -> Json<Kinds>
     let kinds = policy
         .catalogue()
         .iter()
-        .filter(|kind| caller.0.kinds.iter().any(|own| own == kind.id.as_str()))
+        .filter(|kind| {
+            caller
+                .partner
+                .kinds
+                .iter()
+                .any(|own| own == kind.id.as_str())
+        })
         .map(|kind| {
             let no_ground_because = policy.uncovered_because(kind, today, today);
             KindAnswer {
@@ -137,7 +143,13 @@ fn kind_of<'a>(door: &'a Door, caller: &Caller, id: &str) -> Result<&'a SignalKi
         .policy()
         .catalogue()
         .find(id)
-        .filter(|kind| caller.0.kinds.iter().any(|own| own == kind.id.as_str()))
+        .filter(|kind| {
+            caller
+                .partner
+                .kinds
+                .iter()
+                .any(|own| own == kind.id.as_str())
+        })
         .ok_or_else(|| {
             Problem::new(ProblemType::NotFound)
                 .detail("Dit soort signaal kennen wij niet, of het is niet met u afgesproken.")

@@ -7,6 +7,7 @@ use axum::http::{Request, StatusCode};
 use jiff::ToSpan;
 use serde_json::json;
 use sqlx::PgPool;
+use voorveld_gateway::deliveries::receive::ACCESS_ENDED;
 use voorveld_seal::ApiKey;
 
 use crate::world::{World, partner, signal};
@@ -129,5 +130,41 @@ async fn a_feed_with_a_natural_key_needs_no_reference(pool: PgPool) {
     assert_eq!(
         (&again["outcome"], &again["id"]),
         (&json!("unchanged"), &first.json()["id"])
+    );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_file_on_its_way_in_stops_when_its_sender_may_not_send_any_more(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let dead = world.dead_log().await;
+    world.restart(dead);
+    let file = signal("A-1").to_string();
+    let answer = world
+        .send("POST", "/v1/deliveries", "application/x-ndjson", file)
+        .await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    // The log is down, so the file is still on its way in.
+    world
+        .store
+        .disable_partner("woonstede", world.clock.now())
+        .await
+        .unwrap();
+    world.clock.advance(Duration::from_secs(6));
+    let id = answer.json()["id"].as_str().unwrap().parse().unwrap();
+    let stopped = loop {
+        let delivery = world
+            .store
+            .delivery("woonstede", id)
+            .await
+            .unwrap()
+            .unwrap();
+        if delivery.state != "receiving" {
+            break delivery;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(
+        (stopped.state.as_str(), stopped.problem.as_deref()),
+        ("interrupted", Some(ACCESS_ENDED))
     );
 }
