@@ -183,16 +183,17 @@ impl Store {
             .collect())
     }
 
-    /// Ends a delivery that has a result for every row.
-    pub async fn complete_delivery(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query!(
-            "UPDATE deliveries SET state = 'complete', problem = NULL, completed_at = $2, updated_at = $2 WHERE delivery_id = $1",
+    /// Ends a delivery that has a result for every row. `false`: somebody called it interrupted meanwhile, and its sender may have read that.
+    pub async fn complete_delivery(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
+        let ended = sqlx::query!(
+            "UPDATE deliveries SET state = 'complete', completed_at = $2, updated_at = $2 WHERE delivery_id = $1 AND state = 'receiving'",
             id,
             now.to_sqlx() as _,
         )
         .execute(&self.pool)
-        .await?;
-        Ok(())
+        .await?
+        .rows_affected();
+        Ok(ended == 1)
     }
 
     /// Ends a delivery before its last row.
@@ -398,7 +399,7 @@ mod tests {
             None,
             "the first is not complete"
         );
-        store.complete_delivery(new.id, now).await.unwrap();
+        assert!(store.complete_delivery(new.id, now).await.unwrap());
         let third = NewDelivery {
             id: Uuid::now_v7(),
             ..new.clone()
@@ -420,5 +421,11 @@ mod tests {
             (stopped.state.as_str(), stopped.problem.as_deref()),
             ("interrupted", Some("stopped"))
         );
+        assert!(
+            !store.complete_delivery(second.id, later).await.unwrap(),
+            "its sender was told otherwise"
+        );
+        let stopped = store.delivery("a", second.id).await.unwrap().unwrap();
+        assert_eq!(stopped.state, "interrupted");
     }
 }

@@ -47,6 +47,8 @@ pub const CHUNKS_AHEAD: usize = 2;
 pub const MAX_DELIVERIES_PER_PARTNER: usize = 4;
 /// Longest silence in which a delivery still counts as being received by somebody.
 pub const DELIVERY_SILENCE: Duration = Duration::from_mins(2);
+/// How often a delivery shows that somebody is still at it, however slowly its rows come in.
+pub const DELIVERY_TOUCH: Duration = Duration::from_secs(30);
 /// How often silent deliveries are looked for.
 pub const DELIVERY_SWEEP: Duration = Duration::from_secs(20);
 /// How long a delivery waits for a database or log that is down before it is interrupted.

@@ -4,18 +4,20 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;
+use voorveld_chassis::Clock;
 use voorveld_chassis::clock::Stopwatch;
 use voorveld_chassis::retry::Backoff;
-use voorveld_store::StoreError;
 use voorveld_store::deliveries::RowResult;
 use voorveld_store::partners::Partner;
+use voorveld_store::{Store, StoreError};
 use voorveld_wire::intake_v1::{Flaw, Warning};
 
 use super::{FileFault, Format, Names, Reading, Row, Survey, read_rows};
-use crate::config::{CHUNK_ROWS, CHUNKS_AHEAD, DELIVERY_PATIENCE, KEY_BELIEVED};
+use crate::config::{CHUNK_ROWS, CHUNKS_AHEAD, DELIVERY_PATIENCE, DELIVERY_TOUCH, KEY_BELIEVED};
 use crate::http::Door;
 use crate::intake::{Origin, Outcome, TakeError};
 
@@ -79,13 +81,21 @@ pub async fn receive(door: Door, received: Received) -> Result<(), StoreError> {
         key_prefix: &key_prefix,
         request_id: &request_id,
     };
-    let end = taking.take_all(format, file, &reading, survey).await;
+    let all = taking.take_all(format, file, &reading, survey);
+    let (store, clock) = (door.intake.store(), door.intake.clock());
+    let end = shown_alive(store, clock, id, DELIVERY_TOUCH, all).await;
     door.metrics.deliveries_open.dec();
     drop(place);
-    let now = door.intake.clock().now();
-    let store = door.intake.store();
+    let now = clock.now();
     let (word, written) = match &end {
-        Ok(()) => ("complete", store.complete_delivery(id, now).await),
+        Ok(()) => match store.complete_delivery(id, now).await {
+            Ok(true) => ("complete", Ok(())),
+            Ok(false) => {
+                tracing::warn!(delivery.id = %id, "a delivery was called interrupted before its end");
+                ("interrupted", Ok(()))
+            }
+            Err(error) => ("complete", Err(error)),
+        },
         Err(stop) => {
             let problem = match stop {
                 Stop::Draining => PROCESS_STOPPED,
@@ -121,6 +131,28 @@ pub async fn receive(door: Door, received: Received) -> Result<(), StoreError> {
         "delivery {word}"
     );
     Ok(())
+}
+
+/// Does the work, and shows now and then that somebody is at it: a delivery that nobody is at is called interrupted.
+async fn shown_alive<T>(
+    store: &Store,
+    clock: &Clock,
+    id: Uuid,
+    every: Duration,
+    work: impl Future<Output = T>,
+) -> T {
+    let heartbeat = async {
+        loop {
+            tokio::time::sleep(every).await;
+            if let Err(error) = store.touch_delivery(id, clock.now()).await {
+                tracing::warn!(%error, delivery.id = %id, "showing that a delivery goes on failed");
+            }
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = heartbeat => unreachable!("a heart that beats for ever"),
+    }
 }
 
 /// One delivery on its way in.
@@ -292,4 +324,51 @@ fn told_warning(warning: &Warning, names: &Names) -> serde_json::Value {
         "code": warning.code.code(),
         "whatToDo": warning.code.expected(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::ToSpan;
+    use sqlx::PgPool;
+    use voorveld_store::deliveries::NewDelivery;
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_delivery_that_goes_on_slowly_is_not_called_interrupted(pool: PgPool) {
+        sqlx::query(
+            "INSERT INTO partners VALUES ('a', 'A', '{0518}', '{}', '{}', 10, false, now(), NULL)",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let store = Store::from_pool(pool);
+        let clock = Clock::manual("2026-02-03T10:00:00Z".parse().unwrap());
+        let new = NewDelivery {
+            id: Uuid::now_v7(),
+            partner: "a".into(),
+            format: "csv",
+            file_digest: [1; 32],
+            rows_total: 2,
+            not_imported: 0,
+            received_at: clock.now(),
+        };
+        store.add_delivery(&new).await.unwrap();
+        clock.advance(Duration::from_hours(1));
+        let now = clock.now();
+        let until_seen = async {
+            loop {
+                let delivery = store.delivery("a", new.id).await.unwrap().unwrap();
+                if delivery.updated_at == now {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        shown_alive(&store, &clock, new.id, Duration::from_millis(1), until_seen).await;
+        let marked = store
+            .interrupt_silent_deliveries(now - 2.minutes(), PROCESS_STOPPED, now)
+            .await
+            .unwrap();
+        assert_eq!(marked, 0);
+    }
 }
