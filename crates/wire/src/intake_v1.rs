@@ -33,8 +33,10 @@ pub enum FieldClaim {
     Boolean(bool),
     /// A JSON text: a date or a code.
     Text(String),
-    /// A cell of a file: any type, in Dutch or international notation.
+    /// A cell of a file: any type, as it is written in the Netherlands.
     Cell(String),
+    /// A number of a spreadsheet. How it looks on the sheet is not in it: a point is the decimal mark.
+    NumberCell(String),
 }
 
 /// Whom the signal names, by the partner's word.

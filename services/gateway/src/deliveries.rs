@@ -25,6 +25,7 @@ use voorveld_policy::Policy;
 use voorveld_store::partners::Partner;
 use voorveld_wire::intake_v1::{Claim, Flaw};
 
+pub(crate) use cells::dutch_number;
 pub use columns::{TEMPLATE_COLUMNS, TemplateColumn};
 
 /// What kind of file it is, by its media type.

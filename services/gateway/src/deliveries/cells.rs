@@ -154,8 +154,32 @@ fn dutch_date(text: &str) -> Option<Date> {
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
-/// `1.234,50`, `€ 450`, `450,-`, `450.00`, `1234`, in cents. A point with exactly three digits behind it parts thousands, as in Dutch.
+/// A number as it is written in the Netherlands.
+struct Written {
+    is_negative: bool,
+    whole: String,
+    decimals: String,
+}
+
+/// `1.234,50`, `€ 450`, `450,-`, `450.00`, `1234`, in cents.
 fn dutch_euros(text: &str) -> Option<i64> {
+    let number = written(text, 2)?;
+    let cents: i64 = format!("{}{:0<2}", number.whole, number.decimals)
+        .parse()
+        .ok()?;
+    Some(if number.is_negative { -cents } else { cents })
+}
+
+/// The same, with up to three decimals, as a program writes it: `1234.5`.
+pub fn dutch_number(text: &str) -> Option<String> {
+    let number = written(text, 3)?;
+    let sign = if number.is_negative { "-" } else { "" };
+    let mark = if number.decimals.is_empty() { "" } else { "." };
+    Some(format!("{sign}{}{mark}{}", number.whole, number.decimals))
+}
+
+/// A point with exactly three digits behind it parts thousands, as in Dutch, unless there is nothing before it to be thousands of.
+fn written(text: &str, most_decimals: usize) -> Option<Written> {
     let bare = text
         .trim_start_matches("EUR")
         .trim_start_matches(['€', '\u{20ac}'])
@@ -165,26 +189,27 @@ fn dutch_euros(text: &str) -> Option<i64> {
         .or_else(|| bare.strip_suffix(",--"))
         .or_else(|| bare.strip_suffix(",\u{2013}"))
         .unwrap_or(bare);
-    let (negative, bare) = match bare.strip_prefix('-') {
+    let (is_negative, bare) = match bare.strip_prefix('-') {
         Some(rest) => (true, rest.trim()),
         None => (false, bare),
     };
     let (whole, decimals) = match (bare.rsplit_once(','), bare.rsplit_once('.')) {
         (Some((whole, decimals)), _) => (thousands(whole)?, decimals),
-        (None, Some((whole, decimals))) if decimals.len() != 3 => (whole.to_owned(), decimals),
+        (None, Some((whole, decimals))) if decimals.len() != 3 || whole == "0" => {
+            (whole.to_owned(), decimals)
+        }
         (None, _) => (thousands(bare)?, ""),
     };
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty()
-        || whole.len() > 12
-        || decimals.len() > 2
-        || !digits(&whole)
-        || !digits(decimals)
-    {
-        return None;
-    }
-    let cents: i64 = format!("{whole}{decimals:0<2}").parse().ok()?;
-    Some(if negative { -cents } else { cents })
+    let fits = (1..=12).contains(&whole.len())
+        && decimals.len() <= most_decimals
+        && digits(&whole)
+        && digits(decimals);
+    fits.then(|| Written {
+        is_negative,
+        whole,
+        decimals: decimals.to_owned(),
+    })
 }
 
 /// Takes the points out of `1.234.567`, when they stand where thousands part.
@@ -199,6 +224,16 @@ fn thousands(text: &str) -> Option<String> {
         whole.push_str(group);
     }
     Some(whole)
+}
+
+/// A spreadsheet's number as text. It counts in halves and says 650.3000000000001 where somebody typed 650,3.
+pub fn sheet_number(number: f64) -> String {
+    let thousandths = (number * 1_000.0).round();
+    if thousandths.abs() <= EXACT_MAX && (number * 1_000.0 - thousandths).abs() < 1e-6 {
+        (thousandths / 1_000.0).to_string()
+    } else {
+        number.to_string()
+    }
 }
 
 #[cfg(test)]
@@ -226,12 +261,32 @@ mod tests {
             ("12.34,5", None),
             ("1.2345", None),
             ("450,123", None),
+            ("0.125", None),
             ("veel", None),
             ("1e3", None),
             ("99999999999999", None),
         ] {
             assert_eq!(dutch_euros(text), cents, "{text}");
         }
+        for (text, number) in [
+            ("1.250", Some("1250")),
+            ("1.250,5", Some("1250.5")),
+            ("1.250.000", Some("1250000")),
+            ("1,250", Some("1.250")),
+            ("0.125", Some("0.125")),
+            ("650.5", Some("650.5")),
+            ("€ 650,-", Some("650")),
+            ("-12,5", Some("-12.5")),
+            ("1.2345", None),
+            ("1,2345", None),
+            ("1.25.000", None),
+            ("veel", None),
+        ] {
+            assert_eq!(dutch_number(text).as_deref(), number, "{text}");
+        }
+        assert_eq!(sheet_number(650.1 + 0.2), "650.3");
+        assert_eq!(sheet_number(1_250.0), "1250");
+        assert_eq!(sheet_number(0.1234), "0.1234");
         assert_eq!(Cell::Number(450.5).euros(), Ok(Some(45_050)));
         assert_eq!(Cell::Number(19.99).euros(), Ok(Some(1_999)));
         assert_eq!(Cell::Number(1e300).euros(), Err(FlawCode::AmountRange));

@@ -10,7 +10,7 @@ use voorveld_wire::intake_v1::{
     Claim, FieldClaim, Flaw, FlawCode, REFERENCE_MAX_CHARS, TEXT_MAX_CHARS,
 };
 
-use super::cells::Cell;
+use super::cells::{Cell, sheet_number};
 use super::{FileFault, Names, Reading, Row};
 use crate::config::MAX_COLUMNS;
 
@@ -460,10 +460,14 @@ impl RowReader {
 
     fn take_field(&mut self, name: &str, cell: &Cell) {
         let place = format!("/fields/{name}");
-        if let Some(text) = self.sift(&place, cell.text(TEXT_MAX_CHARS)) {
-            self.claim
-                .fields
-                .insert(name.to_owned(), FieldClaim::Cell(text));
+        let claimed = match cell {
+            Cell::Number(number) => Some(FieldClaim::NumberCell(sheet_number(*number))),
+            cell => self
+                .sift(&place, cell.text(TEXT_MAX_CHARS))
+                .map(FieldClaim::Cell),
+        };
+        if let Some(claimed) = claimed {
+            self.claim.fields.insert(name.to_owned(), claimed);
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows the partner, the kinds and the law; knows no database, so it cannot tell a new signal from a repeated one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
@@ -16,6 +17,8 @@ use voorveld_policy::{
 use voorveld_store::partners::Partner;
 use voorveld_wire::intake_v1::{Claim, FieldClaim, Flaw, FlawCode, Warning, WarningCode};
 use voorveld_wire::signal_v1::{FieldValue, is_our_day};
+
+use crate::deliveries::dutch_number;
 
 /// A claim that may come in.
 #[derive(Debug, Clone)]
@@ -361,12 +364,18 @@ fn fields(
         };
         let place = format!("/fields/{}", field.name.as_str());
         let (fits, raw) = match (value, &field.shape) {
+            // A text of a file is read as people here write it: the point of 1.250 parts thousands, as in an amount.
+            (FieldClaim::Cell(raw), FieldShape::Number { .. }) => {
+                (true, dutch_number(raw).unwrap_or_default().into())
+            }
             (FieldClaim::Number(raw), FieldShape::Number { .. })
             | (FieldClaim::Text(raw), FieldShape::Date | FieldShape::Code(_))
-            | (FieldClaim::Cell(raw), _) => (true, raw.as_str()),
-            (FieldClaim::Boolean(true), FieldShape::Boolean) => (true, "true"),
-            (FieldClaim::Boolean(false), FieldShape::Boolean) => (true, "false"),
-            _ => (false, ""),
+            | (FieldClaim::Cell(raw) | FieldClaim::NumberCell(raw), _) => {
+                (true, Cow::Borrowed(raw.as_str()))
+            }
+            (FieldClaim::Boolean(true), FieldShape::Boolean) => (true, "true".into()),
+            (FieldClaim::Boolean(false), FieldShape::Boolean) => (true, "false".into()),
+            _ => (false, Cow::default()),
         };
         let code = match &field.shape {
             _ if !fits => FlawCode::WrongType,
@@ -375,7 +384,7 @@ fn fields(
             FieldShape::Boolean => FlawCode::BooleanFormat,
             FieldShape::Code(_) => FlawCode::CodeUnknown,
         };
-        let parsed = if fits { field.parse(raw).ok() } else { None };
+        let parsed = if fits { field.parse(&raw).ok() } else { None };
         if let Some(value) = parsed {
             if matches!(value, PolicyValue::Date(day) if !is_our_day(day)) {
                 against.say(Flaw::new(place, FlawCode::DateRange));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use voorveld_bus::Log;
 use voorveld_gateway::deliveries::receive::PROCESS_STOPPED;
+use voorveld_wire::signal_v1::FieldValue;
 
 use crate::world::{Answer, World, partner, signal};
 
@@ -151,6 +152,67 @@ async fn english_headings_commas_and_defaults_do_as_well(pool: PgPool) {
         told(&results),
         ["2 accepted", "3 refused monthly_rent:number_format"]
     );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_number_of_a_kind_reads_like_an_amount_in_a_text_and_like_a_number_in_a_number(
+    pool: PgPool,
+) {
+    let world = World::new(pool).await;
+    let file = "Kenmerk;Postcode;Huisnummer;Bedrag;Huur per maand\r\n\
+        1;1234AB;10;1.250;1.250\r\n2;1234AB;10;1.250,50;1.250,50\r\n3;1234AB;10;650.5;650.5\r\n\
+        4;1234AB;10;1;1.2345\r\n";
+    let path = "/v1/deliveries?kind=rent_arrears&municipality=0518";
+    let (_, results) = deliver_to(&world, path, "text/csv", file).await;
+    assert_eq!(
+        told(&results),
+        [
+            "2 accepted",
+            "3 accepted",
+            "4 accepted",
+            "5 refused Huur per maand:number_format"
+        ]
+    );
+    let mut said = signal("5");
+    said["amountCents"] = json!(125);
+    let line = said
+        .to_string()
+        .replacen('{', "{\"fields\":{\"monthly_rent\":1.250},", 1);
+    deliver(&world, "application/x-ndjson", line).await;
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (at, heading) in (0..).zip([
+        "Kenmerk",
+        "Postcode",
+        "Huisnummer",
+        "Bedrag",
+        "Huur per maand",
+    ]) {
+        sheet.write_string(0, at, heading).unwrap();
+    }
+    sheet.write_string(1, 0, "6").unwrap();
+    sheet.write_string(1, 1, "1234AB").unwrap();
+    sheet.write_number(1, 2, 10).unwrap();
+    sheet.write_number(1, 3, 650.3).unwrap();
+    sheet.write_number(1, 4, 650.1 + 0.2).unwrap();
+    deliver_to(&world, path, XLSX, book.save_to_buffer().unwrap()).await;
+    // What an amount is in cents, such a field is in thousandths.
+    let mut rents: Vec<_> = world
+        .produced()
+        .await
+        .iter()
+        .map(|record| record.content.clone().unwrap())
+        .map(|content| {
+            (
+                content.amount_cents.unwrap(),
+                content.fields["monthly_rent"].clone(),
+            )
+        })
+        .collect();
+    rents.sort_by_key(|(cents, _)| *cents);
+    let alike = [125, 65_030, 65_050, 125_000, 125_050];
+    let alike = alike.map(|cents| (cents, FieldValue::Number(i64::from(cents) * 10)));
+    assert_eq!(rents, alike);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
