@@ -139,6 +139,12 @@ impl Policy {
         self.uncovered_because(kind, day, day).is_none()
     }
 
+    /// Whether its age matters and nobody said since when: it is accepted and marked.
+    #[must_use]
+    pub fn is_age_unknown(&self, claim: &Claim<'_>) -> bool {
+        matches!(age_refusal(claim), Age::Unknown)
+    }
+
     /// Whether a signal may come in today, and if not all that is against it (S6).
     pub fn admit(&self, claim: &Claim<'_>, today: Date) -> Result<Admitted, Vec<IntakeRefusal>> {
         let kind = claim.kind;
@@ -299,6 +305,7 @@ mod tests {
             };
             let age_unknown = kind != "mortgage_arrears";
             assert_eq!(policy.admit(&unknown, today), Ok(Admitted { age_unknown }));
+            assert_eq!(policy.is_age_unknown(&unknown), age_unknown);
         }
     }
 

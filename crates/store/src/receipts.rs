@@ -150,7 +150,8 @@ fn counter(number: i32) -> Result<u32, StoreError> {
 }
 
 impl Tx {
-    /// Gives every new reference its signal, locks all of them and says what is known of each.
+    /// Gives every new reference its signal, locks all of them and says what is known of each. References that are only sought get no
+    /// signal when they have none.
     ///
     /// New rows are made first and in order, then old rows are locked in order: a transaction that waits for a new row holds
     /// no lock that another could wait for, so two requests with the same references never deadlock.
@@ -158,8 +159,9 @@ impl Tx {
         &mut self,
         from: Provenance<'_>,
         offered: &[OfferedReference],
+        sought: &[ReferenceIndex],
     ) -> Result<HashMap<ReferenceIndex, LockedReceipt>, StoreError> {
-        if offered.is_empty() {
+        if offered.is_empty() && sought.is_empty() {
             return Ok(HashMap::new());
         }
         let indexes: Vec<Vec<u8>> = offered.iter().map(|one| one.index.to_vec()).collect();
@@ -190,6 +192,10 @@ impl Tx {
         .await?
         .into_iter()
         .collect();
+        let indexes: Vec<Vec<u8>> = indexes
+            .into_iter()
+            .chain(sought.iter().map(|index| index.to_vec()))
+            .collect();
         let rows = sqlx::query!(
             "SELECT signal_id, reference_index, municipality, kind, revision, digest, state = 'acknowledged' AS \"acknowledged!\",
                 withdrawn, first_received_at, received_at
@@ -523,10 +529,11 @@ mod tests {
         let first = offer(1, 1);
         let mut tx = store.begin("test").await.unwrap();
         let locked = tx
-            .lock_references(from(), &[first.clone(), offer(2, 2)])
+            .lock_references(from(), &[first.clone(), offer(2, 2)], &[[3; 32]])
             .await
             .unwrap();
         assert!(locked[&[1; 32]].is_new && locked[&[2; 32]].is_new);
+        assert_eq!(locked.len(), 2, "what was only sought is not made");
         tx.write_revisions(
             from(),
             &[
@@ -541,7 +548,7 @@ mod tests {
 
         let mut tx = store.begin("test").await.unwrap();
         let locked = tx
-            .lock_references(from(), &[offer(1, 9)])
+            .lock_references(from(), &[], &[[1; 32]])
             .await
             .unwrap()
             .remove(&[1; 32])
@@ -578,7 +585,7 @@ mod tests {
         let store = store(pool).await;
         let first = offer(1, 1);
         let mut tx = store.begin("test").await.unwrap();
-        tx.lock_references(from(), std::slice::from_ref(&first))
+        tx.lock_references(from(), std::slice::from_ref(&first), &[])
             .await
             .unwrap();
         tx.write_revisions(
@@ -619,7 +626,7 @@ mod tests {
         let store = store(pool.clone()).await;
         let (plain, safe) = (offer(1, 1), offer(2, 2));
         let mut tx = store.begin("test").await.unwrap();
-        tx.lock_references(from(), &[plain.clone(), safe.clone()])
+        tx.lock_references(from(), &[plain.clone(), safe.clone()], &[])
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -673,7 +680,7 @@ mod tests {
         let back: Vec<_> = (0..50).rev().map(|n| offer(n, n)).collect();
         let take = async |offers: Vec<OfferedReference>| {
             let mut tx = store.begin("test").await?;
-            let locked = tx.lock_references(from(), &offers).await?;
+            let locked = tx.lock_references(from(), &offers, &[]).await?;
             let made = locked.values().filter(|one| one.is_new).count();
             tx.commit().await?;
             Ok::<usize, StoreError>(made)

@@ -213,20 +213,23 @@ impl Intake {
         self.digests.index(&[b"file", so_far, block])
     }
 
-    fn judge(&self, partner: &Partner, claim: Claim, flaws: Vec<Flaw>) -> Result<Keyed, Vec<Flaw>> {
-        let bench = Bench {
+    fn bench<'a>(&'a self, partner: &'a Partner, now: Timestamp) -> Bench<'a> {
+        Bench {
             policy: &self.policy,
             partner,
             served: &self.served,
-            today: self.clock.today(),
-        };
+            today: self.clock.date_of(now),
+        }
+    }
+
+    fn judge(&self, bench: &Bench<'_>, claim: Claim, flaws: Vec<Flaw>) -> Result<Keyed, Vec<Flaw>> {
         let accepted = bench.judge(claim, flaws)?;
         let said = serde_json::to_vec(&accepted.said).expect("plain values are JSON");
         let whom = serde_json::to_vec(&SealedIdentity::of(&accepted.identity, None))
             .expect("plain values are JSON");
         let digest = self.digests.index(&[b"signal", &said, &whom]);
         let municipality = accepted.municipality.as_str().as_bytes();
-        let partner = partner.id.as_bytes();
+        let partner = bench.partner.id.as_bytes();
         let index = match &accepted.reference {
             Some(reference) => {
                 self.references
@@ -244,6 +247,22 @@ impl Intake {
         })
     }
 
+    /// What the law has against something new about a signal, seen from its first receipt (T1, S6). Nothing against what it said before.
+    fn against(
+        &self,
+        bench: &Bench<'_>,
+        keyed: &Keyed,
+        standing: &Standing,
+        manner: Manner,
+    ) -> Vec<Flaw> {
+        if standing.would_be_new(manner, &keyed.digest) {
+            let first = self.clock.date_of(standing.receipt.first_received_at);
+            bench.admit(&keyed.accepted, first)
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Takes in claims that stand among others: a request with signals, a chunk of a file. Outcomes come in the same order. The results of
     /// a delivery's `rows` are written in the transaction that acknowledges them.
     pub async fn take(
@@ -252,17 +271,22 @@ impl Intake {
         claims: Vec<(Claim, Vec<Flaw>)>,
         rows: Option<&RowsOf>,
     ) -> Result<Vec<Outcome>, TakeError> {
-        let judged: Vec<Result<Keyed, Vec<Flaw>>> = claims
-            .into_iter()
-            .map(|(claim, flaws)| self.judge(origin.partner, claim, flaws))
-            .collect();
         let now = self.clock.now();
         let from = provenance(origin, now);
+        let bench = self.bench(origin.partner, now);
+        let judged: Vec<Result<Keyed, Vec<Flaw>>> = claims
+            .into_iter()
+            .map(|(claim, flaws)| self.judge(&bench, claim, flaws))
+            .collect();
 
+        // What may not come in as new may still say what its signal has said before, so that is looked up as well.
         let mut offered: Vec<OfferedReference> = Vec::new();
+        let mut sought = BTreeSet::new();
         let mut seen = BTreeSet::new();
         for keyed in judged.iter().flatten() {
-            if seen.insert(keyed.index) {
+            if !bench.admit(&keyed.accepted, bench.today).is_empty() {
+                sought.insert(keyed.index);
+            } else if seen.insert(keyed.index) {
                 offered.push(OfferedReference {
                     index: keyed.index,
                     signal: Uuid::now_v7(),
@@ -274,7 +298,7 @@ impl Intake {
         }
         let mut tx = self.store.begin("take_signals").await?;
         let mut standings: HashMap<ReferenceIndex, Standing> = tx
-            .lock_references(from, &offered)
+            .lock_references(from, &offered, &sought.into_iter().collect::<Vec<_>>())
             .await?
             .into_iter()
             .map(|(index, receipt)| (index, Standing::of(receipt, now)))
@@ -290,10 +314,22 @@ impl Intake {
                     continue;
                 }
             };
-            let standing = standings.get_mut(&keyed.index).ok_or(StoreError::Corrupt {
-                table: "signal_receipts",
-                what: "a reference that was offered is locked",
-            })?;
+            let Some(standing) = standings.get_mut(&keyed.index) else {
+                let flaws = bench.admit(&keyed.accepted, bench.today);
+                if flaws.is_empty() {
+                    return Err(TakeError::Store(StoreError::Corrupt {
+                        table: "signal_receipts",
+                        what: "a reference that was offered is locked",
+                    }));
+                }
+                outcomes.push(Outcome::Refused(flaws));
+                continue;
+            };
+            let flaws = self.against(&bench, keyed, standing, Manner::Row);
+            if !flaws.is_empty() {
+                outcomes.push(Outcome::Refused(flaws));
+                continue;
+            }
             let decided = standing.decide(Manner::Row, keyed.digest, None);
             if decided.decision == Decision::RefusedWithdrawn {
                 outcomes.push(Outcome::Refused(vec![Flaw::new(
@@ -347,8 +383,9 @@ impl Intake {
         claim: Claim,
         flaws: Vec<Flaw>,
     ) -> Result<Option<Outcome>, TakeError> {
-        let judged = self.judge(origin.partner, claim, flaws);
         let now = self.clock.now();
+        let bench = self.bench(origin.partner, now);
+        let judged = self.judge(&bench, claim, flaws);
         let from = provenance(origin, now);
         let mut tx = self.store.begin("correct_signal").await?;
         let Some(receipt) = tx.lock_receipt(&origin.partner.id, signal).await? else {
@@ -367,6 +404,11 @@ impl Intake {
             }
         };
         let mut standing = Standing::of(receipt, now);
+        let flaws = self.against(&bench, &keyed, &standing, Manner::Correction);
+        if !flaws.is_empty() {
+            drop(tx);
+            return self.refuse(origin, flaws).await.map(Some);
+        }
         let decided = standing.decide(Manner::Correction, keyed.digest, None);
         let receipt = &standing.receipt;
         let mut revisions = Vec::new();

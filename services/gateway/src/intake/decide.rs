@@ -84,6 +84,16 @@ impl Standing {
         }
     }
 
+    /// Whether a claim says something that this signal has not said: only that is held against the law again (S2, S6).
+    #[must_use]
+    pub fn would_be_new(&self, manner: Manner, digest: &Digest) -> bool {
+        if self.receipt.is_new && !self.taken_in {
+            return true;
+        }
+        let is_known = manner == Manner::Row && self.receipt.said.contains_key(digest);
+        !is_known && *digest != self.receipt.digest
+    }
+
     /// Decides, and remembers it for the next claim about the same signal. `reason` is a withdrawal's.
     pub fn decide(&mut self, manner: Manner, digest: Digest, reason: Option<&str>) -> Decided {
         let receipt = &mut self.receipt;

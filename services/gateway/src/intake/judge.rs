@@ -20,7 +20,7 @@ use voorveld_wire::signal_v1::{FieldValue, is_our_day};
 
 use crate::deliveries::dutch_number;
 
-/// A claim that may come in.
+/// A claim that is in order. Whether it may come in depends on whether its signal is known: see [`Bench::admit`].
 #[derive(Debug, Clone)]
 pub struct Accepted {
     /// The partner's reference; `None` only where the partner's feed has a natural key.
@@ -41,6 +41,8 @@ pub struct Accepted {
     pub age_unknown: bool,
     /// What is odd.
     pub warnings: Vec<Warning>,
+    /// The kind's own fields, as the law asks for them.
+    fields: BTreeMap<FieldName, PolicyValue>,
 }
 
 /// What was said, as it was understood. Nothing that we conclude ourselves is in it: another setting must not make an old file look new.
@@ -64,6 +66,33 @@ pub struct Said {
     pub supply_ends_on: Option<Date>,
     /// The kind's own fields.
     pub fields: BTreeMap<String, FieldValue>,
+}
+
+/// What of a claim decides, with its kind and fields, whether it may come in (S6).
+#[derive(Debug, Clone, Copy)]
+struct Dates {
+    signalled_on: Option<Date>,
+    arisen_on: Option<Date>,
+    crisis: bool,
+    warm_handover: bool,
+}
+
+/// T1: what has no date of its own is about the day of its first receipt.
+fn asked<'a>(
+    kind: &'a SignalKind,
+    dates: Dates,
+    fields: &'a BTreeMap<FieldName, PolicyValue>,
+    first_received_on: Date,
+) -> voorveld_policy::Claim<'a> {
+    let event_date = kind.dated_by(fields).or(dates.signalled_on);
+    voorveld_policy::Claim {
+        kind,
+        event_date: event_date.unwrap_or(first_received_on),
+        arisen_on: dates.arisen_on,
+        crisis: dates.crisis,
+        warm_handover: dates.warm_handover,
+        fields,
+    }
 }
 
 /// What a claim is judged by.
@@ -122,41 +151,32 @@ impl Bench<'_> {
             }
         }
 
-        let mut admitted = None;
-        let mut event_date = claim.signalled_on;
-        if let Some(kind) = kind {
-            event_date = kind.dated_by(&fields).or(event_date);
+        let mut dates = Dates {
+            signalled_on: claim.signalled_on,
+            arisen_on: claim.arisen_on,
+            crisis: claim.is_crisis.unwrap_or(false),
+            warm_handover: claim.warm_handover.unwrap_or(false),
+        };
+        let (Some(kind), Some(municipality), Some(partner_type), true) =
+            (kind, municipality, partner_type, against.0.is_empty())
+        else {
+            // Everything that is wrong is told at once, also what another date would not mend.
+            let event_date = kind
+                .and_then(|kind| kind.dated_by(&fields))
+                .or(dates.signalled_on);
             let date_is_known = !against.tells("/signalledOn") && event_date.is_none_or(is_our_day);
-            if date_is_known {
-                let asked = voorveld_policy::Claim {
-                    kind,
-                    event_date: event_date.unwrap_or(self.today),
-                    arisen_on: claim.arisen_on.filter(|day| is_our_day(*day)),
-                    crisis: claim.is_crisis.unwrap_or(false),
-                    warm_handover: claim.warm_handover.unwrap_or(false),
-                    fields: &fields,
-                };
-                match self.policy.admit(&asked, self.today) {
-                    Ok(fine) => admitted = Some(fine),
-                    Err(refusals) => {
-                        for refusal in refusals {
-                            against.say(refused(&refusal));
-                        }
-                    }
-                }
+            if let (Some(kind), true) = (kind, date_is_known) {
+                dates.arisen_on = dates.arisen_on.filter(|day| is_our_day(*day));
+                against
+                    .0
+                    .extend(self.objections(kind, dates, &fields, self.today));
             }
-        }
-        let (Some(kind), Some(municipality), Some(partner_type), Some(admitted), true) = (
-            kind,
-            municipality,
-            partner_type,
-            admitted,
-            against.0.is_empty(),
-        ) else {
             return Err(against.0);
         };
+        let asked = asked(kind, dates, &fields, self.today);
+        let age_unknown = self.policy.is_age_unknown(&asked);
         let mut warnings = warnings;
-        if admitted.age_unknown {
+        if age_unknown {
             warnings.push(Warning {
                 place: "/arisenOn".into(),
                 code: WarningCode::AgeUnknown,
@@ -171,21 +191,54 @@ impl Bench<'_> {
                 signalled_on: claim.signalled_on,
                 arisen_on: claim.arisen_on,
                 amount_cents,
-                crisis: claim.is_crisis.unwrap_or(false),
-                warm_handover: claim.warm_handover.unwrap_or(false),
+                crisis: dates.crisis,
+                warm_handover: dates.warm_handover,
                 supply_ends_on,
                 fields: fields
-                    .into_iter()
+                    .iter()
                     .map(|(name, value)| (name.as_str().to_owned(), on_the_wire(value)))
                     .collect(),
             },
             identity,
             partner_type,
             domain: kind.domain.as_str().to_owned(),
-            event_date,
-            age_unknown: admitted.age_unknown,
+            event_date: kind.dated_by(&fields).or(claim.signalled_on),
+            age_unknown,
             warnings,
+            fields,
         })
+    }
+
+    /// What stands in the way of a claim that is in order, when its signal came in on `first_received_on` (S6). A claim that says nothing new
+    /// is not asked: it was let in before.
+    #[must_use]
+    pub fn admit(&self, accepted: &Accepted, first_received_on: Date) -> Vec<Flaw> {
+        let kind = self
+            .policy
+            .catalogue()
+            .find(&accepted.said.kind)
+            .expect("the kind was found when the claim was judged");
+        let dates = Dates {
+            signalled_on: accepted.said.signalled_on,
+            arisen_on: accepted.said.arisen_on,
+            crisis: accepted.said.crisis,
+            warm_handover: accepted.said.warm_handover,
+        };
+        self.objections(kind, dates, &accepted.fields, first_received_on)
+    }
+
+    fn objections(
+        &self,
+        kind: &SignalKind,
+        dates: Dates,
+        fields: &BTreeMap<FieldName, PolicyValue>,
+        first_received_on: Date,
+    ) -> Vec<Flaw> {
+        let asked = asked(kind, dates, fields, first_received_on);
+        match self.policy.admit(&asked, self.today) {
+            Ok(_) => Vec::new(),
+            Err(refusals) => refusals.iter().map(refused).collect(),
+        }
     }
 
     fn municipality(&self, raw: Option<&str>, against: &mut Against) -> Option<MunicipalityCode> {
@@ -486,12 +539,12 @@ fn identity(claim: &Claim, against: &mut Against) -> (Identity, Vec<Warning>) {
     (identity, warnings)
 }
 
-fn on_the_wire(value: PolicyValue) -> FieldValue {
+fn on_the_wire(value: &PolicyValue) -> FieldValue {
     match value {
         PolicyValue::Number(number) => FieldValue::Number(number.thousandths()),
-        PolicyValue::Date(date) => FieldValue::Date(date),
-        PolicyValue::Bool(answer) => FieldValue::Boolean(answer),
-        PolicyValue::Code(code) => FieldValue::Code(code.into()),
+        PolicyValue::Date(date) => FieldValue::Date(*date),
+        PolicyValue::Bool(answer) => FieldValue::Boolean(*answer),
+        PolicyValue::Code(code) => FieldValue::Code(code.to_string()),
     }
 }
 
@@ -545,7 +598,15 @@ mod tests {
             served: &BTreeSet::from(["0518".parse().unwrap()]),
             today: date(2026, 2, 3),
         };
-        bench.judge(claim, flaws).map_err(|flaws| {
+        let judged = bench.judge(claim, flaws).and_then(|accepted| {
+            let flaws = bench.admit(&accepted, bench.today);
+            if flaws.is_empty() {
+                Ok(accepted)
+            } else {
+                Err(flaws)
+            }
+        });
+        judged.map_err(|flaws| {
             flaws
                 .into_iter()
                 .map(|flaw| (flaw.place, flaw.code.code()))

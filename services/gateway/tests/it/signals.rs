@@ -594,3 +594,87 @@ async fn a_signal_has_the_key_in_the_log_that_everybody_gives_it(pool: PgPool) {
         .unwrap();
     assert_eq!(keys, [signal_key(first), signal_key(first)]);
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_was_said_before_stays_said_however_late_it_comes_again(pool: PgPool) {
+    let world = World::new(pool).await;
+    let first = world.json("POST", "/v1/signals", &signal("A-1")).await;
+    let place = format!("/v1/signals/{}", id(&first.json()));
+    // Longer ago than such a signal is kept.
+    world
+        .clock
+        .advance(std::time::Duration::from_hours(24 * 1_200));
+    let list = json!([signal("A-1"), signal("A-2"), signal("A-1")]);
+    let answer = world.json("POST", "/v1/signals", &list).await.json();
+    let outcomes: Vec<_> = answer["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (
+                one["outcome"].as_str().unwrap(),
+                one["problems"][0]["code"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("unchanged", None),
+            ("refused", Some("older_than_retention")),
+            ("unchanged", None)
+        ]
+    );
+    let same = world.json("PUT", &place, &signal("A-1")).await;
+    assert_eq!(same.json()["outcome"], "unchanged", "{}", same.text);
+    let mut changed = signal("A-1");
+    changed["amountCents"] = json!(50_000);
+    for answer in [
+        world.json("POST", "/v1/signals", &changed).await,
+        world.json("PUT", &place, &changed).await,
+    ] {
+        assert_eq!(
+            answer.errors(),
+            [("/signalledOn".to_owned(), "older_than_retention".to_owned())],
+            "what is new is asked again"
+        );
+    }
+    let receipts: i64 = sqlx::query_scalar("SELECT count(*) FROM signal_receipts")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!((receipts, world.produced().await.len()), (1, 1));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_correction_without_a_date_is_as_old_as_its_signal(pool: PgPool) {
+    let world = World::new(pool).await;
+    let mut undated = signal("A-1");
+    undated["kind"] = json!("health_insurance_arrears");
+    undated["arisenOn"] = json!("2025-11-20"); // 75 days; 100 is the most
+    undated.as_object_mut().unwrap().remove("signalledOn");
+    let first = world.json("POST", "/v1/signals", &undated).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text);
+    let place = format!("/v1/signals/{}", id(&first.json()));
+    world
+        .clock
+        .advance(std::time::Duration::from_hours(24 * 60));
+    for (method, place, cents) in [("POST", "/v1/signals", 50_000), ("PUT", &place, 60_000)] {
+        undated["amountCents"] = json!(cents);
+        let answer = world.json(method, place, &undated).await;
+        assert_eq!(answer.json()["outcome"], "corrected", "{}", answer.text);
+    }
+    undated["reference"] = json!("A-2");
+    let new = world.json("POST", "/v1/signals", &undated).await;
+    assert_eq!(
+        new.errors(),
+        [("/arisenOn".to_owned(), "arrears_too_old".to_owned())]
+    );
+    let dates: Vec<_> = world
+        .produced()
+        .await
+        .iter()
+        .map(|record| record.content.as_ref().unwrap().event_date)
+        .collect();
+    assert_eq!(dates, [date(2026, 2, 3); 3]);
+}
