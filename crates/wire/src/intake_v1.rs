@@ -23,6 +23,10 @@ pub const REFERENCE_MAX_CHARS: usize = 128;
 pub const TEXT_MAX_CHARS: usize = 200;
 /// Most fields of its own that a signal may carry.
 pub const FIELDS_MAX: usize = 32;
+/// Longest name of such a field, in bytes; no kind has a longer one.
+pub const FIELD_NAME_MAX_BYTES: usize = 64;
+/// Most unknown fields of one object that are told one by one.
+pub const UNKNOWN_TOLD_MAX: usize = 20;
 
 /// A value of a kind's own field before anybody has looked up its type.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,6 +102,57 @@ pub struct Claim {
     pub person: PersonClaim,
     /// Where that person lives.
     pub address: AddressClaim,
+}
+
+impl Claim {
+    /// About how many bytes of memory its texts take.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let PersonClaim {
+            bsn,
+            initials,
+            prefix,
+            surname,
+            birth_date: _,
+        } = &self.person;
+        let AddressClaim {
+            street,
+            postcode,
+            house_number,
+            suffix,
+            town,
+        } = &self.address;
+        let texts: usize = [
+            &self.reference,
+            &self.kind,
+            &self.municipality,
+            &self.partner_type,
+            bsn,
+            initials,
+            prefix,
+            surname,
+            street,
+            postcode,
+            house_number,
+            suffix,
+            town,
+        ]
+        .into_iter()
+        .flatten()
+        .map(String::len)
+        .sum();
+        let fields = self.fields.iter().map(|(name, value)| {
+            name.len()
+                + match value {
+                    FieldClaim::Boolean(_) => 0,
+                    FieldClaim::Number(text)
+                    | FieldClaim::Text(text)
+                    | FieldClaim::Cell(text)
+                    | FieldClaim::NumberCell(text) => text.len(),
+                }
+        });
+        texts + fields.sum::<usize>()
+    }
 }
 
 macro_rules! prints_nothing {

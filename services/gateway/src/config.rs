@@ -41,6 +41,8 @@ pub const MAX_ROW_BYTES: usize = 64 * 1024;
 pub const MAX_COLUMNS: usize = 100;
 /// Rows taken in together: one transaction, one append, one acknowledgement.
 pub const CHUNK_ROWS: usize = 1_000;
+/// Most text in rows that are taken in together; whichever comes first. Rows are held in a few copies while they are.
+pub const CHUNK_BYTES: usize = 2 * 1024 * 1024;
 /// Chunks read ahead of the one being taken in.
 pub const CHUNKS_AHEAD: usize = 2;
 /// Deliveries of one partner that are read at the same time.

@@ -95,6 +95,19 @@ pub struct Row {
     pub flaws: Vec<Flaw>,
 }
 
+/// What a row takes besides its texts.
+const ROW_BYTES: usize = 512;
+
+impl Row {
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let flaws = self.flaws.iter();
+        let told = flaws.map(|flaw| flaw.place.len() + flaw.expected.len() + size_of::<Flaw>());
+        ROW_BYTES + self.claim.text_bytes() + told.sum::<usize>()
+    }
+}
+
 /// How the sender calls the places of the JSON form.
 #[derive(Debug, Clone, Default)]
 pub struct Names(HashMap<String, String>);

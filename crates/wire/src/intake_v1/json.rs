@@ -4,8 +4,8 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use super::{
-    AddressClaim, Claim, FIELDS_MAX, FieldClaim, Flaw, FlawCode, PersonClaim, REFERENCE_MAX_CHARS,
-    TEXT_MAX_CHARS,
+    AddressClaim, Claim, FIELD_NAME_MAX_BYTES, FIELDS_MAX, FieldClaim, Flaw, FlawCode, PersonClaim,
+    REFERENCE_MAX_CHARS, TEXT_MAX_CHARS, UNKNOWN_TOLD_MAX,
 };
 
 /// The `type` a CloudEvent with a signal carries: reverse DNS of the subject, one version, no organisation's name.
@@ -146,8 +146,13 @@ impl<'a> ClaimReader<'a> {
     /// Notes every field that nobody asked for. A name that could be anything is not repeated: only its place in the object is told.
     #[must_use]
     pub fn finish(mut self) -> Vec<Flaw> {
+        let mut unknown = 0;
         for (position, name) in self.object.keys().enumerate() {
-            if !self.known.contains(&name.as_str()) {
+            if self.known.contains(&name.as_str()) {
+                continue;
+            }
+            unknown += 1;
+            if unknown <= UNKNOWN_TOLD_MAX {
                 let flaw = Flaw::new(self.pointer.clone(), FlawCode::FieldUnknown)
                     .expecting(format!(
                         "Het {}e veld van dit object kennen wij niet. Haal het weg of verbeter de naam.",
@@ -155,6 +160,13 @@ impl<'a> ClaimReader<'a> {
                     ));
                 self.flaws.push(flaw);
             }
+        }
+        if unknown > UNKNOWN_TOLD_MAX {
+            let flaw = Flaw::new(self.pointer, FlawCode::FieldUnknown).expecting(format!(
+                "Nog {} velden van dit object kennen wij niet. Haal ze weg of verbeter de namen.",
+                unknown - UNKNOWN_TOLD_MAX
+            ));
+            self.flaws.push(flaw);
         }
         self.flaws
     }
@@ -238,7 +250,18 @@ pub fn claim_in_json(value: &Value, pointer: &str) -> (Claim, Vec<Flaw>) {
             );
         } else {
             for (name, value) in fields.object {
+                if name.len() > FIELD_NAME_MAX_BYTES {
+                    inner_flaws.push(
+                        Flaw::new(place.clone(), FlawCode::FieldUnknown)
+                            .expecting("Een naam in dit object is te lang om van ons te zijn."),
+                    );
+                    continue;
+                }
                 let claimed = match value {
+                    Value::String(text) if text.chars().count() > TEXT_MAX_CHARS => {
+                        inner_flaws.push(Flaw::new(place.clone(), FlawCode::TooLong));
+                        continue;
+                    }
                     Value::Null => continue,
                     Value::Bool(answer) => Some(FieldClaim::Boolean(*answer)),
                     Value::Number(number) => Some(FieldClaim::Number(number.to_string())),
@@ -362,6 +385,24 @@ mod tests {
             ]
         );
         assert!(!format!("{flaws:?}").contains("GEHEIM"));
+    }
+
+    #[test]
+    fn what_a_claim_holds_on_to_is_small_however_long_it_was() {
+        let long = "x".repeat(60_000);
+        let (claim, flaws) = claim_in_json(
+            &json!({"fields": {"a": long, long.clone(): 1, "b": "x".repeat(200), "c": 1}}),
+            "",
+        );
+        assert_eq!(
+            places(&flaws),
+            [("/fields", "too_long"), ("/fields", "field_unknown")]
+        );
+        assert_eq!(claim.text_bytes(), 203);
+        let many: Map<String, Value> = (0..10_000).map(|n| (n.to_string(), json!(1))).collect();
+        let (_, flaws) = claim_in_json(&Value::Object(many), "");
+        assert_eq!(flaws.len(), UNKNOWN_TOLD_MAX + 1);
+        assert!(flaws.last().unwrap().expected.starts_with("Nog 9980 "));
     }
 
     #[test]

@@ -17,7 +17,9 @@ use voorveld_store::{Store, StoreError};
 use voorveld_wire::intake_v1::{Flaw, Warning};
 
 use super::{FileFault, Format, Names, Reading, Row, Survey, read_rows};
-use crate::config::{CHUNK_ROWS, CHUNKS_AHEAD, DELIVERY_PATIENCE, DELIVERY_TOUCH, KEY_BELIEVED};
+use crate::config::{
+    CHUNK_BYTES, CHUNK_ROWS, CHUNKS_AHEAD, DELIVERY_PATIENCE, DELIVERY_TOUCH, KEY_BELIEVED,
+};
 use crate::http::Door;
 use crate::intake::{Origin, Outcome, TakeError};
 
@@ -155,6 +157,25 @@ async fn shown_alive<T>(
     }
 }
 
+/// Rows that are to be taken in together.
+#[derive(Default)]
+struct Chunk {
+    rows: Vec<Row>,
+    bytes: usize,
+}
+
+impl Chunk {
+    /// Adds a row, and gives all of them away when there are enough: in number or in bytes.
+    fn add(&mut self, row: Row) -> Option<Vec<Row>> {
+        self.bytes += row.bytes();
+        self.rows.push(row);
+        (self.rows.len() >= CHUNK_ROWS || self.bytes >= CHUNK_BYTES).then(|| {
+            self.bytes = 0;
+            std::mem::take(&mut self.rows)
+        })
+    }
+}
+
 /// One delivery on its way in.
 struct Taking<'a> {
     door: &'a Door,
@@ -176,21 +197,17 @@ impl Taking<'_> {
         let reader = {
             let reading = reading.clone();
             tokio::task::spawn_blocking(move || {
-                let mut chunk = Vec::with_capacity(CHUNK_ROWS);
-                let mut sink = |row: Row| {
-                    chunk.push(row);
-                    if chunk.len() < CHUNK_ROWS {
-                        return ControlFlow::Continue(());
-                    }
-                    let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
-                    match chunks.blocking_send(full) {
+                let mut chunk = Chunk::default();
+                let mut sink = |row: Row| match chunk.add(row) {
+                    None => ControlFlow::Continue(()),
+                    Some(full) => match chunks.blocking_send(full) {
                         Ok(()) => ControlFlow::Continue(()),
                         Err(_nobody_takes) => ControlFlow::Break(()),
-                    }
+                    },
                 };
                 read_rows(format, &mut file, &reading, &survey, &mut sink)?;
-                if !chunk.is_empty() {
-                    let _ = chunks.blocking_send(chunk);
+                if !chunk.rows.is_empty() {
+                    let _ = chunks.blocking_send(chunk.rows);
                 }
                 Ok::<(), FileFault>(())
             })
@@ -332,6 +349,32 @@ mod tests {
     use jiff::ToSpan;
     use sqlx::PgPool;
     use voorveld_store::deliveries::NewDelivery;
+
+    #[test]
+    fn a_chunk_is_full_by_its_rows_or_by_its_bytes() {
+        let row = |letters: usize| Row {
+            number: 1,
+            claim: voorveld_wire::intake_v1::Claim {
+                reference: Some("x".repeat(letters)),
+                ..Default::default()
+            },
+            flaws: Vec::new(),
+        };
+        let mut chunk = Chunk::default();
+        let sizes = |chunk: &mut Chunk, letters: usize| -> Vec<usize> {
+            (0..2 * CHUNK_ROWS)
+                .filter_map(|_| chunk.add(row(letters)))
+                .map(|full| full.len())
+                .collect()
+        };
+        assert_eq!(sizes(&mut chunk, 10), [CHUNK_ROWS, CHUNK_ROWS]);
+        let most = CHUNK_BYTES / 30_000;
+        let many = sizes(&mut chunk, 30_000);
+        assert!(
+            many.len() > 2 && many.iter().all(|rows| *rows <= most + 1),
+            "{many:?}"
+        );
+    }
 
     #[sqlx::test(migrations = "../../migrations")]
     async fn a_delivery_that_goes_on_slowly_is_not_called_interrupted(pool: PgPool) {
