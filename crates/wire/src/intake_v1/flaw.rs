@@ -95,6 +95,8 @@ codes! {
         ReferenceFixed = "reference_fixed", "Het kenmerk en de gemeente van een signaal liggen vast. Stuur een nieuw signaal en trek dit in.";
         /// A row that is longer than it may be.
         RowTooLong = "row_too_long", "Deze regel is te lang. Controleer de aanhalingstekens en het scheidingsteken.";
+        /// A row of a UTF-8 file with bytes that are no letters.
+        RowNotText = "row_not_text", "Op deze regel staan tekens die wij niet kunnen lezen. Sla het bestand op als UTF-8.";
         /// More or fewer cells than headings.
         CellCount = "cell_count", "Deze regel heeft niet evenveel kolommen als de kopregel.";
         /// A quotation mark that is never closed.
@@ -122,7 +124,11 @@ impl FlawCode {
     pub const fn leaves_nothing(self) -> bool {
         matches!(
             self,
-            Self::RowTooLong | Self::CellCount | Self::QuoteUnclosed | Self::NotAnObject
+            Self::RowTooLong
+                | Self::RowNotText
+                | Self::CellCount
+                | Self::QuoteUnclosed
+                | Self::NotAnObject
         )
     }
 }

@@ -48,7 +48,7 @@ pub fn read(file: &mut File, reading: &Reading, sink: &mut Sink<'_>) -> Result<S
     while let Some((number, line)) = lines.next_line()? {
         let row = match line {
             Line::TooLong => Some(flawed(number, FlawCode::RowTooLong)),
-            Line::NotText => Some(flawed(number, FlawCode::TextNotAllowed)),
+            Line::NotText => Some(flawed(number, FlawCode::RowNotText)),
             Line::Text(text) if text.trim().is_empty() => None,
             Line::Text(text) => match split(&text, separator) {
                 Err(code) => Some(flawed(number, code)),

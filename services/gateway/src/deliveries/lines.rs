@@ -97,12 +97,18 @@ fn rewritten(mut file: File, encoding: &'static Encoding) -> Result<File, FileFa
     }
 }
 
-/// UTF-8 if all of it is; else Windows-1252, in which every byte is a letter. A file with zero bytes is no text.
+/// UTF-8, or else Windows-1252, in which every byte is a letter. One bad byte does not make a file the latter: then every good é in it would
+/// become two strange letters, unnoticed, while a bad line in UTF-8 is refused by itself. So a file is UTF-8 when it says so with its mark, when
+/// letters of several bytes came before the first byte that fits nowhere, or when there are more of them. In Windows-1252 two such bytes
+/// hardly ever stand together by chance. A file with zero bytes is no text.
 fn tell_letters(file: &mut File) -> Result<Letters, FileFault> {
     file.seek(SeekFrom::Start(0))?;
     let mut block = vec![0; BLOCK_BYTES];
     let mut kept = 0;
-    let mut letters = Letters::Utf8;
+    let mut is_marked = false;
+    let mut is_first = true;
+    let mut good_before_bad = false;
+    let (mut good, mut bad): (u64, u64) = (0, 0);
     loop {
         let got = file.read(&mut block[kept..])?;
         if block[kept..kept + got].contains(&0) {
@@ -112,21 +118,42 @@ fn tell_letters(file: &mut File) -> Result<Letters, FileFault> {
             ));
         }
         let filled = kept + got;
-        if letters == Letters::Utf8 {
-            kept = match std::str::from_utf8(&block[..filled]) {
-                Ok(_) => 0,
-                Err(error) if error.error_len().is_none() && got > 0 => {
-                    filled - error.valid_up_to()
-                }
-                Err(_) => {
-                    letters = Letters::Windows1252;
-                    0
-                }
-            };
-            block.copy_within(filled - kept..filled, 0);
+        let mut rest = &block[..filled];
+        if is_first && rest.starts_with(&BOM) {
+            is_marked = true;
+            rest = &rest[BOM.len()..];
         }
+        is_first = is_first && filled < BOM.len() && got > 0;
+        kept = 0;
+        while !rest.is_empty() {
+            let (fits, behind) = match std::str::from_utf8(rest) {
+                Ok(_) => (rest.len(), None),
+                Err(error) => (error.valid_up_to(), Some(error.error_len())),
+            };
+            // The first byte of a letter of several has its two highest bits set; those behind it have not.
+            good += rest[..fits].iter().filter(|byte| **byte >= 0xC0).count() as u64;
+            match behind {
+                None => break,
+                // The letter may go on in the next block.
+                Some(None) if got > 0 => {
+                    kept = rest.len() - fits;
+                    break;
+                }
+                Some(length) => {
+                    good_before_bad = good_before_bad || (bad == 0 && good > 0);
+                    bad += 1;
+                    rest = &rest[fits + length.unwrap_or(rest.len() - fits)..];
+                }
+            }
+        }
+        block.copy_within(filled - kept..filled, 0);
         if got == 0 {
-            return Ok(letters);
+            let is_utf8 = bad == 0 || is_marked || good_before_bad || good > bad;
+            return Ok(if is_utf8 {
+                Letters::Utf8
+            } else {
+                Letters::Windows1252
+            });
         }
     }
 }
@@ -220,6 +247,37 @@ mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         assert_eq!(lines(&wide), (Letters::Utf8, vec![text("é"), text("b")]));
+    }
+
+    #[test]
+    fn a_bad_byte_costs_its_line_and_not_the_letters_of_the_others() {
+        let bad = || Line::NotText;
+        for (what, bytes, expected) in [
+            (
+                "behind good ones",
+                &b"caf\xC3\xA9\nb\xE9\n"[..],
+                vec![text("café"), bad()],
+            ),
+            (
+                "with a mark",
+                b"\xEF\xBB\xBFa\nb\xE9\n",
+                vec![text("a"), bad()],
+            ),
+            (
+                "before more good ones",
+                b"b\xE9\ncaf\xC3\xA9\nca\xC3\xA9\n",
+                vec![bad(), text("café"), text("caé")],
+            ),
+            (
+                "at the very end",
+                b"caf\xC3\xA9\nb\xC3",
+                vec![text("café"), bad()],
+            ),
+        ] {
+            assert_eq!(lines(bytes), (Letters::Utf8, expected), "{what}");
+        }
+        // Older letters, in which two bytes stand together by chance.
+        assert_eq!(lines(b"caf\xE9\n\xC4\xB0\nr\xEB\n").0, Letters::Windows1252);
     }
 
     #[test]

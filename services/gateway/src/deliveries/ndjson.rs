@@ -22,7 +22,7 @@ pub fn read(file: &mut File, reading: &Reading, sink: &mut Sink<'_>) -> Result<S
     while let Some((number, line)) = lines.next_line()? {
         let row = match line {
             Line::TooLong => flawed(number, FlawCode::RowTooLong),
-            Line::NotText => flawed(number, FlawCode::NotAnObject),
+            Line::NotText => flawed(number, FlawCode::RowNotText),
             Line::Text(text) if text.trim().is_empty() => continue,
             Line::Text(text) => match serde_json::from_str(&text) {
                 Err(_) => flawed(number, FlawCode::NotAnObject),

@@ -155,6 +155,29 @@ async fn english_headings_commas_and_defaults_do_as_well(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn a_bad_byte_costs_its_row_and_nobody_gets_strange_letters(pool: PgPool) {
+    let world = World::new(pool).await;
+    let path = "/v1/deliveries?kind=rent_arrears&municipality=0518";
+    let mut file = "Kenmerk;Achternaam;Postcode;Huisnummer\r\n1;Brûlée;1234AB;10\r\n2;"
+        .as_bytes()
+        .to_vec();
+    file.extend_from_slice(b"Br\xFBl;1234AB;11\r\n");
+    let (_, results) = deliver_to(&world, path, "text/csv", file).await;
+    assert_eq!(told(&results), ["2 accepted", "3 refused :row_not_text"]);
+    let opened = world.open(&world.produced().await[0]);
+    assert_eq!(opened.surname.as_deref(), Some("Brûlée"));
+
+    // Two bytes a letter.
+    let wide: Vec<u8> =
+        "\u{feff}Kenmerk\tSoort\tGemeentecode\tAchternaam\n3\trent_arrears\t0518\tVoorbeeld\n"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
+    let (_, results) = deliver(&world, "text/csv", wide).await;
+    assert_eq!(told(&results), ["2 accepted"]);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn a_number_of_a_kind_reads_like_an_amount_in_a_text_and_like_a_number_in_a_number(
     pool: PgPool,
 ) {
