@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use voorveld_chassis::problem::{Problem, ProblemDetail, ProblemType};
@@ -221,6 +222,14 @@ impl FileFault {
 
 /// Takes rows one by one; breaking off ends the reading without a fault.
 pub type Sink<'a> = dyn FnMut(Row) -> ControlFlow<()> + 'a;
+
+/// Makes a spooled file ready to be read as often as it takes. `folder` is where files wait.
+pub fn prepare(format: Format, file: File, folder: Option<&Path>) -> io::Result<File> {
+    match format {
+        Format::Csv | Format::Ndjson | Format::Ddas => lines::in_narrow_letters(file, folder),
+        Format::Xlsx => Ok(file),
+    }
+}
 
 /// Reads a whole file once to see what it is: format, rows, and whatever stands in the way of taking it in.
 pub fn survey(format: Format, file: &mut File, reading: &Reading) -> Result<Survey, FileFault> {

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::FileFault;
+use super::spool::unlinked;
 use crate::config::MAX_ROW_BYTES;
 
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -39,20 +41,9 @@ pub struct Lines {
     buffer: Vec<u8>,
 }
 
-/// Finds out how a file's bytes are letters. A file in UTF-16 is rewritten as UTF-8 on another nameless piece of disk.
+/// Finds out how a file's bytes are letters.
 pub fn open(file: &File) -> Result<Lines, FileFault> {
     let mut file = file.try_clone()?;
-    file.seek(SeekFrom::Start(0))?;
-    let mut head = [0; 3];
-    let got = read_up_to(&mut file, &mut head)?;
-    let wide: Option<&'static Encoding> = match &head[..got] {
-        [0xFF, 0xFE, ..] => Some(UTF_16LE),
-        [0xFE, 0xFF, ..] => Some(UTF_16BE),
-        _ => None,
-    };
-    if let Some(encoding) = wide {
-        file = rewritten(file, encoding)?;
-    }
     let letters = tell_letters(&mut file)?;
     file.seek(SeekFrom::Start(0))?;
     let mut reader = BufReader::with_capacity(BLOCK_BYTES, file);
@@ -67,6 +58,19 @@ pub fn open(file: &File) -> Result<Lines, FileFault> {
     })
 }
 
+/// Rewrites a file in UTF-16 as UTF-8, on another nameless piece of the same disk. Any other file stays what it is.
+pub fn in_narrow_letters(mut file: File, folder: Option<&Path>) -> io::Result<File> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut head = [0; 2];
+    let got = read_up_to(&mut file, &mut head)?;
+    let wide: &'static Encoding = match &head[..got] {
+        [0xFF, 0xFE] => UTF_16LE,
+        [0xFE, 0xFF] => UTF_16BE,
+        _ => return Ok(file),
+    };
+    rewritten(file, wide, unlinked(folder)?)
+}
+
 fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -79,9 +83,8 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn rewritten(mut file: File, encoding: &'static Encoding) -> Result<File, FileFault> {
+fn rewritten(mut file: File, encoding: &'static Encoding, mut out: File) -> io::Result<File> {
     file.seek(SeekFrom::Start(0))?;
-    let mut out = tempfile::tempfile()?;
     let mut decoder = encoding.new_decoder_with_bom_removal();
     let mut raw = vec![0; BLOCK_BYTES];
     let mut text = String::with_capacity(BLOCK_BYTES * 2);
@@ -242,11 +245,6 @@ mod tests {
             lines(b"caf\xE9 \x80\nb\n"),
             (Letters::Windows1252, vec![text("café €"), text("b")])
         );
-        let wide: Vec<u8> = "\u{feff}é\nb"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
-        assert_eq!(lines(&wide), (Letters::Utf8, vec![text("é"), text("b")]));
     }
 
     #[test]
@@ -278,6 +276,30 @@ mod tests {
         }
         // Older letters, in which two bytes stand together by chance.
         assert_eq!(lines(b"caf\xE9\n\xC4\xB0\nr\xEB\n").0, Letters::Windows1252);
+    }
+
+    #[test]
+    fn a_wide_file_is_rewritten_once_where_files_wait() {
+        let wide = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            "\u{feff}é\nb".encode_utf16().flat_map(order).collect()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        for bytes in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            let narrow = in_narrow_letters(file, Some(folder.path())).unwrap();
+            let mut lines = open(&narrow).unwrap();
+            assert_eq!(lines.next_line().unwrap(), Some((1, text("é"))));
+            assert_eq!(lines.next_line().unwrap(), Some((2, text("b"))));
+        }
+        let file = tempfile::tempfile().unwrap();
+        let gone = folder.path().join("gone");
+        assert!(in_narrow_letters(file.try_clone().unwrap(), Some(&gone)).is_ok());
+        (&file).write_all(&wide(u16::to_le_bytes)).unwrap();
+        assert!(
+            in_narrow_letters(file, Some(&gone)).is_err(),
+            "nowhere else than where it was told"
+        );
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub struct Spooled {
     pub digest: [u8; 32],
 }
 
-fn unlinked(folder: Option<&Path>) -> io::Result<File> {
+/// A piece of disk without a name, in the folder that was named for it.
+pub fn unlinked(folder: Option<&Path>) -> io::Result<File> {
     match folder {
         Some(folder) => tempfile::tempfile_in(folder),
         None => tempfile::tempfile(),

@@ -26,7 +26,7 @@ use crate::auth::Caller;
 use crate::config::{RESULTS_PER_PAGE, RETRY_AFTER};
 use crate::deliveries::receive::{Received, receive};
 use crate::deliveries::spool::spool;
-use crate::deliveries::{Defaults, FileFault, Format, Reading, survey};
+use crate::deliveries::{Defaults, FileFault, Format, Reading, prepare, survey};
 
 /// What goes for rows that do not say it themselves.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -135,10 +135,11 @@ pub async fn deliver_file(
         defaults,
     };
     let digest = spooled.digest;
-    let (file, reading, surveyed) = tokio::task::spawn_blocking(move || {
-        let mut file = spooled.file;
-        let surveyed = survey(format, &mut file, &reading);
-        (file, reading, surveyed)
+    let config = Arc::clone(&door.config);
+    let surveyed = tokio::task::spawn_blocking(move || {
+        let mut file = prepare(format, spooled.file, config.spool_dir.as_deref())?;
+        let surveyed = survey(format, &mut file, &reading)?;
+        Ok::<_, FileFault>((file, reading, surveyed))
     })
     .await
     .map_err(|_panic| {
@@ -148,7 +149,7 @@ pub async fn deliver_file(
         }
         .problem()
     })?;
-    let surveyed = surveyed.map_err(|fault| fault.problem())?;
+    let (file, reading, surveyed) = surveyed.map_err(|fault| fault.problem())?;
     let new = NewDelivery {
         id: Uuid::now_v7(),
         partner: caller.partner.id.clone(),
