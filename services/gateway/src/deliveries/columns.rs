@@ -448,9 +448,10 @@ impl RowReader {
                     _ => &mut self.house_letter,
                 };
                 *slot = text;
-                // Spreadsheets eat leading zeros.
+                // Spreadsheets eat leading zeros, and what comes out of them as text has none either.
                 if place == "/municipality"
-                    && let (Some(code), Cell::Number(_)) = (&mut claim.municipality, cell)
+                    && let Some(code) = &mut claim.municipality
+                    && code.bytes().all(|byte| byte.is_ascii_digit())
                 {
                     *code = format!("{code:0>4}");
                 }
@@ -564,6 +565,17 @@ mod tests {
         assert_eq!(columns.names.shown("/amountCents"), "Bedrag");
         assert_eq!(row.claim.address.suffix.as_deref(), Some("A II"));
         assert!(row.claim.fields.contains_key("monthly_rent"));
+        for (written, code) in [
+            ("518", "0518"),
+            ("7", "0007"),
+            ("0518", "0518"),
+            ("x18", "x18"),
+        ] {
+            let mut cells = cells.clone();
+            cells[2] = Cell::of_text(written);
+            let row = columns.row(2, &cells, &reading()).unwrap();
+            assert_eq!(row.claim.municipality.as_deref(), Some(code));
+        }
         let short = columns.row(3, &cells[..3], &reading()).unwrap();
         assert_eq!(short.flaws, [Flaw::new("", FlawCode::CellCount)]);
         assert!(
