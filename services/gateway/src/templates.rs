@@ -1,7 +1,6 @@
 //! Empty files with the right headings, and in a spreadsheet the lists to choose from.
 
 use rust_xlsxwriter::{DataValidation, Format, Formula, Workbook, XlsxError};
-use voorveld_domain::PartnerType;
 use voorveld_policy::{AmountUse, FieldShape, SUPPLY_ENDS_ON, SignalKind};
 
 use crate::deliveries::TEMPLATE_COLUMNS;
@@ -13,12 +12,27 @@ const CODES_SHEET: &str = "Lijsten";
 /// A column of a template.
 struct Heading {
     words: String,
-    choices: Vec<String>,
+    choices: Vec<Choice>,
     is_date: bool,
 }
 
+/// What may stand in a column, and what it means.
+struct Choice {
+    value: String,
+    meaning: String,
+}
+
+impl Choice {
+    fn new(value: impl Into<String>, meaning: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            meaning: meaning.into(),
+        }
+    }
+}
+
 fn headings(kind: &SignalKind) -> Vec<Heading> {
-    let yes_no = || vec!["ja".to_owned(), "nee".to_owned()];
+    let yes_no = || vec![Choice::new("ja", "ja"), Choice::new("nee", "nee")];
     let mut all: Vec<Heading> = TEMPLATE_COLUMNS
         .iter()
         .filter(|column| match column.place {
@@ -30,13 +44,11 @@ fn headings(kind: &SignalKind) -> Vec<Heading> {
         .map(|column| Heading {
             words: column.heading.to_owned(),
             choices: match column.place {
-                "/kind" => vec![kind.id.as_str().to_owned()],
+                "/kind" => vec![Choice::new(kind.id.as_str(), kind.name.as_str())],
                 "/partnerType" => kind
                     .partner_types
                     .iter()
-                    .copied()
-                    .map(PartnerType::label)
-                    .map(str::to_owned)
+                    .map(|one| Choice::new(one.label(), one.code()))
                     .collect(),
                 "/isCrisis" | "/warmHandover" => yes_no(),
                 _ => Vec::new(),
@@ -55,7 +67,10 @@ fn headings(kind: &SignalKind) -> Vec<Heading> {
             words: field.label.clone(),
             choices: match &field.shape {
                 FieldShape::Boolean => yes_no(),
-                FieldShape::Code(codes) => codes.iter().map(|entry| entry.code.clone()).collect(),
+                FieldShape::Code(codes) => codes
+                    .iter()
+                    .map(|entry| Choice::new(entry.code.as_str(), entry.label.as_str()))
+                    .collect(),
                 FieldShape::Number { .. } | FieldShape::Date => Vec::new(),
             },
             is_date: field.shape == FieldShape::Date,
@@ -72,6 +87,28 @@ pub fn csv_template(kind: &SignalKind) -> Vec<u8> {
         .map(|heading| heading.words)
         .collect();
     format!("\u{feff}{}\r\n", words.join(";")).into_bytes()
+}
+
+/// What may stand in each column that has a list, for who fills in the text template: that has no room for lists.
+#[must_use]
+pub fn csv_lists(kind: &SignalKind) -> Vec<u8> {
+    let mut text = String::from("\u{feff}Kolom;Waarde;Betekenis\r\n");
+    for heading in headings(kind) {
+        for choice in &heading.choices {
+            let cells = [&heading.words, &choice.value, &choice.meaning];
+            text.push_str(&cells.map(|cell| quoted(cell)).join(";"));
+            text.push_str("\r\n");
+        }
+    }
+    text.into_bytes()
+}
+
+fn quoted(cell: &str) -> String {
+    if cell.contains([';', '"']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
 }
 
 /// A sheet with headings and choices, and a second sheet with the lists they come from.
@@ -96,7 +133,7 @@ pub fn xlsx_template(kind: &SignalKind) -> Result<Vec<u8>, XlsxError> {
         let mut row = 0;
         for choice in &heading.choices {
             row += 1;
-            lists.write_string(row, list_at, choice)?;
+            lists.write_string(row, list_at, &choice.value)?;
         }
         let letter = rust_xlsxwriter::utility::column_number_to_name(list_at);
         sources.push(Some(format!(

@@ -12,7 +12,8 @@ use voorveld_policy::{Field, FieldShape, SignalKind};
 use super::Door;
 use super::read::{Asked, PathWord};
 use crate::auth::Caller;
-use crate::templates::{csv_template, xlsx_template};
+use crate::intake::judge::sendable_as;
+use crate::templates::{csv_lists, csv_template, xlsx_template};
 
 /// A field of a kind.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,6 +58,19 @@ impl From<&Field> for KindField {
     }
 }
 
+/// An official type of partner.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PartnerType)]
+pub struct PartnerTypeAnswer {
+    /// Its name in JSON and in files.
+    #[schema(example = "rent")]
+    code: &'static str,
+    /// The official label, in Dutch; understood as well.
+    #[schema(example = "Huur")]
+    label: &'static str,
+}
+
 /// A kind of signal that you may send.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -74,6 +88,8 @@ pub struct KindAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     no_ground_because: Option<String>,
+    /// As which type of partner you may send it. More than one: name it in `partnerType`.
+    partner_types: Vec<PartnerTypeAnswer>,
     /// Its own fields.
     fields: Vec<KindField>,
 }
@@ -110,6 +126,12 @@ pub async fn list_kinds(State(door): State<Door>, caller: Caller) -> Json<Kinds>
                 name: kind.name.clone(),
                 has_ground: no_ground_because.is_none(),
                 no_ground_because,
+                partner_types: sendable_as(kind, &caller.partner)
+                    .map(|one| PartnerTypeAnswer {
+                        code: one.code(),
+                        label: one.label(),
+                    })
+                    .collect(),
                 fields: kind.fields.iter().map(Into::into).collect(),
             }
         })
@@ -125,6 +147,8 @@ pub enum TemplateFormat {
     Csv,
     /// A spreadsheet with code lists to choose from.
     Xlsx,
+    /// The code lists alone, as text with `;`: column, value, meaning.
+    Lists,
 }
 
 /// How to write a template.
@@ -132,10 +156,11 @@ pub enum TemplateFormat {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TemplateAsked {
-    /// csv (the default) or xlsx; `Accept` says it too.
+    /// csv (the default), xlsx, or lists: what may stand in which column of the text template. `Accept` asks for a spreadsheet too.
     format: Option<TemplateFormat>,
 }
 
+const CSV: &str = "text/csv; charset=utf-8";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 fn kind_of<'a>(door: &'a Door, caller: &Caller, id: &str) -> Result<&'a SignalKind, Problem> {
@@ -182,13 +207,14 @@ pub async fn read_template(
         TemplateFormat::Csv
     });
     let (media, ending, body) = match format {
-        TemplateFormat::Csv => ("text/csv; charset=utf-8", "csv", csv_template(kind)),
+        TemplateFormat::Csv => (CSV, ".csv", csv_template(kind)),
+        TemplateFormat::Lists => (CSV, "-lijsten.csv", csv_lists(kind)),
         TemplateFormat::Xlsx => {
             let book = xlsx_template(kind).map_err(Problem::internal)?;
-            (XLSX, "xlsx", book)
+            (XLSX, ".xlsx", book)
         }
     };
-    let name = format!("attachment; filename=\"{}.{ending}\"", kind.id.as_str());
+    let name = format!("attachment; filename=\"{}{ending}\"", kind.id.as_str());
     let name = HeaderValue::try_from(name).expect("a kind's id is plain ASCII");
     let media = HeaderValue::from_static(media);
     let headers = [

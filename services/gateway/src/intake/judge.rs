@@ -289,23 +289,14 @@ impl Bench<'_> {
         }
     }
 
-    /// The type under which the signal counts: the named one, else the only one that partner and kind share. A kind of one type needs no word
-    /// of the partner's: who may send rent arrears acts as a landlord.
+    /// The type under which the signal counts: the named one, else the only one that partner and kind share.
     fn partner_type(
         &self,
         kind: &SignalKind,
         named: Option<PartnerType>,
         against: &mut Against,
     ) -> Option<PartnerType> {
-        let is_plain = kind.partner_types.len() == 1;
-        let mut shared = kind.partner_types.iter().copied().filter(|one| {
-            is_plain
-                || self
-                    .partner
-                    .partner_types
-                    .iter()
-                    .any(|own| own == one.code())
-        });
+        let mut shared = sendable_as(kind, self.partner);
         match named {
             Some(named) if shared.any(|one| one == named) => Some(named),
             Some(_) => {
@@ -326,6 +317,16 @@ impl Bench<'_> {
             },
         }
     }
+}
+
+/// The types under which this partner may send this kind. A kind of one type needs no word of the partner's: who may send rent arrears acts as
+/// a landlord.
+pub fn sendable_as(kind: &SignalKind, partner: &Partner) -> impl Iterator<Item = PartnerType> {
+    let is_plain = kind.partner_types.len() == 1;
+    kind.partner_types
+        .iter()
+        .copied()
+        .filter(move |one| is_plain || partner.partner_types.iter().any(|own| own == one.code()))
 }
 
 /// What is said against a claim.

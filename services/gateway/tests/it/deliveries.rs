@@ -361,6 +361,18 @@ async fn a_template_filled_in_comes_in(pool: PgPool) {
         ),
         (StatusCode::OK, XLSX)
     );
+    let lists = world
+        .get("/v1/templates/supply_end_notice?format=lists")
+        .await;
+    assert_eq!(
+        lists.headers["content-disposition"],
+        "attachment; filename=\"supply_end_notice-lijsten.csv\""
+    );
+    let listed: Vec<&str> = lists.text.lines().collect();
+    assert_eq!(listed[0], "\u{feff}Kolom;Waarde;Betekenis");
+    for row in ["Partnersoort;Energie;energy", "Crisis;ja;ja"] {
+        assert!(listed.contains(&row), "{row} in {}", lists.text);
+    }
     assert_eq!(
         world.get("/v1/templates/school_absence_16h").await.status,
         StatusCode::NOT_FOUND
@@ -373,6 +385,15 @@ async fn a_template_filled_in_comes_in(pool: PgPool) {
         .find(|kind| kind["id"] == "other_arrears")
         .unwrap();
     assert_eq!(other["hasGround"], false);
+    let notice = kinds["kinds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|kind| kind["id"] == "supply_end_notice")
+        .unwrap();
+    let types = notice["partnerTypes"].as_array().unwrap();
+    assert!(types.contains(&json!({"code": "energy", "label": "Energie"})));
+    assert!(types.len() > 1);
 }
 
 fn ddas(signals: &[Value], gemeentecode: &str) -> Value {
