@@ -282,6 +282,9 @@ pub struct Push {
     /// Where to write the refused rows [default: beside the file, as NAME.te-verbeteren]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Write what became of each row here, as text with semicolons: row, outcome, our id of the signal, revision
+    #[arg(long, value_name = "FILE")]
+    pub receipts: Option<PathBuf>,
 }
 
 /// `voorveld bench …`

@@ -3,8 +3,11 @@
 //! The gateway keeps no refused row. It says which row and what to do; here, where the sender's own file is, the two come together.
 
 mod correct;
+mod letters;
+mod target;
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,11 +18,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
-use tokio_util::io::ReaderStream;
+use serde::de::DeserializeOwned;
+use tokio::io::AsyncBufReadExt;
+use tokio_util::io::{ReaderStream, StreamReader};
 use voorveld_chassis::Secret;
 
+use self::target::Target;
 use super::office::table;
-use crate::cli::{EXIT_ROWS_REFUSED, Push};
+use crate::cli::{EXIT_OK, EXIT_ROWS_REFUSED, Push};
 
 /// How long to wait before asking again how far a delivery is.
 const POLL_EVERY: Duration = Duration::from_millis(250);
@@ -63,6 +69,11 @@ impl Shape {
             Self::Ndjson => "application/x-ndjson",
             Self::Ddas => "application/json",
         }
+    }
+
+    /// Whether the file to correct says what to do beside each row.
+    const fn has_room_for_remarks(self) -> bool {
+        matches!(self, Self::Csv | Self::Xlsx)
     }
 
     /// How the file to correct ends: a spreadsheet comes back as text that a spreadsheet program opens.
@@ -115,6 +126,15 @@ impl RefusedRow {
     }
 }
 
+/// What became of a row.
+#[derive(Debug, Deserialize)]
+struct ReceivedRow {
+    row: u64,
+    outcome: String,
+    id: Option<String>,
+    revision: Option<u32>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Delivery {
@@ -123,6 +143,7 @@ struct Delivery {
     rows: Rows,
     not_imported: u64,
     up_to_row: Option<u64>,
+    problem: Option<String>,
     same_as: Option<String>,
 }
 
@@ -156,6 +177,10 @@ struct Gateway {
 
 /// Sends the file, waits for its end, and says what became of it.
 pub async fn run(asked: &Push) -> anyhow::Result<ExitCode> {
+    deliver(asked).await.map(ExitCode::from)
+}
+
+async fn deliver(asked: &Push) -> anyhow::Result<u8> {
     let shape = Shape::of(&asked.file)?;
     let gateway = Gateway {
         client: Client::builder()
@@ -164,32 +189,82 @@ pub async fn run(asked: &Push) -> anyhow::Result<ExitCode> {
         base: asked.url.trim_end_matches('/').to_owned(),
         key: Secret::from_file(&asked.key_file).context("reading the API key failed")?,
     };
+    // Whatever will be written is made room for first: once the file is sent, its answers must not get lost for want of a name.
+    let targets = Targets::of(asked, shape)?;
     let place = gateway.send(asked, shape).await?;
     let delivery = gateway.follow(&place).await?;
     tell(&delivery);
+    if let Some(receipts) = targets.receipts {
+        let path = gateway.receipts(&place, receipts).await?;
+        println!("Wat er van elke regel werd, staat in {}.", path.display());
+    }
     if delivery.state != "complete" {
         bail!(
-            "delivery {} stopped after row {}; send the same file again to finish it",
+            "delivery {} stopped after row {} ({}); send the same file again to finish it",
             delivery.id,
-            delivery.up_to_row.unwrap_or(0)
+            delivery.up_to_row.unwrap_or(0),
+            delivery.problem.as_deref().unwrap_or("no reason given"),
         );
     }
     if delivery.rows.refused == 0 {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(EXIT_OK);
     }
     let refused = gateway.refused(&place).await?;
     show(&refused);
-    let out = asked
-        .out
-        .clone()
-        .unwrap_or_else(|| beside(&asked.file, shape));
-    correct::write(&asked.file, shape, &refused, &out)
-        .with_context(|| format!("writing {} failed", out.display()))?;
+    // The file is delivered, and this much was refused: what goes wrong from here on does not change that.
+    if let Err(error) = keep(asked, shape, &refused, targets.out, targets.remarks) {
+        eprintln!("writing the refused rows to a file failed: {error:#}");
+    }
+    Ok(EXIT_ROWS_REFUSED)
+}
+
+/// The files that may be written, with room for each.
+struct Targets {
+    out: Target,
+    /// What to do about each refused row, where the file to correct has no room for it.
+    remarks: Target,
+    receipts: Option<Target>,
+}
+
+impl Targets {
+    fn of(asked: &Push, shape: Shape) -> anyhow::Result<Self> {
+        let (out, path) = if let Some(out) = &asked.out {
+            (Target::named(out.clone())?, out.clone())
+        } else {
+            let path = beside(&asked.file, shape);
+            let out = Target::beside(path.clone())
+                .context("say with --out where the refused rows may be written")?;
+            (out, path)
+        };
+        Ok(Self {
+            out,
+            remarks: Target::beside(path.with_extension("opmerkingen.csv"))?,
+            receipts: asked.receipts.clone().map(Target::named).transpose()?,
+        })
+    }
+}
+
+/// Writes the file to correct, and beside it what to do where it does not say so itself.
+fn keep(
+    asked: &Push,
+    shape: Shape,
+    refused: &[RefusedRow],
+    mut out: Target,
+    mut remarks: Target,
+) -> anyhow::Result<()> {
+    let written = correct::write(&asked.file, shape, refused, &mut out.writer());
+    if written.is_err() || !shape.has_room_for_remarks() {
+        correct::write_remarks(refused, &mut remarks.writer())?;
+        let path = remarks.keep()?;
+        println!("Wat er aan elke regel mis is, staat in {}.", path.display());
+    }
+    written?;
+    let path = out.keep()?;
     println!(
         "De afgekeurde regels staan in {}. Verbeter ze en stuur dat bestand.",
-        out.display()
+        path.display()
     );
-    Ok(ExitCode::from(EXIT_ROWS_REFUSED))
+    Ok(())
 }
 
 /// `signalen.csv` → `signalen.te-verbeteren.csv`.
@@ -198,8 +273,9 @@ fn beside(file: &Path, shape: Shape) -> PathBuf {
 }
 
 fn tell(delivery: &Delivery) {
-    if delivery.same_as.is_some() {
-        println!("Dit bestand hebt u eerder geleverd.");
+    println!("Levering {}.", delivery.id);
+    if let Some(earlier) = &delivery.same_as {
+        println!("Dit bestand hebt u eerder geleverd, als {earlier}.");
     }
     let rows = &delivery.rows;
     println!(
@@ -234,7 +310,10 @@ fn show(refused: &[RefusedRow]) {
         table(&["regel", "kolom", "code", "wat te doen"], &lines[..shown])
     );
     if shown < lines.len() {
-        println!("… en nog {}.", lines.len() - shown);
+        println!(
+            "… en nog {}. Ze staan allemaal in het bestand.",
+            lines.len() - shown
+        );
     }
 }
 
@@ -333,9 +412,46 @@ impl Gateway {
 
     /// The refused rows of an ended delivery.
     async fn refused(&self, place: &str) -> anyhow::Result<Vec<RefusedRow>> {
+        let mut refused = Vec::new();
+        self.results(&format!("{place}/results?outcome=refused"), |row| {
+            refused.push(row);
+            Ok(())
+        })
+        .await?;
+        Ok(refused)
+    }
+
+    /// Writes down what became of each row.
+    async fn receipts(&self, place: &str, mut target: Target) -> anyhow::Result<PathBuf> {
+        let mut writer = target.writer();
+        writer.write_all(letters::BOM)?;
+        let mut table = correct::table(writer);
+        table.write_record(["regel", "uitkomst", "id", "revisie"])?;
+        self.results(&format!("{place}/results"), |row: ReceivedRow| {
+            let revision = row.revision.map(|number| number.to_string());
+            table.write_record([
+                &row.row.to_string(),
+                &row.outcome,
+                row.id.as_deref().unwrap_or(""),
+                revision.as_deref().unwrap_or(""),
+            ])?;
+            Ok(())
+        })
+        .await?;
+        table.flush()?;
+        drop(table);
+        target.keep()
+    }
+
+    /// Reads results as they stream by.
+    async fn results<T: DeserializeOwned>(
+        &self,
+        place: &str,
+        mut take: impl FnMut(T) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let answer = self
             .client
-            .get(format!("{place}/results?outcome=refused"))
+            .get(place)
             .bearer_auth(self.key())
             .header(ACCEPT, "application/x-ndjson")
             .send()
@@ -344,12 +460,18 @@ impl Gateway {
         if answer.status() != StatusCode::OK {
             return Err(refusal(answer).await);
         }
-        let text = answer.text().await.context("reading the results failed")?;
-        text.lines()
-            .map(|line| {
-                serde_json::from_str(line).context("the gateway's results are not as agreed")
-            })
-            .collect()
+        let parts = answer.bytes_stream().map_err(std::io::Error::other);
+        let mut lines = StreamReader::new(parts).lines();
+        while let Some(line) = lines
+            .next_line()
+            .await
+            .context("reading the results failed")?
+        {
+            let row =
+                serde_json::from_str(&line).context("the gateway's results are not as agreed")?;
+            take(row)?;
+        }
+        Ok(())
     }
 }
 
@@ -368,3 +490,6 @@ async fn refusal(answer: Response) -> anyhow::Error {
         Err(_) => anyhow::anyhow!("the gateway answered {status}"),
     }
 }
+
+#[cfg(test)]
+mod tests;
