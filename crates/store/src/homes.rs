@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
-use voorveld_domain::{HouseholdId, SignalId};
+use voorveld_domain::{HouseholdId, SignalId, TaskId};
 
 use crate::{Store, StoreError, Tx};
 
@@ -106,6 +106,29 @@ impl Tx {
                 (row.signal_id, home)
             })
             .collect())
+    }
+
+    /// Households besides its own in which signals of this task live by now: a result answers them there too (K4).
+    pub async fn other_homes_of(
+        &mut self,
+        task: TaskId,
+        own: HouseholdId,
+    ) -> Result<Vec<HouseholdId>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT DISTINCT home.household_id AS "household!"
+               FROM task_grounds g, UNNEST(g.witnesses) AS w (signal_id), LATERAL (
+                    SELECT household_id FROM signal_homes h WHERE h.signal_id = w.signal_id
+                    ORDER BY revision DESC, filing DESC LIMIT 1) AS home
+               WHERE g.task_id = $1 AND home.household_id <> $2
+               ORDER BY 1"#,
+            task.uuid(),
+            own.uuid(),
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .map(HouseholdId::from_uuid)
+        .collect())
     }
 
     /// Writes new filings down; the order of the slice is the order of decision.

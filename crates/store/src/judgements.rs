@@ -433,7 +433,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes the matches of these households exactly `rows`; a row that says the same is left alone.
+    /// Makes the matches of these households exactly `rows`; a row that says the same is left alone. What goes is a difference of two sets and not a
+    /// search per row: PostgreSQL does not know how long an array is, and searched thousands of matches one by one.
     pub async fn replace_matches(
         &mut self,
         households: &[HouseholdId],
@@ -453,9 +454,10 @@ impl Tx {
         let evidence: Vec<serde_json::Value> =
             rows.iter().map(|row| row.evidence.clone().into()).collect();
         sqlx::query!(
-            "DELETE FROM matches m WHERE m.household_id = ANY($1) AND NOT EXISTS (
-                SELECT 1 FROM UNNEST($2::uuid[], $3::text[], $4::text[]) AS keep (household_id, rule_id, anchor)
-                WHERE keep.household_id = m.household_id AND keep.rule_id = m.rule_id AND keep.anchor = m.anchor)",
+            "DELETE FROM matches m USING (
+                SELECT household_id, rule_id, anchor FROM matches WHERE household_id = ANY($1)
+                EXCEPT SELECT * FROM UNNEST($2::uuid[], $3::text[], $4::text[])) AS gone
+             WHERE m.household_id = gone.household_id AND m.rule_id = gone.rule_id AND m.anchor = gone.anchor",
             &ids(households),
             &owners,
             &rules,
@@ -502,9 +504,10 @@ impl Tx {
         let reasons: Vec<String> = rows.iter().map(|row| row.reason.to_owned()).collect();
         let days: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.as_of.to_sqlx()).collect();
         sqlx::query!(
-            "DELETE FROM suppressions m WHERE m.household_id = ANY($1) AND NOT EXISTS (
-                SELECT 1 FROM UNNEST($2::uuid[], $3::text[], $4::text[]) AS keep (household_id, rule_id, anchor)
-                WHERE keep.household_id = m.household_id AND keep.rule_id = m.rule_id AND keep.anchor = m.anchor)",
+            "DELETE FROM suppressions m USING (
+                SELECT household_id, rule_id, anchor FROM suppressions WHERE household_id = ANY($1)
+                EXCEPT SELECT * FROM UNNEST($2::uuid[], $3::text[], $4::text[])) AS gone
+             WHERE m.household_id = gone.household_id AND m.rule_id = gone.rule_id AND m.anchor = gone.anchor",
             &ids(households),
             &owners,
             &rules,

@@ -413,7 +413,7 @@ impl Desk {
             .await?;
         if moved && task.flagged {
             // K10: without grounds and with nobody, it is for the system to withdraw.
-            self.wake(&mut tx, task.household, "released").await?;
+            self.wake(&mut tx, &[task.household], "released").await?;
         }
         self.settle(tx, moved, "released").await
     }
@@ -473,7 +473,7 @@ impl Desk {
             .close_task(id, version, outcome, user.id, now, today)
             .await?;
         if moved {
-            self.wake(&mut tx, task.household, "result").await?;
+            self.wake_homes(&mut tx, &task, "result").await?;
         }
         self.settle(tx, moved, "closed").await
     }
@@ -498,7 +498,7 @@ impl Desk {
             other => other?,
         };
         if moved {
-            self.wake(&mut tx, task.household, "reopened").await?;
+            self.wake_homes(&mut tx, &task, "reopened").await?;
         }
         self.settle(tx, moved, "reopened").await
     }
@@ -675,7 +675,7 @@ impl Desk {
             format!("{}; hold {hold}", reason.code()),
         );
         tx.record_audit(&[audit]).await?;
-        self.wake(&mut tx, household, "hold_lifted").await?;
+        self.wake(&mut tx, &[household], "hold_lifted").await?;
         tx.commit().await?;
         self.metrics
             .changes
@@ -722,19 +722,34 @@ impl Desk {
         Ok(())
     }
 
+    /// A result, and taking it back, is news wherever the task's signals live by now (K4).
+    async fn wake_homes(
+        &self,
+        tx: &mut Tx,
+        task: &LockedTask,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let mut homes = tx.other_homes_of(task.id, task.household).await?;
+        homes.push(task.household);
+        self.wake(tx, &homes, reason).await
+    }
+
     async fn wake(
         &self,
         tx: &mut Tx,
-        household: HouseholdId,
+        households: &[HouseholdId],
         reason: &str,
     ) -> Result<(), StoreError> {
-        let wake_up = WakeUp {
-            due: self.clock.today(),
-            household,
-            partition: (self.partition_of)(household),
-            reason: reason.to_owned(),
-        };
-        tx.add_wake_ups(RESOLVED_TOPIC, &[wake_up]).await
+        let wake_ups: Vec<WakeUp> = households
+            .iter()
+            .map(|household| WakeUp {
+                due: self.clock.today(),
+                household: *household,
+                partition: (self.partition_of)(*household),
+                reason: reason.to_owned(),
+            })
+            .collect();
+        tx.add_wake_ups(RESOLVED_TOPIC, &wake_ups).await
     }
 
     fn audit(

@@ -114,6 +114,53 @@ async fn only_who_has_a_task_writes_down_contact_and_ends_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn a_result_is_news_where_a_signal_of_the_task_lives_by_now(pool: PgPool) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let task = house.task("wijkteam-noord", "2025-11-27").await;
+    let signal = house
+        .signal(&task, None, "2025-11-20", 45_000, "Voorbeeld")
+        .await;
+    house
+        .ground(&task, "debt.single", "Eén signaal.", &[signal])
+        .await;
+    let elsewhere = uuid::Uuid::new_v4();
+    sqlx::query(
+        "WITH home AS (INSERT INTO households (household_id, municipality, first_seen_at) VALUES ($2, '0518', now()) RETURNING household_id)
+         INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, withdrawn, partition, placed,
+            received_at, decided_at)
+         SELECT $1, 2, 2, '0518', 'woonstede', 'rent_arrears', household_id, false, 0, true, now(), now() FROM home",
+    )
+    .bind(signal)
+    .bind(elsewhere)
+    .execute(&house.pool)
+    .await
+    .unwrap();
+    let mut anna = house.browser("anna").await;
+    anna.post(&format!("{}/oppakken", task.page()), &[("version", "1")])
+        .await;
+    let fields = [("version", "2"), ("outcome", "paid_or_arranged")];
+    anna.post(&format!("{}/afronden", task.page()), &fields)
+        .await;
+    anna.post(&format!("{}/ongedaan", task.page()), &[("version", "3")])
+        .await;
+    let woken: Vec<(uuid::Uuid, String)> = sqlx::query_as(
+        "SELECT household_id, reason FROM wake_ups WHERE household_id = $1 ORDER BY reason",
+    )
+    .bind(elsewhere)
+    .fetch_all(&house.pool)
+    .await
+    .unwrap();
+    assert_eq!(
+        woken,
+        [
+            (elsewhere, "reopened".to_owned()),
+            (elsewhere, "result".to_owned())
+        ]
+    );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn a_result_can_be_taken_back_for_ten_minutes_by_who_gave_it(pool: PgPool) {
     let house = House::open(pool).await;
     house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
