@@ -15,6 +15,7 @@ fn rent(signal: u128, house: &'static str) -> Sent {
         cents: Some(45_000),
         house: Some(house),
         withdrawn: false,
+        bsn: None,
     }
 }
 
@@ -199,6 +200,7 @@ fn traffic(seed: u64, signals: u128) -> Vec<Sent> {
             cents: Some(u32::try_from(2_000 + draw(100_000)).expect("small")),
             house: Some(pick(&HOUSES, &mut draw)),
             withdrawn: false,
+            bsn: None,
         };
         sent.push(one.clone());
         match draw(6) {
@@ -294,4 +296,67 @@ async fn crashes_repeats_and_small_batches_leave_no_trace(pool: PgPool) {
     assert_eq!(rough.matches().await, matches);
     assert_eq!(rough.open_tasks().await, tasks);
     rough.stop(true).await;
+}
+
+/// Two invented numbers that pass the eleven-test.
+const ONE_PERSON: Option<&str> = Some("999993653");
+const ANOTHER: Option<&str> = Some("999990019");
+
+/// K14: at an institution each known person is a household of one, and a signal that names nobody waits for a person. The list is what the file says:
+/// an address that goes off it is a front door like any other for what comes in from then on.
+#[sqlx::test(migrations = "../migrations")]
+async fn at_an_excluded_address_nothing_is_joined_across_persons(pool: PgPool) {
+    let mut stages = Stages::new(pool, "2025-01-20").await;
+    stages.excluded = vec!["0518;1234AB;12;;shelter"];
+    stages.start().await;
+    let of = |bsn, sent: Sent| Sent { bsn, ..sent };
+    stages
+        .send(&[
+            of(ONE_PERSON, rent(1, "12")),
+            of(ANOTHER, energy(2, "12")),
+            rent(3, "12"),
+        ])
+        .await;
+    stages.settle().await;
+    let matches = stages.matches().await;
+    assert!(
+        matches.iter().all(|found| found.starts_with("debt.single")) && matches.len() == 2,
+        "{matches:?}"
+    );
+    let waits = stages
+        .texts("SELECT unplaced_reason FROM signal_homes WHERE household_id IS NULL")
+        .await;
+    assert_eq!(waits, ["excluded_address".to_owned()].into());
+    stages.send(&[of(ONE_PERSON, energy(4, "12"))]).await;
+    stages.settle().await;
+    let several = stages.matches().await;
+    assert!(
+        several
+            .iter()
+            .any(|found| found.starts_with("debt.multiple")),
+        "one person's signals belong together: {several:?}"
+    );
+    stages.stop(true).await;
+
+    let in_march = |sent| Sent {
+        day: date(2024, 3, 5),
+        ..sent
+    };
+    stages.excluded.clear();
+    stages.start().await;
+    stages
+        .send(&[
+            in_march(of(ONE_PERSON, rent(5, "12"))),
+            in_march(of(ANOTHER, energy(6, "12"))),
+        ])
+        .await;
+    stages.settle().await;
+    let joined = stages.matches().await;
+    assert!(
+        joined
+            .iter()
+            .any(|found| found.starts_with("debt.multiple 2024-03")),
+        "{joined:?}"
+    );
+    stages.stop(true).await;
 }

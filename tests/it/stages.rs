@@ -33,6 +33,8 @@ pub struct Stages {
     key_text: String,
     indexes: IndexSecret,
     pub policy: Arc<Policy>,
+    /// The list of excluded addresses: its lines behind the heading.
+    pub excluded: Vec<&'static str>,
     running: Option<Lifecycle>,
 }
 
@@ -46,6 +48,8 @@ pub struct Sent {
     pub cents: Option<u32>,
     pub house: Option<&'static str>,
     pub withdrawn: bool,
+    /// Whom it names; nobody who can be told apart, when absent.
+    pub bsn: Option<&'static str>,
 }
 
 impl Stages {
@@ -68,6 +72,7 @@ impl Stages {
             key_text: opening.to_text().to_string(),
             indexes: IndexSecret::generate().expect("randomness"),
             policy: Arc::new(Policy::shipped()),
+            excluded: Vec::new(),
             running: None,
         }
     }
@@ -76,14 +81,23 @@ impl Stages {
         let lifecycle = Lifecycle::new();
         let registry = prometheus::Registry::new();
         let policy = Arc::clone(&self.policy);
+        let list = tempfile::NamedTempFile::new().expect("a file");
+        let lines = format!(
+            "municipality;postcode;house_number;suffix;reason\n{}\n",
+            self.excluded.join("\n")
+        );
+        std::fs::write(list.path(), lines).expect("writes");
+        let address_index = self.indexes.key(IndexLabel::Addresses);
+        let excluded = voorveld_resolver::read_excluded(list.path(), &address_index)
+            .expect("a list of addresses");
         let resolver = voorveld_resolver::Parts {
             store: self.store.clone(),
             log: self.log.clone(),
             opener: Opener::new([OpeningKey::from_text(&self.key_text).expect("our own key")]),
-            address_index: self.indexes.key(IndexLabel::Addresses),
+            address_index,
             person_index: self.indexes.key(IndexLabel::Persons),
             area_of: Arc::new(move |_, digits| policy.routing().area(Some(digits)).clone()),
-            excluded: Vec::new(),
+            excluded,
             clock: self.clock.clone(),
             metrics: voorveld_resolver::Metrics::new(&registry).expect("fresh registry"),
             owner: "test".into(),
@@ -139,6 +153,7 @@ impl Stages {
         let received_at: Timestamp = self.clock.now();
         let identity = SealedIdentity {
             surname: Some("Voorbeeld".into()),
+            bsn: sent.bsn.map(str::to_owned),
             postcode: sent.house.map(|_| "1234 AB".into()),
             house_number: sent.house.map(str::to_owned),
             ..SealedIdentity::default()

@@ -21,6 +21,7 @@ fn rent(signal: u128, house: &'static str) -> Sent {
         cents: Some(45_000),
         house: Some(house),
         withdrawn: false,
+        bsn: None,
     }
 }
 

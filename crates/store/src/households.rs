@@ -225,19 +225,30 @@ impl Tx {
             .collect()
     }
 
-    /// Puts addresses on the list of excluded ones; one that is there stays.
+    /// Makes the list of excluded addresses exactly this one, and says how many came on and went off it.
     pub async fn exclude_addresses(
         &mut self,
         version: &IndexVersion,
         addresses: &[ExcludedAddress],
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<(u64, u64), StoreError> {
         let (municipalities, keys) = blind_columns(addresses.iter().map(|address| &address.key));
         let reasons: Vec<String> = addresses
             .iter()
             .map(|address| address.reason.clone())
             .collect();
-        let done = sqlx::query!(
+        let gone = sqlx::query!(
+            "DELETE FROM excluded_addresses AS e WHERE e.key_id <> $1 OR e.normaliser_version <> $2 OR NOT EXISTS (
+                SELECT FROM UNNEST($3::text[], $4::bytea[]) AS n (municipality, address_key)
+                WHERE n.municipality = e.municipality AND n.address_key = e.address_key)",
+            version.key_id,
+            version.normaliser,
+            &municipalities,
+            &keys,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        let come = sqlx::query!(
             "INSERT INTO excluded_addresses (municipality, key_id, normaliser_version, address_key, reason, added_at)
              SELECT n.municipality, $1, $2, n.address_key, n.reason, $6
              FROM UNNEST($3::text[], $4::bytea[], $5::text[]) AS n (municipality, address_key, reason)
@@ -251,7 +262,7 @@ impl Tx {
         )
         .execute(&mut *self.inner)
         .await?;
-        Ok(done.rows_affected())
+        Ok((come.rows_affected(), gone.rows_affected()))
     }
 
     /// Keeps envelopes; the same one twice is kept once.

@@ -56,21 +56,22 @@ pub struct Parts {
 
 /// Starts reading; ends when the lifecycle drains.
 pub async fn start(parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<()> {
-    if !parts.excluded.is_empty() {
-        let mut tx = parts.store.begin("exclude_addresses").await?;
-        let added = tx
-            .exclude_addresses(
-                &decide::version(&parts.address_index),
-                &parts.excluded,
-                parts.clock.now(),
-            )
-            .await
-            .context("writing the excluded addresses failed")?;
-        tx.commit().await?;
+    let mut tx = parts.store.begin("exclude_addresses").await?;
+    let (added, removed) = tx
+        .exclude_addresses(
+            &decide::version(&parts.address_index),
+            &parts.excluded,
+            parts.clock.now(),
+        )
+        .await
+        .context("writing the excluded addresses failed")?;
+    tx.commit().await?;
+    if added + removed > 0 {
         tracing::info!(
             listed = parts.excluded.len(),
             added,
-            "excluded addresses are in force"
+            removed,
+            "excluded addresses are in force for what comes in from now on"
         );
     }
     let stage = Stage {
