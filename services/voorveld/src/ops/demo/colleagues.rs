@@ -1,6 +1,7 @@
 //! Simulated colleagues: once a month they work the list through the same API as anybody, so that a demo shows what came of tasks and not only tasks.
 //!
-//! By the national figures about one in four is reached, and one in three of those takes help.
+//! By the national figures about one in four is reached, and one in three of those takes help. The safety desk judges what was reported and lets contact begin
+//! again.
 
 use anyhow::{Context, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -23,6 +24,8 @@ const ENDED: u32 = 850;
 const REACHED: u32 = 250;
 /// In thousands of those reached: help is accepted.
 const ACCEPTED: u32 = 333;
+/// In thousands: a report about safety that turns out to need Veilig Thuis.
+const HANDED_OVER: u32 = 600;
 /// Colleagues at work at the same time.
 const AT_ONCE: usize = 4;
 /// Streams of dice from here on are months of colleagues' work.
@@ -58,6 +61,21 @@ struct Task {
 #[derive(Deserialize)]
 struct Coded {
     code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SafetyList {
+    tasks: Vec<Task>,
+    holds: Vec<Hold>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Hold {
+    id: String,
+    task: Option<String>,
+    seen: String,
 }
 
 impl Task {
@@ -108,6 +126,8 @@ impl Colleagues {
             answer.status()
         );
         let session: Session = answer.json().await?;
+        // First, since whom nobody may visit is on no list.
+        let judged = self.judge_safety(&session, &mut dice).await?;
         let mut taken_up = Vec::new();
         for task in self.tasks(&session, "mine").await? {
             taken_up.push((task, false, Course::thrown(&mut dice)));
@@ -123,13 +143,56 @@ impl Colleagues {
                 taken_up.push((task, true, course));
             }
         }
-        let many = taken_up.len();
+        let many = taken_up.len() + judged;
         stream::iter(taken_up)
             .map(|(task, is_new, course)| self.handle(&session, task, is_new, course, today))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
         Ok(many)
+    }
+
+    /// The safety desk judges every household that is held, ends its task and lets contact begin again. Says how many those were.
+    async fn judge_safety(&self, session: &Session, dice: &mut Dice) -> anyhow::Result<usize> {
+        let answer = self
+            .client
+            .get(self.url("/safety"))
+            .bearer_auth(&session.token)
+            .send()
+            .await?;
+        let found: SafetyList = answer.error_for_status()?.json().await?;
+        for hold in &found.holds {
+            let (outcome, reason) = if dice.chance(HANDED_OVER) {
+                (Outcome::ReferredWithoutContact, "handed_over")
+            } else {
+                (Outcome::WrongfulSignal, "no_unsafety")
+            };
+            let task = found
+                .tasks
+                .iter()
+                .find(|task| hold.task.as_ref() == Some(&task.id));
+            if let Some(task) = task {
+                let body = json!({ "version": task.version });
+                if let Some(version) = self.act(session, &task.id, "claim", &body).await? {
+                    let result = json!({ "version": version, "outcome": outcome.code() });
+                    self.act(session, &task.id, "result", &result).await?;
+                }
+            }
+            let lift = json!({ "seen": hold.seen, "reason": reason });
+            let url = self.url(&format!("/safety/holds/{}/lift", hold.id));
+            let answer = self
+                .client
+                .post(url)
+                .bearer_auth(&session.token)
+                .json(&lift)
+                .send()
+                .await?;
+            // A report that came in meanwhile is judged next month.
+            if answer.status() != StatusCode::CONFLICT {
+                answer.error_for_status()?;
+            }
+        }
+        Ok(found.holds.len())
     }
 
     async fn tasks(&self, session: &Session, list: &str) -> anyhow::Result<Vec<Task>> {
