@@ -1,0 +1,253 @@
+//! What is known of a household before it is judged: its tasks and holds, read under the lock that outreach takes, too.
+
+use std::collections::HashMap;
+
+use jiff::civil::Date;
+use uuid::Uuid;
+use voorveld_domain::{
+    HoldReason, HouseholdId, MunicipalityCode, Outcome, Purpose, RuleId, SignalId, TaskId,
+    TaskState, Urgency,
+};
+
+use super::{corrupt, ids};
+use crate::{StoreError, Tx};
+
+/// How far a household was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// The last day it was judged for; never goes back (T2).
+    pub as_of: Date,
+    /// When its judgement may change without a signal.
+    pub next_look: Option<Date>,
+}
+
+/// A task as planning reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgedTask {
+    /// Which.
+    pub id: TaskId,
+    /// Whose.
+    pub household: HouseholdId,
+    /// What for.
+    pub purpose: Purpose,
+    /// Where it stands.
+    pub state: TaskState,
+    /// How soon.
+    pub urgency: Urgency,
+    /// By when.
+    pub due_on: Date,
+    /// K7.
+    pub ladder_step: i32,
+    /// Since when.
+    pub raised_as_of: Date,
+    /// When and how it ended.
+    pub closed: Option<(Date, Outcome)>,
+    /// K10: all grounds went while somebody has it.
+    pub flagged: bool,
+    /// K10: some grounds went.
+    pub annotated: bool,
+    /// Why, those that stand.
+    pub grounds: Vec<JudgedGround>,
+}
+
+/// A ground as planning reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgedGround {
+    /// Which rule.
+    pub rule: RuleId,
+    /// In which version.
+    pub version: u32,
+    /// Which match of that rule, as text.
+    pub anchor: String,
+    /// Sorted.
+    pub witnesses: Vec<SignalId>,
+    /// What was measured, in canonical texts.
+    pub evidence: Vec<String>,
+    /// The last day of the term it asks for.
+    pub due_on: Date,
+    /// When it came to the task.
+    pub added_as_of: Date,
+    /// K6.
+    pub repeat: bool,
+}
+
+impl Tx {
+    /// Locks the open tasks of these households in key order (outreach takes the same lock), then reads all their tasks with the grounds that stand.
+    pub async fn lock_and_read_tasks(
+        &mut self,
+        households: &[HouseholdId],
+    ) -> Result<HashMap<HouseholdId, Vec<JudgedTask>>, StoreError> {
+        let ids = ids(households);
+        sqlx::query!(
+            "SELECT task_id FROM tasks WHERE household_id = ANY($1) AND state IN ('open', 'claimed')
+             ORDER BY household_id, purpose FOR UPDATE",
+            &ids,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let grounds = sqlx::query!(
+            "SELECT g.task_id, g.rule_id, g.rule_version, g.anchor, g.witnesses, g.evidence, g.due_on, g.added_as_of, g.repeat
+             FROM task_grounds g JOIN tasks t USING (task_id)
+             WHERE t.household_id = ANY($1) AND g.gone_as_of IS NULL
+             ORDER BY g.task_id, g.rule_id, g.anchor",
+            &ids,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let mut by_task: HashMap<Uuid, Vec<JudgedGround>> = HashMap::new();
+        for row in grounds {
+            by_task.entry(row.task_id).or_default().push(JudgedGround {
+                rule: row
+                    .rule_id
+                    .parse()
+                    .map_err(|_| corrupt("task_grounds", "rule_id"))?,
+                version: row.rule_version.cast_unsigned(),
+                anchor: row.anchor,
+                witnesses: row.witnesses.into_iter().map(SignalId::from_uuid).collect(),
+                evidence: serde_json::from_value(row.evidence)
+                    .map_err(|_| corrupt("task_grounds", "evidence"))?,
+                due_on: row.due_on.to_jiff(),
+                added_as_of: row.added_as_of.to_jiff(),
+                repeat: row.repeat,
+            });
+        }
+        let rows = sqlx::query!(
+            "SELECT task_id, household_id, purpose, state, urgency, due_on, ladder_step, raised_as_of, closed_as_of, outcome, flagged, annotated
+             FROM tasks WHERE household_id = ANY($1) ORDER BY household_id, raised_at, task_id",
+            &ids,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let mut tasks: HashMap<HouseholdId, Vec<JudgedTask>> = HashMap::new();
+        for row in rows {
+            let household = HouseholdId::from_uuid(row.household_id);
+            let closed = match (row.closed_as_of, row.outcome) {
+                (Some(day), Some(outcome)) => Some((
+                    day.to_jiff(),
+                    outcome.parse().map_err(|_| corrupt("tasks", "outcome"))?,
+                )),
+                _ => None,
+            };
+            tasks.entry(household).or_default().push(JudgedTask {
+                id: TaskId::from_uuid(row.task_id),
+                household,
+                purpose: row
+                    .purpose
+                    .parse()
+                    .map_err(|_| corrupt("tasks", "purpose"))?,
+                state: row.state.parse().map_err(|_| corrupt("tasks", "state"))?,
+                urgency: row
+                    .urgency
+                    .parse()
+                    .map_err(|_| corrupt("tasks", "urgency"))?,
+                due_on: row.due_on.to_jiff(),
+                ladder_step: row.ladder_step,
+                raised_as_of: row.raised_as_of.to_jiff(),
+                closed,
+                flagged: row.flagged,
+                annotated: row.annotated,
+                grounds: by_task.remove(&row.task_id).unwrap_or_default(),
+            });
+        }
+        Ok(tasks)
+    }
+
+    /// How far each household was judged.
+    pub async fn judged(
+        &mut self,
+        households: &[HouseholdId],
+    ) -> Result<HashMap<HouseholdId, Judged>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT household_id, as_of, next_look FROM household_judgements WHERE household_id = ANY($1)",
+            &ids(households),
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let judged = Judged {
+                    as_of: row.as_of.to_jiff(),
+                    next_look: row.next_look.map(jiff_sqlx::Date::to_jiff),
+                };
+                (HouseholdId::from_uuid(row.household_id), judged)
+            })
+            .collect())
+    }
+
+    /// The municipality of each of these households that was ever judged.
+    pub async fn municipalities_of(
+        &mut self,
+        households: &[HouseholdId],
+    ) -> Result<Vec<(HouseholdId, MunicipalityCode)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT household_id, municipality FROM household_judgements WHERE household_id = ANY($1)",
+            &ids(households),
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let code = row
+                    .municipality
+                    .parse()
+                    .map_err(|_| corrupt("household_judgements", "municipality"))?;
+                Ok((HouseholdId::from_uuid(row.household_id), code))
+            })
+            .collect()
+    }
+
+    /// The active hold of each household that has one; unsafety before anything else. Who reads it here keeps it from being lifted until
+    /// the transaction ends: a marker that finds its household held raises no hold of its own, so the desk must see it before it
+    /// lifts ([`Tx::lift_hold`]).
+    pub async fn active_holds(
+        &mut self,
+        households: &[HouseholdId],
+    ) -> Result<HashMap<HouseholdId, HoldReason>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT household_id, reason FROM holds WHERE household_id = ANY($1) AND lifted_at IS NULL
+             ORDER BY household_id, reason = 'safety', hold_id FOR SHARE",
+            &ids(households),
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let reason = row.reason.parse().map_err(|_| corrupt("holds", "reason"))?;
+                Ok((HouseholdId::from_uuid(row.household_id), reason))
+            })
+            .collect()
+    }
+
+    /// Of these signals, those that were answered on a closed task, with that task's household and purpose (K4: also after a move).
+    pub async fn answered(
+        &mut self,
+        signals: &[SignalId],
+    ) -> Result<Vec<(HouseholdId, Purpose, SignalId)>, StoreError> {
+        if signals.is_empty() {
+            return Ok(Vec::new());
+        }
+        let signals: Vec<Uuid> = signals.iter().map(|signal| signal.uuid()).collect();
+        let rows = sqlx::query!(
+            r#"SELECT t.household_id, t.purpose, w.signal_id as "signal_id!"
+               FROM task_grounds g JOIN tasks t USING (task_id), UNNEST(g.witnesses) AS w (signal_id)
+               WHERE g.witnesses && $1 AND g.gone_as_of IS NULL AND t.state = 'closed' AND w.signal_id = ANY($1)"#,
+            &signals,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let purpose = row
+                    .purpose
+                    .parse()
+                    .map_err(|_| corrupt("tasks", "purpose"))?;
+                Ok((
+                    HouseholdId::from_uuid(row.household_id),
+                    purpose,
+                    SignalId::from_uuid(row.signal_id),
+                ))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,514 @@
+//! What comes of judging, written set by set: a fixed number of statements, however many households.
+
+use jiff::{Timestamp, civil::Date};
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+use voorveld_domain::{
+    AreaId, HoldReason, HouseholdId, MunicipalityCode, Purpose, RuleId, SignalId, TaskId,
+    TaskState, TeamId, Urgency,
+};
+
+use super::{Judged, JudgedGround, corrupt, ids};
+use crate::{StoreError, Tx};
+
+/// A match to write.
+#[derive(Debug, Clone)]
+pub struct MatchRow {
+    /// Whose.
+    pub household: HouseholdId,
+    /// Which rule.
+    pub rule: RuleId,
+    /// In which version.
+    pub version: u32,
+    /// Its anchor as text.
+    pub anchor: String,
+    /// CBS code.
+    pub municipality: MunicipalityCode,
+    /// Sorted.
+    pub witnesses: Vec<SignalId>,
+    /// What was measured, in canonical texts.
+    pub evidence: Vec<String>,
+}
+
+/// A match that raises nothing, and why.
+#[derive(Debug, Clone)]
+pub struct SuppressionRow {
+    /// Whose.
+    pub household: HouseholdId,
+    /// Which rule.
+    pub rule: RuleId,
+    /// Its anchor as text.
+    pub anchor: String,
+    /// CBS code.
+    pub municipality: MunicipalityCode,
+    /// Why, as a code.
+    pub reason: &'static str,
+    /// Judged for this day.
+    pub as_of: Date,
+}
+
+/// A task to raise.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Its id.
+    pub id: TaskId,
+    /// CBS code.
+    pub municipality: MunicipalityCode,
+    /// Whose.
+    pub household: HouseholdId,
+    /// What for.
+    pub purpose: Purpose,
+    /// Which team.
+    pub team: TeamId,
+    /// Which neighbourhood.
+    pub area: AreaId,
+    /// The day it was judged for.
+    pub raised_as_of: Date,
+    /// The request of the signal that raised it.
+    pub request_id: Option<String>,
+    /// What it becomes.
+    pub becomes: TaskBecomes,
+}
+
+/// What a task becomes.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskBecomes {
+    /// Where it stands.
+    pub state: TaskState,
+    /// How soon.
+    pub urgency: Urgency,
+    /// By when.
+    pub due_on: Date,
+    /// K7.
+    pub ladder_step: i32,
+    /// K10: all grounds went while somebody has it.
+    pub flagged: bool,
+    /// K10: some grounds went.
+    pub annotated: bool,
+}
+
+/// A ground to put in place by (task, rule, anchor).
+#[derive(Debug, Clone)]
+pub struct GroundRow {
+    /// On which task.
+    pub task: TaskId,
+    /// The ground.
+    pub ground: JudgedGround,
+    /// What was measured, in plain Dutch.
+    pub words: String,
+}
+
+/// A ground that no longer stands.
+#[derive(Debug, Clone)]
+pub struct GoneGround {
+    /// On which task.
+    pub task: TaskId,
+    /// Which rule.
+    pub rule: RuleId,
+    /// Its anchor as text.
+    pub anchor: String,
+    /// Since which day.
+    pub gone_as_of: Date,
+    /// It goes on in another ground (K4).
+    pub replaced: bool,
+}
+
+/// A line in a task's history, written by the system.
+#[derive(Debug, Clone)]
+pub struct SystemEvent {
+    /// Which task.
+    pub task: TaskId,
+    /// raised, joined, annotated, flagged, withdrawn, merged.
+    pub event: &'static str,
+    /// Codes and ids only.
+    pub detail: serde_json::Value,
+}
+
+/// A hold to put on a household.
+#[derive(Debug, Clone)]
+pub struct NewHold {
+    /// Its id.
+    pub id: Uuid,
+    /// CBS code.
+    pub municipality: MunicipalityCode,
+    /// Whose.
+    pub household: HouseholdId,
+    /// For the safety desk only (K11).
+    pub reason: HoldReason,
+    /// The marker.
+    pub signal: Option<SignalId>,
+}
+
+impl Tx {
+    /// Writes how far households were judged.
+    pub async fn write_judged(
+        &mut self,
+        rows: &[(HouseholdId, MunicipalityCode, i32, Judged)],
+    ) -> Result<(), StoreError> {
+        let households: Vec<Uuid> = rows.iter().map(|row| row.0.uuid()).collect();
+        let municipalities: Vec<String> = rows.iter().map(|row| row.1.to_string()).collect();
+        let partitions: Vec<i32> = rows.iter().map(|row| row.2).collect();
+        let days: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.3.as_of.to_sqlx()).collect();
+        let looks: Vec<Option<jiff_sqlx::Date>> = rows
+            .iter()
+            .map(|row| row.3.next_look.map(ToSqlx::to_sqlx))
+            .collect();
+        sqlx::query!(
+            "INSERT INTO household_judgements (household_id, municipality, as_of, next_look, partition)
+             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::date[], $4::date[], $5::int[])
+             ON CONFLICT (household_id) DO UPDATE SET as_of = excluded.as_of, next_look = excluded.next_look,
+                partition = excluded.partition",
+            &households,
+            &municipalities,
+            &days as _,
+            &looks as _,
+            &partitions,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Makes the matches of these households exactly `rows`; a row that says the same is left alone. What goes is a difference of two sets and not a
+    /// search per row: PostgreSQL does not know how long an array is, and searched thousands of matches one by one.
+    pub async fn replace_matches(
+        &mut self,
+        households: &[HouseholdId],
+        rows: &[MatchRow],
+        rule_set: &str,
+    ) -> Result<(), StoreError> {
+        let owners: Vec<Uuid> = rows.iter().map(|row| row.household.uuid()).collect();
+        let rules: Vec<String> = rows.iter().map(|row| row.rule.to_string()).collect();
+        let anchors: Vec<String> = rows.iter().map(|row| row.anchor.clone()).collect();
+        let municipalities: Vec<String> = rows
+            .iter()
+            .map(|row| row.municipality.to_string())
+            .collect();
+        let versions: Vec<i32> = rows.iter().map(|row| row.version.cast_signed()).collect();
+        // PostgreSQL has no arrays of arrays of unequal length: witnesses travel as text arrays in text form.
+        let witnesses: Vec<String> = rows.iter().map(|row| uuid_array(&row.witnesses)).collect();
+        let evidence: Vec<serde_json::Value> =
+            rows.iter().map(|row| row.evidence.clone().into()).collect();
+        sqlx::query!(
+            "DELETE FROM matches m USING (
+                SELECT household_id, rule_id, anchor FROM matches WHERE household_id = ANY($1)
+                EXCEPT SELECT * FROM UNNEST($2::uuid[], $3::text[], $4::text[])) AS gone
+             WHERE m.household_id = gone.household_id AND m.rule_id = gone.rule_id AND m.anchor = gone.anchor",
+            &ids(households),
+            &owners,
+            &rules,
+            &anchors,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        sqlx::query!(
+            "INSERT INTO matches AS m (household_id, rule_id, anchor, municipality, rule_version, rule_set, witnesses, evidence)
+             SELECT n.household_id, n.rule_id, n.anchor, n.municipality, n.rule_version, $8, n.witnesses::uuid[], n.evidence
+             FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::jsonb[])
+               AS n (household_id, rule_id, anchor, municipality, rule_version, witnesses, evidence)
+             ON CONFLICT (household_id, rule_id, anchor) DO UPDATE
+               SET rule_version = excluded.rule_version, rule_set = excluded.rule_set, witnesses = excluded.witnesses, evidence = excluded.evidence
+             WHERE (m.rule_version, m.rule_set, m.witnesses, m.evidence)
+               IS DISTINCT FROM (excluded.rule_version, excluded.rule_set, excluded.witnesses, excluded.evidence)",
+            &owners,
+            &rules,
+            &anchors,
+            &municipalities,
+            &versions,
+            &witnesses,
+            &evidence,
+            rule_set,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Makes the suppressions of these households exactly `rows`.
+    pub async fn replace_suppressions(
+        &mut self,
+        households: &[HouseholdId],
+        rows: &[SuppressionRow],
+    ) -> Result<(), StoreError> {
+        let owners: Vec<Uuid> = rows.iter().map(|row| row.household.uuid()).collect();
+        let rules: Vec<String> = rows.iter().map(|row| row.rule.to_string()).collect();
+        let anchors: Vec<String> = rows.iter().map(|row| row.anchor.clone()).collect();
+        let municipalities: Vec<String> = rows
+            .iter()
+            .map(|row| row.municipality.to_string())
+            .collect();
+        let reasons: Vec<String> = rows.iter().map(|row| row.reason.to_owned()).collect();
+        let days: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.as_of.to_sqlx()).collect();
+        sqlx::query!(
+            "DELETE FROM suppressions m USING (
+                SELECT household_id, rule_id, anchor FROM suppressions WHERE household_id = ANY($1)
+                EXCEPT SELECT * FROM UNNEST($2::uuid[], $3::text[], $4::text[])) AS gone
+             WHERE m.household_id = gone.household_id AND m.rule_id = gone.rule_id AND m.anchor = gone.anchor",
+            &ids(households),
+            &owners,
+            &rules,
+            &anchors,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        sqlx::query!(
+            "INSERT INTO suppressions AS s (household_id, rule_id, anchor, municipality, reason, as_of)
+             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::date[])
+             ON CONFLICT (household_id, rule_id, anchor) DO UPDATE SET reason = excluded.reason, as_of = excluded.as_of
+             WHERE s.reason <> excluded.reason",
+            &owners,
+            &rules,
+            &anchors,
+            &municipalities,
+            &reasons,
+            &days as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Raises tasks. The partial unique index holds I8.
+    pub async fn raise_tasks(
+        &mut self,
+        rows: &[NewTask],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let uuids = |pick: fn(&NewTask) -> Uuid| rows.iter().map(pick).collect::<Vec<Uuid>>();
+        let words = |pick: fn(&NewTask) -> String| rows.iter().map(pick).collect::<Vec<String>>();
+        let days = |pick: fn(&NewTask) -> Date| {
+            rows.iter()
+                .map(|row| pick(row).to_sqlx())
+                .collect::<Vec<jiff_sqlx::Date>>()
+        };
+        let flags = |pick: fn(&NewTask) -> bool| rows.iter().map(pick).collect::<Vec<bool>>();
+        let steps: Vec<i32> = rows.iter().map(|row| row.becomes.ladder_step).collect();
+        let requests: Vec<Option<String>> = rows.iter().map(|row| row.request_id.clone()).collect();
+        sqlx::query!(
+            "INSERT INTO tasks (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id,
+                raised_as_of, request_id, flagged, annotated, raised_at, closed_at)
+             SELECT n.*, $15, CASE WHEN n.state IN ('withdrawn', 'merged') THEN $15::timestamptz END FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int[], $8::date[],
+                $9::text[], $10::text[], $11::date[], $12::text[], $13::bool[], $14::bool[])
+               AS n (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id, raised_as_of,
+                     request_id, flagged, annotated)",
+            &uuids(|row| row.id.uuid()),
+            &words(|row| row.municipality.to_string()),
+            &uuids(|row| row.household.uuid()),
+            &words(|row| row.purpose.code().to_owned()),
+            &words(|row| row.becomes.state.code().to_owned()),
+            &words(|row| row.becomes.urgency.code().to_owned()),
+            &steps,
+            &days(|row| row.becomes.due_on) as _,
+            &words(|row| row.team.to_string()),
+            &words(|row| row.area.to_string()),
+            &days(|row| row.raised_as_of) as _,
+            &requests as _,
+            &flags(|row| row.becomes.flagged),
+            &flags(|row| row.becomes.annotated),
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Changes tasks that are locked by [`Tx::lock_and_read_tasks`].
+    pub async fn change_tasks(
+        &mut self,
+        rows: &[(TaskId, TaskBecomes)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let tasks: Vec<Uuid> = rows.iter().map(|row| row.0.uuid()).collect();
+        let states: Vec<String> = rows
+            .iter()
+            .map(|row| row.1.state.code().to_owned())
+            .collect();
+        let urgencies: Vec<String> = rows
+            .iter()
+            .map(|row| row.1.urgency.code().to_owned())
+            .collect();
+        let days: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.1.due_on.to_sqlx()).collect();
+        let steps: Vec<i32> = rows.iter().map(|row| row.1.ladder_step).collect();
+        let flagged: Vec<bool> = rows.iter().map(|row| row.1.flagged).collect();
+        let annotated: Vec<bool> = rows.iter().map(|row| row.1.annotated).collect();
+        let changed = sqlx::query!(
+            "UPDATE tasks t SET state = n.state, urgency = n.urgency, due_on = n.due_on, ladder_step = n.ladder_step, flagged = n.flagged,
+                annotated = n.annotated, version = t.version + 1,
+                closed_at = CASE WHEN n.state IN ('withdrawn', 'merged') THEN $8::timestamptz END
+             FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::date[], $5::int[], $6::bool[], $7::bool[])
+               AS n (task_id, state, urgency, due_on, ladder_step, flagged, annotated)
+             WHERE t.task_id = n.task_id AND t.state IN ('open', 'claimed')",
+            &tasks,
+            &states,
+            &urgencies,
+            &days as _,
+            &steps,
+            &flagged,
+            &annotated,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        if changed.rows_affected() == rows.len() as u64 {
+            Ok(())
+        } else {
+            Err(corrupt("tasks", "a locked task is open"))
+        }
+    }
+
+    /// Puts grounds in place by (task, rule, anchor).
+    pub async fn put_grounds(
+        &mut self,
+        rows: &[GroundRow],
+        rule_set: &str,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let tasks: Vec<Uuid> = rows.iter().map(|row| row.task.uuid()).collect();
+        let rules: Vec<String> = rows.iter().map(|row| row.ground.rule.to_string()).collect();
+        let anchors: Vec<String> = rows.iter().map(|row| row.ground.anchor.clone()).collect();
+        let versions: Vec<i32> = rows
+            .iter()
+            .map(|row| row.ground.version.cast_signed())
+            .collect();
+        let witnesses: Vec<String> = rows
+            .iter()
+            .map(|row| uuid_array(&row.ground.witnesses))
+            .collect();
+        let evidence: Vec<serde_json::Value> = rows
+            .iter()
+            .map(|row| row.ground.evidence.clone().into())
+            .collect();
+        let words: Vec<String> = rows.iter().map(|row| row.words.clone()).collect();
+        let dues: Vec<jiff_sqlx::Date> =
+            rows.iter().map(|row| row.ground.due_on.to_sqlx()).collect();
+        let days: Vec<jiff_sqlx::Date> = rows
+            .iter()
+            .map(|row| row.ground.added_as_of.to_sqlx())
+            .collect();
+        let repeats: Vec<bool> = rows.iter().map(|row| row.ground.repeat).collect();
+        sqlx::query!(
+            "INSERT INTO task_grounds (task_id, rule_id, anchor, rule_version, rule_set, witnesses, evidence, words, due_on, added_as_of, repeat)
+             SELECT n.task_id, n.rule_id, n.anchor, n.rule_version, $11, n.witnesses::uuid[], n.evidence, n.words, n.due_on, n.added_as_of, n.repeat
+             FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::jsonb[], $7::text[], $8::date[], $9::date[], $10::bool[])
+               AS n (task_id, rule_id, anchor, rule_version, witnesses, evidence, words, due_on, added_as_of, repeat)
+             ON CONFLICT (task_id, rule_id, anchor) DO UPDATE
+               SET rule_version = excluded.rule_version, rule_set = excluded.rule_set, witnesses = excluded.witnesses, evidence = excluded.evidence,
+                   words = excluded.words, due_on = excluded.due_on, added_as_of = excluded.added_as_of, repeat = excluded.repeat,
+                   gone_as_of = NULL, replaced = false",
+            &tasks,
+            &rules,
+            &anchors,
+            &versions,
+            &witnesses,
+            &evidence,
+            &words,
+            &dues as _,
+            &days as _,
+            &repeats,
+            rule_set,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that grounds no longer stand.
+    pub async fn lose_grounds(&mut self, rows: &[GoneGround]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let tasks: Vec<Uuid> = rows.iter().map(|row| row.task.uuid()).collect();
+        let rules: Vec<String> = rows.iter().map(|row| row.rule.to_string()).collect();
+        let anchors: Vec<String> = rows.iter().map(|row| row.anchor.clone()).collect();
+        let days: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.gone_as_of.to_sqlx()).collect();
+        let replaced: Vec<bool> = rows.iter().map(|row| row.replaced).collect();
+        sqlx::query!(
+            "UPDATE task_grounds g SET gone_as_of = n.gone_as_of, replaced = n.replaced
+             FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::date[], $5::bool[]) AS n (task_id, rule_id, anchor, gone_as_of, replaced)
+             WHERE g.task_id = n.task_id AND g.rule_id = n.rule_id AND g.anchor = n.anchor",
+            &tasks,
+            &rules,
+            &anchors,
+            &days as _,
+            &replaced,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes the system's lines in the histories, in the order given.
+    pub async fn write_system_events(
+        &mut self,
+        rows: &[SystemEvent],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let tasks: Vec<Uuid> = rows.iter().map(|row| row.task.uuid()).collect();
+        let events: Vec<String> = rows.iter().map(|row| row.event.to_owned()).collect();
+        let details: Vec<serde_json::Value> = rows.iter().map(|row| row.detail.clone()).collect();
+        sqlx::query!(
+            "INSERT INTO task_events (task_id, happened_at, event, detail)
+             SELECT n.task_id, $4, n.event, n.detail
+             FROM UNNEST($1::uuid[], $2::text[], $3::jsonb[]) WITH ORDINALITY AS n (task_id, event, detail, place) ORDER BY n.place",
+            &tasks,
+            &events,
+            &details,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts holds on households; one that is held for that reason stays held.
+    pub async fn hold(&mut self, rows: &[NewHold], now: Timestamp) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let holds: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let municipalities: Vec<String> = rows
+            .iter()
+            .map(|row| row.municipality.to_string())
+            .collect();
+        let households: Vec<Uuid> = rows.iter().map(|row| row.household.uuid()).collect();
+        let reasons: Vec<String> = rows
+            .iter()
+            .map(|row| row.reason.code().to_owned())
+            .collect();
+        let signals: Vec<Option<Uuid>> = rows
+            .iter()
+            .map(|row| row.signal.map(SignalId::uuid))
+            .collect();
+        sqlx::query!(
+            "INSERT INTO holds (hold_id, municipality, household_id, reason, signal_id, raised_at)
+             SELECT n.*, $6 FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::uuid[]) AS n
+             ON CONFLICT (household_id, reason) WHERE lifted_at IS NULL DO NOTHING",
+            &holds,
+            &municipalities,
+            &households,
+            &reasons,
+            &signals as _,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The text form of an array of uuids.
+fn uuid_array(signals: &[SignalId]) -> String {
+    let texts: Vec<String> = signals.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", texts.join(","))
+}
