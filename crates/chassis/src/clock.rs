@@ -62,9 +62,9 @@ impl Clock {
     )]
     pub fn now(&self) -> Timestamp {
         match &self.source {
-            Source::System => Timestamp::now(),
+            Source::System => in_micros(Timestamp::now()),
             Source::Manual(held) => *held.borrow(),
-            Source::Shifted(shift) => Timestamp::now()
+            Source::Shifted(shift) => in_micros(Timestamp::now())
                 .checked_add(*shift.borrow())
                 .unwrap_or(Timestamp::MAX),
         }
@@ -155,6 +155,11 @@ impl Clock {
             Source::Shifted(shift) => shift.send_modify(|shift| *shift = shift.saturating_add(by)),
         }
     }
+}
+
+/// To the microsecond, as PostgreSQL keeps instants: what is answered first and what is read back later are then the same.
+fn in_micros(instant: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(instant.as_microsecond()).unwrap_or(instant)
 }
 
 /// How long something took: for canonical lines and histograms, never for a decision.

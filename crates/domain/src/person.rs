@@ -107,10 +107,21 @@ pub struct Address {
 }
 
 impl Address {
-    /// Whether a place can be told from it: postcode and house number are there.
+    /// Whether a place can be told from it: something with the shape of a Dutch postcode is there, and a house number. Which postcodes exist
+    /// is not asked here.
     #[must_use]
     pub fn is_placeable(&self) -> bool {
-        self.postcode.is_some() && self.house_number.is_some()
+        let has_shape = |raw: &String| {
+            let letters: Vec<char> = raw.chars().filter(|c| !c.is_whitespace()).collect();
+            letters.len() == 6
+                && letters[..4].iter().all(char::is_ascii_digit)
+                && letters[4..].iter().all(char::is_ascii_alphabetic)
+        };
+        self.postcode.as_ref().is_some_and(has_shape)
+            && self
+                .house_number
+                .as_ref()
+                .is_some_and(|number| number.chars().any(|c| c.is_ascii_digit()))
     }
 }
 
@@ -175,5 +186,26 @@ mod tests {
             ..Identity::default()
         };
         assert_eq!(format!("{identity:?} {:?}", identity.name), "… …");
+    }
+
+    #[test]
+    fn a_place_can_be_told_from_a_postcode_and_a_number() {
+        let address = |postcode: &str, number: &str| Address {
+            postcode: Some(postcode.to_owned()),
+            house_number: Some(number.to_owned()),
+            ..Address::default()
+        };
+        for good in [("1234AB", "12"), (" 1234 ab ", "12a")] {
+            assert!(address(good.0, good.1).is_placeable(), "{good:?}");
+        }
+        for bad in [
+            ("98ZX", "7"),
+            ("1234", "7"),
+            ("1234ABC", "7"),
+            ("1234AB", "hs"),
+        ] {
+            assert!(!address(bad.0, bad.1).is_placeable(), "{bad:?}");
+        }
+        assert!(!Address::default().is_placeable());
     }
 }

@@ -166,7 +166,9 @@ macro_rules! prints_nothing {
 }
 prints_nothing!(Claim, PersonClaim, AddressClaim, FieldClaim);
 
-/// A signal as the API document describes it. Reading is done by [`claim_in_json`], which knows the same names.
+/// A signal. What is not needed must not be sent: a name that is not here is refused.
+//
+// Reading is done by [`claim_in_json`], which knows the same names; this shape is for the API document.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Signal)]

@@ -366,8 +366,8 @@ pub enum Partner {
         /// An official partner type it acts as; may be repeated [default: the usual one of each kind]
         #[arg(long = "type", value_name = "TYPE", value_parser = partner_type())]
         partner_types: Vec<PartnerType>,
-        /// Most signals a minute it may send
-        #[arg(long, value_name = "N", default_value_t = 60_000)]
+        /// Most signals a minute it may send; a first burst of up to 1,000 is always let through
+        #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..))]
         rows_per_minute: u32,
         /// Know a row without reference by what it says, instead of refusing it
         #[arg(long)]

@@ -18,12 +18,16 @@ use voorveld_seal::{IndexLabel, Sealer};
 use voorveld_store::Store;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, household_key};
 
+use crate::cli::EXIT_USAGE;
 use crate::config::{KeyFiles, Settings};
 use crate::database::Database;
 use crate::health;
 use crate::housekeeping;
 use crate::keys;
 use crate::ops::office;
+
+/// Only all roles together keep a database of their own.
+const NO_DATABASE: &str = "no database is configured: set postgres.url or postgres.url_file";
 
 /// A role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,10 @@ pub async fn run(
     services: &[Service],
     log_filter: LogFilter,
 ) -> anyhow::Result<ExitCode> {
+    if settings.is_embedded() && services.len() == 1 {
+        eprintln!("voorveld: {NO_DATABASE}");
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     let lifecycle = Lifecycle::new();
     let mut signals = shutdown_signal();
     let starting = House::start(settings, services, Clock::system(), log_filter, &lifecycle);
@@ -139,7 +147,7 @@ impl House {
             _ => "all",
         };
         if settings.is_embedded() && services.len() == 1 {
-            bail!("no database is configured: set postgres.url or postgres.url_file");
+            bail!(NO_DATABASE);
         }
         tracing::info!(role = name, version = env!("CARGO_PKG_VERSION"), "starting");
         let readiness = Health::new(lifecycle.draining());

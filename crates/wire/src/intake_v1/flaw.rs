@@ -114,7 +114,7 @@ codes! {
         /// The age could not be checked (S6).
         AgeUnknown = "age_unknown", "Er is geen ontstaansdatum. Wij konden niet controleren hoe oud de achterstand is.";
         /// No postcode with house number: the signal waits for a person to place it.
-        AddressIncomplete = "address_incomplete", "Er is geen postcode met huisnummer. Het signaal blijft liggen tot het adres bekend is.";
+        AddressIncomplete = "address_incomplete", "Er is geen geldige postcode met huisnummer. Het signaal blijft liggen tot het adres bekend is.";
     }
 }
 

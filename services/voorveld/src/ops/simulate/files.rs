@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::json;
-use voorveld_synthetic::{PARTNERS, Partner, Plan, Step};
+use voorveld_synthetic::{BULK_PARTNER, PARTNERS, Partner, Plan, Step};
 
 /// Who sends, and how.
 pub const PARTNERS_FILE: &str = "partners.json";
@@ -93,12 +93,17 @@ pub fn write_partners(folder: &Path, plan: &Plan, partners: &[Partner]) -> anyho
     let list: Vec<_> = partners
         .iter()
         .map(|partner| {
+            // Who collects for others acts as the usual type of each kind, which `partner add` knows.
+            let types: Vec<&str> = (partner.id != BULK_PARTNER.id)
+                .then_some(partner.partner_type.code())
+                .into_iter()
+                .collect();
             json!({
                 "id": partner.id,
                 "name": partner.name,
                 "municipalities": [plan.municipality.as_str()],
                 "kinds": partner.kinds,
-                "partnerTypes": [partner.partner_type.code()],
+                "partnerTypes": types,
                 "contentType": partner.format.content_type(),
             })
         })
