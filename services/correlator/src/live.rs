@@ -1,12 +1,12 @@
 //! The correlator's protocol: decode, load, judge record by record, write everything in one transaction with the position.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_bus::Record;
-use voorveld_calendar::days_between;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::Timeline;
 use voorveld_domain::{HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
@@ -29,8 +29,9 @@ const READER: Reader<'static> = Reader {
     stage: STAGE,
     topic: RESOLVED_TOPIC,
 };
-/// A day that has waited this long for a stage before us wants somebody to look: meanwhile no absence, no cooldown's end and no escalation is judged.
-const LATE_AFTER_DAYS: i32 = 1;
+/// A day that has waited this long for the stages before us wants somebody to look: meanwhile no cooldown ends and nothing escalates. By the wall, since
+/// a demo's clock jumps.
+const WAITING_ALARM: Duration = Duration::from_mins(15);
 /// The stage before this one: a day is judged when it, too, has read what came in before (T6).
 const BEFORE_US: Reader<'static> = Reader {
     stage: "resolver",
@@ -42,8 +43,8 @@ pub struct Correlator {
     parts: Parts,
     rules: RulesInForce,
     memory: Memory,
-    /// The last day on which somebody was told that days wait.
-    alarmed_on: Option<Date>,
+    /// Since when a day that came waits for the stages before us, and whether somebody was told.
+    waiting: Option<(Stopwatch, bool)>,
 }
 
 /// A record that was read.
@@ -63,7 +64,7 @@ impl Correlator {
             parts,
             rules,
             memory: Memory::default(),
-            alarmed_on: None,
+            waiting: None,
         }
     }
 
@@ -361,16 +362,18 @@ impl Correlator {
             .await?)
     }
 
-    /// Says for how many days a judgement has waited for the stages before us, and raises an alarm once for each day that it waits too long.
-    fn tell_waiting(&mut self, since: Option<Date>) {
-        let today = self.parts.clock.today();
-        let days = since.map_or(0, |since| days_between(since, today));
-        self.parts.metrics.waiting_days.set(days.into());
-        if LATE_AFTER_DAYS < days && self.alarmed_on != Some(today) {
-            self.alarmed_on = Some(today);
+    /// Says for how long a day that came has waited for the stages before us, and raises an alarm when that is too long.
+    fn tell_waiting(&mut self) {
+        let (since, told) = self
+            .waiting
+            .get_or_insert_with(|| (Stopwatch::start(), false));
+        let waited = since.elapsed();
+        let seconds = i64::try_from(waited.as_secs()).unwrap_or(i64::MAX);
+        self.parts.metrics.waiting_seconds.set(seconds);
+        if WAITING_ALARM < waited && !std::mem::replace(told, true) {
             tracing::error!(
-                days,
-                "days that came wait for the resolver: nothing escalates and no cooldown ends until it has read what came in before"
+                seconds,
+                "a day that came waits for the resolver: nothing escalates and no cooldown ends until it has read what came in before"
             );
         }
     }
@@ -536,12 +539,12 @@ impl Work for Correlator {
             return self.wake(held, due).await;
         }
         let due = self.due(held, &[]).await?;
-        let waits_since = due.first().map(|wake| wake.due);
         if due.is_empty() || self.has_read_everything(held).await? {
-            self.tell_waiting(None);
+            self.waiting = None;
+            self.parts.metrics.waiting_seconds.set(0);
             return self.wake(held, due).await;
         }
-        self.tell_waiting(waits_since);
+        self.tell_waiting();
         Ok(false)
     }
 

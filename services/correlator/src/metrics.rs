@@ -19,8 +19,8 @@ pub struct Metrics {
     pub cached_signals: IntGauge,
     /// `voorveld_correlator_crowded_households_total`: households found to have more signals than a household has (K14).
     pub crowded: IntCounter,
-    /// `voorveld_correlator_waiting_days`: for how many days a judgement that only a day changes has waited for the stages before.
-    pub waiting_days: IntGauge,
+    /// `voorveld_correlator_waiting_seconds`: for how long a day that came has waited for the stages before.
+    pub waiting_seconds: IntGauge,
     /// `voorveld_correlator_cache_total{outcome}`: households found or loaded.
     pub cache: IntCounterVec,
 }
@@ -49,18 +49,18 @@ impl Metrics {
             "Signals of owned households kept in memory",
         )?;
         registry.register(Box::new(cached_signals.clone()))?;
-        let waiting_days = IntGauge::new(
-            "voorveld_correlator_waiting_days",
-            "Days that a judgement without a signal has waited for the stages before",
+        let waiting_seconds = IntGauge::new(
+            "voorveld_correlator_waiting_seconds",
+            "Seconds that a day that came has waited for the stages before",
         )?;
-        registry.register(Box::new(waiting_days.clone()))?;
+        registry.register(Box::new(waiting_seconds.clone()))?;
         let crowded = IntCounter::new(
             "voorveld_correlator_crowded_households_total",
             "Households found to have more signals than a household has",
         )?;
         registry.register(Box::new(crowded.clone()))?;
         Ok(Self {
-            waiting_days,
+            waiting_seconds,
             crowded,
             records: counters(
                 "voorveld_correlator_records_total",
