@@ -290,6 +290,17 @@ impl SignalCatalogue {
         self.0.get(&raw.parse::<KindId>().ok()?)
     }
 
+    /// The kind that is called so on screen and in templates, whatever its capitals; `None` when none or several are.
+    #[must_use]
+    pub fn named(&self, raw: &str) -> Option<&SignalKind> {
+        let wanted = raw.trim().to_lowercase();
+        let mut called = self
+            .0
+            .values()
+            .filter(|kind| kind.name.to_lowercase() == wanted);
+        called.next().filter(|_| called.next().is_none())
+    }
+
     /// All kinds, in order of id; also those that are refused for want of a ground.
     pub fn iter(&self) -> impl Iterator<Item = &SignalKind> {
         self.0.values()

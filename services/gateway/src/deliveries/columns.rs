@@ -334,6 +334,12 @@ impl Columns {
                 Column::Field(_) => {}
             }
         }
+        // A person with a sheet writes what the kind is called, as the templates and lists do.
+        if let Some(kind) = &mut reader.claim.kind
+            && let Some(named) = reading.policy.catalogue().named(kind)
+        {
+            named.id.as_str().clone_into(kind);
+        }
         let kind = reader
             .claim
             .kind
@@ -575,6 +581,16 @@ mod tests {
             cells[2] = Cell::of_text(written);
             let row = columns.row(2, &cells, &reading()).unwrap();
             assert_eq!(row.claim.municipality.as_deref(), Some(code));
+        }
+        for (written, kind) in [
+            ("Huurachterstand", "rent_arrears"),
+            (" huurachterstand ", "rent_arrears"),
+            ("Huurachterstanden", "Huurachterstanden"),
+        ] {
+            let mut cells = cells.clone();
+            cells[1] = Cell::of_text(written);
+            let row = columns.row(2, &cells, &reading()).unwrap();
+            assert_eq!(row.claim.kind.as_deref(), Some(kind));
         }
         let short = columns.row(3, &cells[..3], &reading()).unwrap();
         assert_eq!(short.flaws, [Flaw::new("", FlawCode::CellCount)]);
