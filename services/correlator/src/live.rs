@@ -557,6 +557,9 @@ impl Work for Correlator {
     fn forget(&mut self) {
         self.memory.forget();
         self.rules.forget();
+        // Whose day waits is the next owner's to say.
+        self.waiting = None;
+        self.parts.metrics.waiting_seconds.set(0);
     }
 }
 
