@@ -1,14 +1,17 @@
-//! Dutch time: working days and public holidays (T4), terms and deadlines (T5), half-open periods and calendar months (T3).
+//! Dutch time: working days and public holidays (T4), terms and deadlines (T5), half-open periods and calendar months (T3), school weeks.
 //!
 //! No clock: every day is an argument. This is the one place that owns the arithmetic of windows and terms; it knows nothing of
 //! signals, rules or households.
 
 mod holiday;
 mod period;
+mod school;
+mod skipped;
 mod working;
 
 pub use holiday::{Holiday, easter_sunday};
 pub use period::{MonthError, Period, YearMonth};
+pub use school::{SchoolHoliday, SchoolRegion, SchoolTable};
 pub use working::{Calendar, Term};
 
 use std::sync::LazyLock;
