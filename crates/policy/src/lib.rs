@@ -4,6 +4,7 @@
 //! that exists is right: kinds have a ground, rules are covered by theirs (I7), every task has a team. The shipped files are built
 //! into the program; a directory of the municipality's own replaces what it holds.
 
+mod calendar;
 mod catalogue;
 mod check;
 mod error;
@@ -76,7 +77,11 @@ impl Policy {
             LegalGrounds::check_kinds(&ground_files, is_known, &mut errors);
         }
         let is_sound = errors.is_empty();
-        let calendar = settings::read_calendar(files.text("calendar.yaml"), &mut errors);
+        let calendar = calendar::read(
+            files.text("calendar.yaml"),
+            source::shipped_text("calendar.yaml"),
+            &mut errors,
+        );
         let settings = Settings::read(files.text("settings.yaml"), &mut errors);
         let routing = Routing::read(files.text("routing.yaml"), &mut errors);
         let against = settings

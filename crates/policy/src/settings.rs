@@ -1,15 +1,12 @@
-//! What a municipality sets for everything together (`settings.yaml`), and its own days off (`calendar.yaml`).
+//! What a municipality sets for everything together (`settings.yaml`).
 
-use jiff::civil::Date;
 use serde::Deserialize;
-use voorveld_calendar::Calendar;
 use voorveld_domain::Cents;
 
 use crate::error::PolicyErrors;
-use crate::yaml::{Euros, Located, read_list, read_whole};
+use crate::yaml::{Euros, Located, read_whole};
 
 const SETTINGS_FILE: &str = "settings.yaml";
-const CALENDAR_FILE: &str = "calendar.yaml";
 /// Furthest a signal may be dated ahead.
 const FUTURE_TOLERANCE_MAX_DAYS: u8 = 31;
 /// Longest window for repeats.
@@ -62,18 +59,4 @@ impl Settings {
             future_tolerance_days: file.future_tolerance_days,
         })
     }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DayOffFile {
-    on: Date,
-    /// For the reader of the file.
-    #[serde(rename = "why")]
-    _why: String,
-}
-
-pub(crate) fn read_calendar(text: &str, errors: &mut PolicyErrors) -> Calendar {
-    let days: Vec<Located<DayOffFile>> = read_list(CALENDAR_FILE, text, "local_days_off", errors);
-    Calendar::with_local_days(days.into_iter().map(|day| day.value.on))
 }

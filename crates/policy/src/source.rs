@@ -149,6 +149,14 @@ impl Files {
     }
 }
 
+/// What was built in under this name, whatever a directory has in its place.
+pub(crate) fn shipped_text(name: &str) -> &'static str {
+    SHIPPED
+        .iter()
+        .find_map(|(shipped, text)| (*shipped == name).then_some(*text))
+        .expect("asked by a name of the list")
+}
+
 fn is_rule(name: &str) -> bool {
     name.starts_with("rules/")
 }

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Visitor};
+use voorveld_calendar::{SchoolHoliday, SchoolRegion};
 use voorveld_domain::{Cents, Outcome, PartnerType, Purpose, Urgency};
 
 use crate::error::PolicyErrors;
@@ -76,21 +77,28 @@ pub(crate) fn read_whole<T: DeserializeOwned>(
     }
 }
 
-/// Reads a file that is one list under `key`, item by item. Nothing else may stand in it.
-pub(crate) fn read_list<T: DeserializeOwned>(
+/// What stands under a file's outermost keys.
+pub(crate) type Outline = std::collections::BTreeMap<String, serde_norway::Value>;
+
+/// Reads a file's outermost keys. Nothing else than `keys` may stand there.
+pub(crate) fn read_outline(
     file: &str,
     text: &str,
-    key: &str,
+    keys: &[&str],
     errors: &mut PolicyErrors,
-) -> Vec<Located<T>> {
-    let outline: std::collections::BTreeMap<String, serde_norway::Value> = match parse(text) {
+) -> Option<Outline> {
+    let outline: Outline = match parse(text) {
         Ok(outline) => outline,
         Err((line, message)) => {
             errors.push(file, line, message);
-            return Vec::new();
+            return None;
         }
     };
-    for found in outline.keys().filter(|found| *found != key) {
+    let expected: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    for found in outline
+        .keys()
+        .filter(|found| !keys.contains(&found.as_str()))
+    {
         let line = text
             .lines()
             .position(|row| row.starts_with(found.as_str()))
@@ -98,13 +106,47 @@ pub(crate) fn read_list<T: DeserializeOwned>(
         errors.push(
             file,
             line,
-            format_args!("unknown field `{found}`, expected `{key}`"),
+            format_args!("unknown field `{found}`, expected {}", expected.join(", ")),
         );
     }
+    Some(outline)
+}
+
+/// Reads a file that is one list under `key`, item by item. Nothing else may stand in it.
+pub(crate) fn read_list<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    key: &str,
+    errors: &mut PolicyErrors,
+) -> Vec<Located<T>> {
+    read_list_beside(file, text, key, &[key], errors)
+}
+
+/// Reads the list under `key` of a file in which other `keys` may stand too.
+pub(crate) fn read_list_beside<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    key: &str,
+    keys: &[&str],
+    errors: &mut PolicyErrors,
+) -> Vec<Located<T>> {
+    let Some(outline) = read_outline(file, text, keys, errors) else {
+        return Vec::new();
+    };
     if !outline.contains_key(key) {
         errors.push(file, None, format_args!("expected a list under `{key}`"));
         return Vec::new();
     }
+    read_items(file, text, key, errors)
+}
+
+/// Reads the items of the list under `key`, each by itself.
+pub(crate) fn read_items<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    key: &str,
+    errors: &mut PolicyErrors,
+) -> Vec<Located<T>> {
     let mut items = Vec::new();
     for (line, block) in blocks(text, key) {
         match parse::<Vec<T>>(&block) {
@@ -208,7 +250,14 @@ macro_rules! listed {
         }
     )+ };
 }
-listed!(Purpose, Urgency, PartnerType, Outcome);
+listed!(
+    Purpose,
+    Urgency,
+    PartnerType,
+    Outcome,
+    SchoolHoliday,
+    SchoolRegion
+);
 
 /// A code of a closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
