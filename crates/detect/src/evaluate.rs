@@ -1,33 +1,36 @@
 //! What every rule says of a household. Recomputed whole each time: a late signal then has nothing to repair.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jiff::civil::Date;
 use voorveld_calendar::{Calendar, Period, YearMonth};
-use voorveld_domain::{CountedType, PartnerType, SignalId};
+use voorveld_domain::{PartnerType, SignalId};
 
+use crate::condition::{Condition, Predicate};
 use crate::evidence::{About, Evidence, Measure, Quantity};
 use crate::matched::{Anchor, Evaluation, Match, MatchKind, Verdict};
-use crate::rule::{Condition, Deadline, Predicate, Reach, Rule, RuleSet, RuleSettings};
-use crate::window::{Month, brought_by, months, runs};
-use crate::{Signal, Timeline};
+use crate::pattern::{Pattern, Stretch, partner_types};
+use crate::rule::{Deadline, Rule, RuleSet, RuleSettings};
+use crate::window::{Month, brought_by, months};
+use crate::{Feeds, Signal, Timeline};
 
 /// What every rule says of this household at `as_of`, fired or not, with the signals it leaned on.
 ///
-/// Matches are a function of the signals that count (M3, I4); `as_of` serves only what needs a today (T2).
+/// Matches are a function of the signals that count (M3, I4); `as_of` serves only what needs a today (T2), and `feeds` only what an absence is
+/// concluded from.
 #[must_use]
 pub fn evaluate(
     rules: &RuleSet,
     timeline: &Timeline,
     calendar: &Calendar,
+    feeds: &Feeds,
     as_of: Date,
 ) -> Evaluation {
-    let counted = timeline.counted();
+    let counted = timeline.counted(rules.settings(), as_of);
     let mut evaluation = Evaluation {
         as_of,
         verdicts: Vec::with_capacity(rules.rules().len()),
         matches: Vec::new(),
         next_look: None,
+        awaits_feeds: false,
     };
     for rule in rules.rules() {
         let seen: Vec<&Signal> = counted
@@ -39,8 +42,10 @@ pub fn evaluate(
             rule,
             settings: rules.settings(),
             calendar,
+            feeds,
+            as_of,
         };
-        let mut matches = judge.matches(&seen);
+        let mut matches = judge.matches(&seen, &mut evaluation);
         let why = matches
             .iter()
             .max_by_key(|found| (found.window.to(), found.anchor))
@@ -58,14 +63,16 @@ pub fn evaluate(
 }
 
 /// One rule with what it needs to look at signals.
-struct Judge<'a> {
-    rule: &'a Rule,
-    settings: &'a RuleSettings,
-    calendar: &'a Calendar,
+pub(crate) struct Judge<'a> {
+    pub(crate) rule: &'a Rule,
+    pub(crate) settings: &'a RuleSettings,
+    pub(crate) calendar: &'a Calendar,
+    pub(crate) feeds: &'a Feeds,
+    pub(crate) as_of: Date,
 }
 
 impl Judge<'_> {
-    fn matches(&self, seen: &[&Signal]) -> Vec<Match> {
+    fn matches(&self, seen: &[&Signal], evaluation: &mut Evaluation) -> Vec<Match> {
         match &self.rule.condition {
             Condition::EachSignal(predicate) => seen
                 .iter()
@@ -84,7 +91,26 @@ impl Judge<'_> {
             Condition::ConsecutiveMonths { preceding_months } => months(seen)
                 .filter_map(|month| self.consecutive(&month, *preceding_months))
                 .collect(),
-            Condition::WithinDays { days, of, reaches } => self.patterns(seen, *days, of, *reaches),
+            Condition::Within {
+                window,
+                test,
+                counting,
+            } => self.patterns(
+                seen,
+                Pattern {
+                    window: *window,
+                    test,
+                    counting: *counting,
+                    settings: self.settings,
+                    calendar: self.calendar,
+                },
+            ),
+            Condition::Risen { of, days, by } => self.risen(seen, of, *days, *by),
+            Condition::Absence {
+                after,
+                without,
+                within,
+            } => self.absent(seen, after, without, *within, evaluation),
         }
     }
 
@@ -147,7 +173,7 @@ impl Judge<'_> {
                 MatchKind::Concurrent,
                 Anchor::Month(month.at),
                 month.signals,
-                brought_by(month.signals, enough)?,
+                brought_by(month.signals, true, enough)?,
                 month.at.period(),
             )
         })
@@ -189,41 +215,48 @@ impl Judge<'_> {
         })
     }
 
-    fn patterns(&self, seen: &[&Signal], days: u16, of: &Predicate, reaches: Reach) -> Vec<Match> {
-        let asked: Vec<&Signal> = seen
-            .iter()
-            .copied()
-            .filter(|signal| of.holds(signal, self.settings))
-            .collect();
-        let value_of = |signals: &[&Signal]| self.reached(reaches, signals);
-        let least = reaches.least();
-        runs(&asked, days, least, value_of)
+    fn patterns(&self, seen: &[&Signal], pattern: Pattern<'_>) -> Vec<Match> {
+        pattern
+            .stretches(&pattern.asked(seen))
             .into_iter()
-            .filter_map(|run| {
-                let (fullest, value) = run.fullest;
-                let brought = brought_by(run.signals, |signals| {
-                    !runs(signals, days, least, value_of).is_empty()
-                })?;
+            .filter_map(|stretch| {
+                let anchor = if pattern.window.is_monthly() {
+                    Anchor::Month(stretch.month)
+                } else {
+                    Anchor::Signal(stretch.completed_by)
+                };
+                let brought = Self::brought(pattern, &stretch)?;
+                let found = self.found(
+                    MatchKind::Pattern,
+                    anchor,
+                    &stretch.witnesses,
+                    brought,
+                    stretch.period,
+                );
                 Some(Match {
-                    evidence: vec![Evidence {
-                        measure: reaches.measure(),
-                        about: About::Period(fullest),
-                        threshold: Quantity::Count(u32::from(least)),
-                        value: Quantity::Count(value),
-                    }],
-                    ..self.found(
-                        MatchKind::Pattern,
-                        Anchor::Signal(run.completed_by),
-                        run.signals,
-                        brought,
-                        run.period,
-                    )
+                    evidence: stretch.evidence,
+                    ..found
                 })
             })
             .collect()
     }
 
-    fn found(
+    /// The witness with whose first receipt a stretch became one.
+    fn brought(pattern: Pattern<'_>, stretch: &Stretch<'_>) -> Option<SignalId> {
+        let only_grows = pattern.test.only_grows();
+        let came_in_order = stretch
+            .witnesses
+            .is_sorted_by_key(|signal| signal.receipt_order());
+        if only_grows && came_in_order && !pattern.window.is_monthly() {
+            // What completed it came last of all that it needs.
+            return Some(stretch.completed_by);
+        }
+        brought_by(&stretch.witnesses, only_grows, |signals| {
+            !pattern.stretches(signals).is_empty()
+        })
+    }
+
+    pub(crate) fn found(
         &self,
         kind: MatchKind,
         anchor: Anchor,
@@ -288,53 +321,31 @@ impl Judge<'_> {
                 let month = YearMonth::of(newest.event_date);
                 vec![before_evidence(month, *preceding_months, &[])]
             }
-            Condition::WithinDays { days, of, reaches } => {
-                let asked: Vec<&Signal> = seen
-                    .iter()
-                    .copied()
-                    .filter(|signal| of.holds(signal, self.settings))
-                    .collect();
-                let (window, value) =
-                    runs(&asked, *days, 1, |signals| self.reached(*reaches, signals))
-                        .into_iter()
-                        .map(|run| run.fullest)
-                        .max_by_key(|(window, value)| (*value, window.to()))
-                        .unwrap_or((Period::rolling(*days, newest.event_date), 0));
-                vec![Evidence {
-                    measure: reaches.measure(),
-                    about: About::Period(window),
-                    threshold: Quantity::Count(u32::from(reaches.least())),
-                    value: Quantity::Count(value),
-                }]
+            Condition::Within {
+                window,
+                test,
+                counting,
+            } => {
+                let pattern = Pattern {
+                    window: *window,
+                    test,
+                    counting: *counting,
+                    settings: self.settings,
+                    calendar: self.calendar,
+                };
+                pattern.nearest(&pattern.asked(seen), newest.event_date)
             }
+            Condition::Risen { of, days, by } => self.nearest_rise(seen, of, *days, *by),
+            Condition::Absence {
+                after,
+                without,
+                within,
+            } => self.nearest_absence(seen, after, without, *within),
         }
     }
 
-    /// The types of partner, as M1 counts them, each under the first of its names.
     fn types(&self, signals: &[&Signal]) -> Vec<PartnerType> {
-        let mut types: BTreeMap<CountedType, PartnerType> = BTreeMap::new();
-        for signal in signals {
-            let counted = signal.partner_type.counted(self.settings.cak_is_zorg);
-            let name = types.entry(counted).or_insert(signal.partner_type);
-            *name = signal.partner_type.min(*name);
-        }
-        let mut names: Vec<PartnerType> = types.into_values().collect();
-        names.sort_unstable();
-        names
-    }
-
-    fn reached(&self, reaches: Reach, signals: &[&Signal]) -> u32 {
-        fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> usize {
-            values.collect::<BTreeSet<T>>().len()
-        }
-        let number = match reaches {
-            Reach::Count(_) => signals.len(),
-            Reach::Kinds(_) => distinct(signals.iter().map(|signal| &signal.kind)),
-            Reach::Domains(_) => distinct(signals.iter().map(|signal| &signal.domain)),
-            Reach::Partners(_) => distinct(signals.iter().map(|signal| &signal.partner)),
-            Reach::PartnerTypes(_) => self.types(signals).len(),
-        };
-        u32::try_from(number).unwrap_or(u32::MAX)
+        partner_types(signals, self.settings)
     }
 
     fn last_useful_day(&self, signal: &Signal) -> Option<Date> {
@@ -364,30 +375,6 @@ pub(crate) fn last_useful_day(
             .supply_ends_on
             .map(|end| calendar.subtract_working_days(end, before_end_working_days)),
         Deadline::Term(_) => None,
-    }
-}
-
-impl Reach {
-    /// The number to reach.
-    #[must_use]
-    pub const fn least(self) -> u16 {
-        match self {
-            Self::Count(n)
-            | Self::Kinds(n)
-            | Self::Domains(n)
-            | Self::Partners(n)
-            | Self::PartnerTypes(n) => n,
-        }
-    }
-
-    const fn measure(self) -> Measure {
-        match self {
-            Self::Count(_) => Measure::CountWithin,
-            Self::Kinds(_) => Measure::KindsWithin,
-            Self::Domains(_) => Measure::DomainsWithin,
-            Self::Partners(_) => Measure::PartnersWithin,
-            Self::PartnerTypes(_) => Measure::PartnerTypesWithin,
-        }
     }
 }
 

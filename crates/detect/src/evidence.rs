@@ -60,6 +60,36 @@ pub enum Measure {
     PartnersWithin,
     /// The number of partner types within a window.
     PartnerTypesWithin,
+    /// The number of debtors who are told apart within a window.
+    DebtorsWithin,
+    /// The amounts within a window, together.
+    SumWithin,
+    /// The last amount of each partner, kind and debtor within a window, together.
+    OwedWithin,
+    /// The last amount within a window.
+    LatestWithin,
+    /// The highest amount within a window.
+    MaximumWithin,
+    /// The values of a field within a window, together.
+    SumOf(FieldName),
+    /// The last value of a field of each partner, kind and debtor within a window, together.
+    SumOfLatest(FieldName),
+    /// The last value of a field within a window.
+    LatestOf(FieldName),
+    /// The highest value of a field within a window.
+    MaximumOf(FieldName),
+    /// How many parts of a condition hold.
+    PartsThatHold,
+    /// How many steps of a sequence came one after the other.
+    StepsInOrder,
+    /// The amount of a signal against the one before it.
+    RisenFrom,
+    /// What should have followed within a period came, or did not.
+    Followed,
+    /// The last day of a term that must be over.
+    TermOver,
+    /// The day through which the feeds must be complete.
+    FeedsComplete,
 }
 
 /// What a measure is of.
@@ -88,6 +118,8 @@ pub enum Quantity {
     Count(u32),
     /// So much money.
     Cents(Cents),
+    /// So much money together, in cents.
+    Money(i64),
     /// A number in the unit of its field.
     Number(Decimal),
     /// A day.
@@ -105,7 +137,7 @@ pub enum Quantity {
 #[error("expected evidence in its canonical text")]
 pub struct EvidenceError;
 
-const PLAIN_MEASURES: [(Measure, &str); 15] = [
+const PLAIN_MEASURES: [(Measure, &str); 26] = [
     (Measure::PartnerTypes, "partner_types"),
     (Measure::SignalsInMonth, "signals_in_month"),
     (Measure::SignalsBefore, "signals_before"),
@@ -121,6 +153,17 @@ const PLAIN_MEASURES: [(Measure, &str); 15] = [
     (Measure::DomainsWithin, "domains_within"),
     (Measure::PartnersWithin, "partners_within"),
     (Measure::PartnerTypesWithin, "partner_types_within"),
+    (Measure::DebtorsWithin, "debtors_within"),
+    (Measure::SumWithin, "sum_within"),
+    (Measure::OwedWithin, "owed_within"),
+    (Measure::LatestWithin, "latest_within"),
+    (Measure::MaximumWithin, "maximum_within"),
+    (Measure::PartsThatHold, "parts_that_hold"),
+    (Measure::StepsInOrder, "steps_in_order"),
+    (Measure::RisenFrom, "risen_from"),
+    (Measure::Followed, "followed"),
+    (Measure::TermOver, "term_over"),
+    (Measure::FeedsComplete, "feeds_complete"),
 ];
 
 impl fmt::Display for Measure {
@@ -128,6 +171,10 @@ impl fmt::Display for Measure {
         match self {
             Self::Field(name) => write!(f, "field.{name}"),
             Self::AmountAgainst(name) => write!(f, "amount_against.{name}"),
+            Self::SumOf(name) => write!(f, "sum_of.{name}"),
+            Self::SumOfLatest(name) => write!(f, "sum_of_latest.{name}"),
+            Self::LatestOf(name) => write!(f, "latest_of.{name}"),
+            Self::MaximumOf(name) => write!(f, "maximum_of.{name}"),
             plain => f.write_str(
                 PLAIN_MEASURES
                     .iter()
@@ -146,6 +193,10 @@ impl FromStr for Measure {
             return match what {
                 "field" => Ok(Self::Field(name)),
                 "amount_against" => Ok(Self::AmountAgainst(name)),
+                "sum_of" => Ok(Self::SumOf(name)),
+                "sum_of_latest" => Ok(Self::SumOfLatest(name)),
+                "latest_of" => Ok(Self::LatestOf(name)),
+                "maximum_of" => Ok(Self::MaximumOf(name)),
                 _ => Err(EvidenceError),
             };
         }
@@ -191,6 +242,7 @@ impl fmt::Display for Quantity {
             Self::No => f.write_str("no"),
             Self::Count(count) => write!(f, "count:{count}"),
             Self::Cents(cents) => write!(f, "cents:{}", cents.get()),
+            Self::Money(cents) => write!(f, "money:{cents}"),
             Self::Number(number) => write!(f, "number:{number}"),
             Self::Date(day) => write!(f, "date:{day}"),
             Self::PartnerTypes(types) => {
@@ -221,6 +273,7 @@ impl FromStr for Quantity {
                 .ok()
                 .and_then(|cents| Cents::try_from(cents).ok())
                 .map(Self::Cents),
+            "money" => value.parse().ok().map(Self::Money),
             "number" => value.parse().ok().map(Self::Number),
             "date" => value.parse().ok().map(Self::Date),
             "partner_types" => value

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::{Date, Weekday};
 use voorveld_calendar::{Calendar, Period, Term, YearMonth};
-use voorveld_domain::{FieldName, KindId};
+use voorveld_domain::{Cents, FieldName, KindId};
 
 use crate::evidence::{About, Evidence, Measure, Quantity};
 use crate::matched::Verdict;
@@ -140,6 +140,90 @@ pub fn sentence(evidence: &Evidence, words: &Words) -> String {
             "soort partner",
             "soorten partners",
         ),
+        Measure::DebtorsWithin => within(*about, threshold, value, "inwoner", "inwoners"),
+        Measure::SumWithin => total(*about, threshold, value, words, "Alle bedragen samen"),
+        Measure::OwedWithin => total(
+            *about,
+            threshold,
+            value,
+            words,
+            "Het laatste bedrag van elke partner samen",
+        ),
+        Measure::LatestWithin => total(*about, threshold, value, words, "Het laatste bedrag"),
+        Measure::MaximumWithin => total(*about, threshold, value, words, "Het hoogste bedrag"),
+        Measure::SumOf(field) => {
+            let what = format!("{} samen", capitalised(&words.field(field)));
+            total(*about, threshold, value, words, &what)
+        }
+        Measure::SumOfLatest(field) => {
+            let what = format!(
+                "{}, het laatste van elke partner samen",
+                capitalised(&words.field(field))
+            );
+            total(*about, threshold, value, words, &what)
+        }
+        Measure::LatestOf(field) => {
+            let what = format!("{}, het laatste", capitalised(&words.field(field)));
+            total(*about, threshold, value, words, &what)
+        }
+        Measure::MaximumOf(field) => {
+            let what = format!("{}, het hoogste", capitalised(&words.field(field)));
+            total(*about, threshold, value, words, &what)
+        }
+        Measure::PartsThatHold => format!(
+            "{} van de onderdelen klopt {}; nodig: {}.",
+            capitalised(&number_in_words(as_count(value))),
+            of_days(*about),
+            number_in_words(as_count(threshold))
+        ),
+        Measure::StepsInOrder => format!(
+            "{} {} na elkaar {}; nodig: {}.",
+            capitalised(&number_in_words(as_count(value))),
+            if as_count(value) == 1 {
+                "stap"
+            } else {
+                "stappen"
+            },
+            of_days(*about),
+            number_in_words(as_count(threshold))
+        ),
+        Measure::RisenFrom => match threshold {
+            Quantity::Absent => format!(
+                "Bedrag {}; er is geen eerder bedrag om mee te vergelijken.",
+                plain(value, words)
+            ),
+            before => format!(
+                "Het bedrag ging van {} naar {}.",
+                plain(before, words),
+                plain(value, words)
+            ),
+        },
+        Measure::Followed => match value {
+            Quantity::Yes => format!("Wat moest volgen, kwam {}.", of_days(*about)),
+            _ => format!("Wat moest volgen, kwam niet {}.", of_days(*about)),
+        },
+        Measure::TermOver => match value {
+            Quantity::Yes => format!("De termijn liep tot en met {}.", plain(threshold, words)),
+            _ => format!(
+                "De termijn loopt nog, tot en met {}.",
+                plain(threshold, words)
+            ),
+        },
+        Measure::FeedsComplete => match value {
+            Quantity::Yes => format!(
+                "De partners hebben alles geleverd tot en met {}.",
+                plain(threshold, words)
+            ),
+            Quantity::Date(through) => format!(
+                "Dit kan nog veranderen: de partners hebben geleverd tot en met {}, nodig is tot en met {}.",
+                date_in_words(*through),
+                plain(threshold, words)
+            ),
+            _ => format!(
+                "Dit kan nog veranderen: niet elke partner heeft gezegd dat alles geleverd is tot en met {}.",
+                plain(threshold, words)
+            ),
+        },
     }
 }
 
@@ -169,6 +253,9 @@ pub fn suppression(by: &SuppressedBy) -> String {
         ),
         SuppressedBy::BeforeActivation => {
             "Geen taak: de signalen waren er al voordat deze regel ging gelden.".into()
+        }
+        SuppressedBy::NotRisen => {
+            "Geen taak: het bedrag is niet hoger dan toen er het laatst naar gekeken werd.".into()
         }
     }
 }
@@ -393,10 +480,7 @@ fn amount(threshold: &Quantity, value: &Quantity, how: &str) -> String {
 }
 
 fn within(about: About, threshold: &Quantity, value: &Quantity, one: &str, more: &str) -> String {
-    let days = match about {
-        About::Period(period) => format!("van {}", period_in_words(period)),
-        other => uncapitalised(&in_days(other)),
-    };
+    let days = of_days(about);
     let found = as_count(value);
     let noun = if found == 1 { one } else { more };
     format!(
@@ -404,6 +488,35 @@ fn within(about: About, threshold: &Quantity, value: &Quantity, one: &str, more:
         capitalised(&number_in_words(found)),
         number_in_words(as_count(threshold))
     )
+}
+
+fn total(
+    about: About,
+    threshold: &Quantity,
+    value: &Quantity,
+    words: &Words,
+    what: &str,
+) -> String {
+    match value {
+        Quantity::Absent => format!(
+            "{what} {}: niets gemeld; nodig: {}.",
+            of_days(about),
+            plain(threshold, words)
+        ),
+        value => format!(
+            "{what} {}: {}; nodig: {}.",
+            of_days(about),
+            plain(value, words),
+            plain(threshold, words)
+        ),
+    }
+}
+
+fn of_days(about: About) -> String {
+    match about {
+        About::Period(period) => format!("van {}", period_in_words(period)),
+        other => uncapitalised(&in_days(other)),
+    }
 }
 
 fn came(value: &Quantity) -> String {
@@ -436,6 +549,7 @@ fn plain(quantity: &Quantity, words: &Words) -> String {
         Quantity::No => "nee".into(),
         Quantity::Count(count) => number_in_words(*count),
         Quantity::Cents(cents) => cents.to_string(),
+        Quantity::Money(cents) => money(*cents),
         Quantity::Number(number) => number.to_string().replace('.', ","),
         Quantity::Date(day) => date_in_words(*day),
         Quantity::PartnerTypes(types) => {
@@ -445,6 +559,11 @@ fn plain(quantity: &Quantity, words: &Words) -> String {
         Quantity::Kind(kind) => words.kind(kind),
         Quantity::Code(code) => code.replace('_', " "),
     }
+}
+
+/// An amount together; past what one amount can be, in whole euros.
+fn money(cents: i64) -> String {
+    Cents::try_from(cents).map_or_else(|_| format!("€ {}", cents / 100), |fits| fits.to_string())
 }
 
 fn enumerated(names: &[&str]) -> String {

@@ -8,11 +8,15 @@
 //! - [`plan`] says what must become of the tasks: raise, join, annotate, withdraw, flag, hold (K1–K11).
 //! - [`explain`] says all that in plain Dutch.
 
+mod absence;
+pub mod condition;
 mod evaluate;
 pub mod evidence;
 pub mod explain;
+mod feeds;
 pub mod matched;
 mod mute;
+mod pattern;
 mod plan;
 mod predicate;
 pub mod rule;
@@ -21,13 +25,17 @@ pub mod task;
 mod timeline;
 mod window;
 
+pub use condition::{
+    Condition, Counting, FieldTest, Follows, Least, Predicate, Reach, Same, Test, Window,
+};
 pub use evaluate::evaluate;
 pub use evidence::{About, Evidence, EvidenceError, Measure, Quantity};
+pub use feeds::Feeds;
 pub use matched::{Anchor, AnchorError, Evaluation, Match, MatchKind, Verdict, match_id};
 pub use plan::plan;
 pub use rule::{
-    Condition, Cooldown, CooldownFrom, Deadline, Effect, FieldTest, Ladder, MutedBy, Predicate,
-    Raises, Reach, Rule, RuleSet, RuleSetError, RuleSetHash, RuleSettings, Sources,
+    Cooldown, CooldownFrom, Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet, RuleSetError,
+    RuleSetHash, RuleSettings, Sources,
 };
 pub use signal::{Decimal, FieldValue, Signal};
 pub use task::{

@@ -21,6 +21,8 @@ pub struct Evaluation {
     pub matches: Vec<Match>,
     /// When this may change without a new signal (an absence that may then be concluded). `None`: only a signal changes it.
     pub next_look: Option<Date>,
+    /// An absence whose term is over waits for a feed to be complete: a mark of completeness may change this, too.
+    pub awaits_feeds: bool,
 }
 
 impl Evaluation {
@@ -136,16 +138,19 @@ pub enum MatchKind {
     Signal,
     /// Several signals within some days.
     Pattern,
+    /// Something that should have followed and did not.
+    Absence,
 }
 
 impl MatchKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Single,
         Self::Concurrent,
         Self::Consecutive,
         Self::Signal,
         Self::Pattern,
+        Self::Absence,
     ];
 
     /// The stable code: what is stored, sent and counted.
@@ -157,6 +162,7 @@ impl MatchKind {
             Self::Consecutive => "consecutive",
             Self::Signal => "signal",
             Self::Pattern => "pattern",
+            Self::Absence => "absence",
         }
     }
 
@@ -169,6 +175,7 @@ impl MatchKind {
             Self::Consecutive => "opeenvolgend",
             Self::Signal => "los signaal",
             Self::Pattern => "patroon",
+            Self::Absence => "uitgebleven",
         }
     }
 }

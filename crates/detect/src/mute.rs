@@ -37,19 +37,28 @@ impl Mutes<'_> {
         highest.map(|highest| SuppressedBy::Threshold { threshold, highest })
     }
 
-    /// The signal that this one repeats (K6): the last one of the same partner, kind and debtor that is on a task, open or closed
-    /// shortly before this one came, when this one's amount is not above it.
-    ///
-    /// "Shortly" counts from the day this signal first came, so the answer does not depend on when it is asked. An amount that one
-    /// of the two does not tell cannot be said to be no higher.
+    /// The signal that this one repeats (K6): the last one seen to of the same partner, kind and debtor, when this one's amount is not above its
+    /// own. An amount that one of the two does not tell cannot be said to be no higher.
     pub(crate) fn repeated_by(&self, signal: &Signal) -> Option<SignalId> {
         if is_unmutable(signal, self.settings) {
             return None;
         }
+        let last = self.last_seen_to(signal)?;
+        let not_above = match (signal.amount, last.amount) {
+            (Some(amount), Some(before)) => amount <= before,
+            (None, None) => true,
+            _ => false,
+        };
+        not_above.then_some(last.id)
+    }
+
+    /// The last signal of the same partner, kind and debtor that is on a task, open or closed shortly before this one came (K6).
+    ///
+    /// "Shortly" counts from the day this signal first came, so the answer does not depend on when it is asked.
+    fn last_seen_to(&self, signal: &Signal) -> Option<&Signal> {
         let received_on = amsterdam_date(signal.first_received_at);
         let window = i32::from(self.settings.repeat_window_days);
-        let last = self
-            .tasks
+        self.tasks
             .iter()
             .filter(|task| task.purpose == self.purpose)
             .filter(|task| {
@@ -65,18 +74,21 @@ impl Mutes<'_> {
             .filter_map(|id| self.timeline.get(*id))
             .filter(|known| {
                 // What no longer counts mutes nothing either (I5).
-                known.counts()
+                known.counts_on(self.settings, self.as_of)
                     && known.partner == signal.partner
                     && known.kind == signal.kind
                     && known.debtor == signal.debtor
             })
-            .max_by_key(|known| known.event_order())?;
-        let not_above = match (signal.amount, last.amount) {
-            (Some(amount), Some(before)) => amount <= before,
-            (None, None) => true,
-            _ => false,
+            .max_by_key(|known| known.event_order())
+    }
+
+    /// Whether none of these signals tells more than the last one that somebody saw to (`unless_risen`).
+    fn not_risen(&self, rule: &Rule, signals: &[&Signal]) -> bool {
+        let has_risen = |signal: &Signal| {
+            let before = self.last_seen_to(signal).and_then(|last| last.amount);
+            before.is_some_and(|before| signal.amount.is_some_and(|amount| before < amount))
         };
-        not_above.then_some(last.id)
+        rule.muted_by.unless_risen && !signals.iter().any(|signal| has_risen(signal))
     }
 
     /// All of these signals repeat what is known (K6): the signal that the last of them repeats.
@@ -107,6 +119,10 @@ impl Mutes<'_> {
                 (rule.muted_by.known_client && self.guards.known_client)
                     .then_some(SuppressedBy::KnownClient)
             })
+            .or_else(|| {
+                self.not_risen(rule, unanswered)
+                    .then_some(SuppressedBy::NotRisen)
+            })
             .or_else(|| self.cooldown(rule, found))
             .or_else(|| self.too_old(rule, unanswered))
             .or_else(|| {
@@ -122,7 +138,7 @@ impl Mutes<'_> {
     }
 
     fn cooldown(&self, rule: &Rule, found: &Match) -> Option<SuppressedBy> {
-        let cooldown = rule.cooldown?;
+        let cooldown = rule.cooldown.as_ref()?;
         let until = self
             .tasks
             .iter()
@@ -135,7 +151,13 @@ impl Mutes<'_> {
                     .filter(|ground| ground.rule == found.rule)
                     .filter_map(|ground| match cooldown.from {
                         CooldownFrom::Raising => Some(ground.added_on),
-                        CooldownFrom::Result => task.closed.map(|end| end.on),
+                        CooldownFrom::Result => task
+                            .closed
+                            .filter(|end| {
+                                cooldown.outcomes.is_empty()
+                                    || cooldown.outcomes.contains(&end.outcome)
+                            })
+                            .map(|end| end.on),
                     })
             })
             .max()

@@ -10,10 +10,11 @@ use jiff::civil::Date;
 use voorveld_calendar::{Calendar, amsterdam_date, plus_days};
 use voorveld_domain::{HoldReason, Outcome, Purpose, SignalId, TaskId, TaskState, Urgency};
 
+use crate::condition::Condition;
 use crate::evaluate::last_useful_day;
 use crate::mute::Mutes;
 use crate::predicate::is_unmutable;
-use crate::rule::{Condition, Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet};
+use crate::rule::{Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet};
 use crate::task::{
     Ground, GroundKey, Guards, KnownTask, Plan, SuppressedBy, Suppression, TaskChange,
 };
@@ -475,7 +476,12 @@ impl<'a> Planner<'a> {
                     .min_by_key(|signal| signal.receipt_order())
             })
             .expect("a candidate has an unanswered witness");
-        let day_zero = amsterdam_date(brought.first_received_at);
+        let received_on = amsterdam_date(brought.first_received_at);
+        // What did not come was brought by no signal: its term runs from the day on which that could be said.
+        let day_zero = match candidate.rule.condition {
+            Condition::Absence { .. } => received_on.max(self.mutes.as_of),
+            _ => received_on,
+        };
         match candidate.raises.deadline {
             Deadline::Term(term) => self.calendar.end_of(term, day_zero),
             Deadline::SupplyEnd { working_days, .. } => {

@@ -1,9 +1,10 @@
 //! Questions to one signal: the answer, and what was measured to get it.
 
-use voorveld_domain::Cents;
+use voorveld_domain::{Cents, KindId};
 
+use crate::condition::{FieldTest, Predicate};
 use crate::evidence::{About, Evidence, Measure, Quantity};
-use crate::rule::{FieldTest, Predicate, RuleSettings, Sources};
+use crate::rule::{RuleSettings, Sources};
 use crate::signal::{Decimal, FieldValue, Signal};
 
 impl Sources {
@@ -54,6 +55,19 @@ impl Predicate {
                 .fields
                 .get(name)
                 .is_some_and(|value| test.holds(value)),
+        }
+    }
+
+    /// The kinds it names, outside of what it denies.
+    pub(crate) fn kinds<'a>(&'a self, into: &mut Vec<&'a KindId>) {
+        match self {
+            Self::Kind(kinds) => into.extend(kinds),
+            Self::All(parts) | Self::AnyOf(parts) => {
+                for part in parts {
+                    part.kinds(into);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -6,12 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use voorveld_calendar::Term;
-use voorveld_domain::{
-    Cents, FieldName, KindId, PartnerType, Purpose, RuleId, SignalDomain, Urgency,
-};
+use jiff::civil::Date;
+use voorveld_calendar::{Term, plus_days};
+use voorveld_domain::{Cents, KindId, Outcome, Purpose, RuleId, SignalDomain, Urgency};
 
-use crate::signal::Decimal;
+use crate::condition::Condition;
 
 /// One published rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,116 +53,6 @@ pub struct Sources {
     pub domains: BTreeSet<SignalDomain>,
     /// These kinds besides.
     pub kinds: BTreeSet<KindId>,
-}
-
-/// When a rule is true of a household.
-///
-/// Each variant says how its matches are anchored (M2). A variant that joins others (all, any, at least n of), a sum, a rise, a
-/// sequence, an absence or school weeks is a further variant here and a further arm in `evaluate`, nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// A signal by itself. Anchor: that signal.
-    EachSignal(Predicate),
-    /// *Enkelvoudig* (M1): a calendar month with signals of fewer than `partner_types` types, and none in the `preceding_months`
-    /// before it. Anchor: the month.
-    SingleInMonth {
-        /// As in the rule for *meervoudig*.
-        partner_types: u8,
-        /// As in the rule for *opeenvolgend*.
-        preceding_months: u8,
-    },
-    /// *Meervoudig* (M1): a calendar month with signals of at least `partner_types` types. Anchor: the month.
-    ConcurrentInMonth {
-        /// Two, by the official definition.
-        partner_types: u8,
-    },
-    /// *Opeenvolgend* (M1): a calendar month with a signal, and a signal of any partner in the `preceding_months` before it.
-    /// Anchor: the month.
-    ConsecutiveMonths {
-        /// Six, by the official definition.
-        preceding_months: u8,
-    },
-    /// Enough of something within a rolling window (T3). One match per maximal run of overlapping satisfied windows; anchor: the
-    /// signal that completes the first of them (M2).
-    WithinDays {
-        /// Length of the window.
-        days: u16,
-        /// Which signals are looked at.
-        of: Predicate,
-        /// What must be reached.
-        reaches: Reach,
-    },
-}
-
-/// What the signals in a window must reach. Each of these only grows when a signal is added; `evaluate` leans on that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// At least this many signals.
-    Count(u16),
-    /// At least this many kinds.
-    Kinds(u16),
-    /// At least this many domains.
-    Domains(u16),
-    /// At least this many partners.
-    Partners(u16),
-    /// At least this many partner types, counted as M1 does.
-    PartnerTypes(u16),
-}
-
-/// A yes-or-no question to one signal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Predicate {
-    /// Any signal at all.
-    Any,
-    /// All of these hold.
-    All(Vec<Predicate>),
-    /// At least one of these holds.
-    AnyOf(Vec<Predicate>),
-    /// This does not hold.
-    Not(Box<Predicate>),
-    /// It is one of these kinds.
-    Kind(BTreeSet<KindId>),
-    /// It is about one of these domains.
-    Domain(BTreeSet<SignalDomain>),
-    /// Its partner is of one of these types.
-    PartnerType(BTreeSet<PartnerType>),
-    /// It is a crisis (M6): the partner says so, supply ends, or its kind is on the list of [`RuleSettings::crisis_kinds`].
-    Crisis,
-    /// The partner hands over in person.
-    WarmHandover,
-    /// It says when supply ends.
-    SupplyEnd,
-    /// It tells an amount of at least this (M5). An absent amount never does.
-    AmountAtLeast(Cents),
-    /// It tells an amount of at least so many times a field in euros, e.g. two months' rent (M5). Absent either way: no.
-    AmountAtLeastTimes {
-        /// How many times.
-        times: u8,
-        /// The field, in euros.
-        field: FieldName,
-    },
-    /// One of its fields answers.
-    Field {
-        /// Which one.
-        name: FieldName,
-        /// The question; an absent field answers none with yes.
-        test: FieldTest,
-    },
-}
-
-/// A question to one field of a signal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FieldTest {
-    /// It is there, whatever it holds.
-    Present,
-    /// It is exactly this yes or no.
-    Is(bool),
-    /// It is a number of at least this.
-    AtLeast(Decimal),
-    /// It is a number below this.
-    Below(Decimal),
-    /// It is one of these codes.
-    CodeIn(BTreeSet<Box<str>>),
 }
 
 /// What follows when a rule is true.
@@ -220,6 +109,10 @@ impl Ladder {
 
 /// Which of the settings may keep a rule from raising. Nothing mutes a crisis, a warm handover or a supply end (K5, K6, M6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word in a rule file, and any of them go together"
+)]
 pub struct MutedBy {
     /// [`RuleSettings::threshold`] (K5); only *enkelvoudig* should say so.
     pub threshold: bool,
@@ -227,15 +120,20 @@ pub struct MutedBy {
     pub repeat: bool,
     /// A resident who is a client already.
     pub known_client: bool,
+    /// Anything but an amount above that of the last signal of the same partner, kind and debtor that was on a task shortly before: the rule
+    /// speaks only when arrears rose since somebody saw to them.
+    pub unless_risen: bool,
 }
 
 /// How long a rule keeps silent after it has raised (K9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cooldown {
     /// How long: raised on day D, it speaks again on D + days.
     pub days: u16,
     /// From when they count.
     pub from: CooldownFrom,
+    /// Only after these results; empty: after any. Belongs to [`CooldownFrom::Result`].
+    pub outcomes: BTreeSet<Outcome>,
 }
 
 /// From when a cooldown counts (K9).
@@ -258,6 +156,8 @@ pub struct RuleSettings {
     pub cak_is_zorg: bool,
     /// Kinds that are a crisis whatever the partner calls them (M6).
     pub crisis_kinds: BTreeSet<KindId>,
+    /// For how many days from its event date a signal of a kind counts (S4); a kind that is not named counts for ever.
+    pub retention_days: BTreeMap<KindId, u16>,
 }
 
 impl RuleSettings {
@@ -265,6 +165,14 @@ impl RuleSettings {
     pub const DEFAULT_THRESHOLD_CENTS: i64 = 7_500;
     /// The default window for repeats†.
     pub const DEFAULT_REPEAT_WINDOW_DAYS: u16 = 90;
+
+    /// The day from which a signal no longer counts because its retention is over (S4); `None`: its kind is kept for ever.
+    #[must_use]
+    pub fn expires_on(&self, kind: &KindId, event_date: Date) -> Option<Date> {
+        self.retention_days
+            .get(kind)
+            .map(|days| plus_days(event_date, i32::from(*days)))
+    }
 }
 
 impl Default for RuleSettings {
@@ -281,6 +189,7 @@ impl Default for RuleSettings {
             .into_iter()
             .map(|kind| kind.parse().expect("a literal slug"))
             .collect(),
+            retention_days: BTreeMap::new(),
         }
     }
 }
@@ -433,21 +342,14 @@ impl Rule {
         if self.muted_by.threshold && !matches!(self.condition, Condition::SingleInMonth { .. }) {
             return Some("the threshold mutes only a lone signal (K5)");
         }
-        match &self.condition {
-            Condition::EachSignal(_) => None,
-            Condition::SingleInMonth {
-                partner_types,
-                preceding_months,
-            } => (*partner_types < 2 || *preceding_months < 1)
-                .then_some("expected two partner types and one month before, or more"),
-            Condition::ConcurrentInMonth { partner_types } => {
-                (*partner_types < 2).then_some("expected two partner types or more")
-            }
-            Condition::ConsecutiveMonths { preceding_months } => {
-                (*preceding_months < 1).then_some("expected one month before, or more")
-            }
-            Condition::WithinDays { days, reaches, .. } => (*days < 1 || reaches.least() < 1)
-                .then_some("expected at least one day and one to reach"),
+        if let Some(cooldown) = &self.cooldown
+            && cooldown.from == CooldownFrom::Raising
+            && !cooldown.outcomes.is_empty()
+        {
+            return Some(
+                "a cooldown from the raising knows no result yet: expected no `after_outcomes`",
+            );
         }
+        self.condition.fault()
     }
 }

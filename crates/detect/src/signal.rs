@@ -10,6 +10,8 @@ use voorveld_domain::{
     SignalDomain, SignalId, Standing,
 };
 
+use crate::rule::RuleSettings;
+
 /// One copy of a signal. Copies of the same signal order by (revision, filing, presence, standing): the greatest one is what is
 /// true (S3, S4). The rest of the order only makes two different copies that claim the same place in it a settled matter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,10 +55,19 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Whether it counts (S4).
+    /// Whether it counts (S4), as far as its copy says; [`Signal::counts_on`] asks for its retention besides.
     #[must_use]
     pub fn counts(&self) -> bool {
         self.presence == Presence::LivesHere && self.standing == Standing::Counted
+    }
+
+    /// Whether it counts on a day: its retention is not over then either (S4, T2).
+    #[must_use]
+    pub fn counts_on(&self, settings: &RuleSettings, as_of: Date) -> bool {
+        self.counts()
+            && settings
+                .expires_on(&self.kind, self.event_date)
+                .is_none_or(|end| as_of < end)
     }
 
     /// The order in which signals of a household came to be known: first receipt, ties by id.

@@ -224,17 +224,20 @@ pub enum SuppressedBy {
     },
     /// All its unanswered witnesses came before this version came into force (design §5).
     BeforeActivation,
+    /// No amount rose since somebody saw to it (`unless_risen`).
+    NotRisen,
 }
 
 impl SuppressedBy {
     /// The stable codes, for counters.
-    pub const CODES: [&'static str; 6] = [
+    pub const CODES: [&'static str; 7] = [
         "threshold",
         "repeat",
         "known_client",
         "cooldown",
         "too_old",
         "before_activation",
+        "not_risen",
     ];
 
     /// The stable code: what is stored, sent and counted.
@@ -247,6 +250,7 @@ impl SuppressedBy {
             Self::Cooldown { .. } => "cooldown",
             Self::TooOld { .. } => "too_old",
             Self::BeforeActivation => "before_activation",
+            Self::NotRisen => "not_risen",
         }
     }
 }

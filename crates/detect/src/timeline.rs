@@ -1,8 +1,10 @@
 //! One household's signals. How they came in leaves no trace here (I4).
 
+use jiff::civil::Date;
 use voorveld_domain::SignalId;
 
 use crate::Signal;
+use crate::rule::RuleSettings;
 
 /// One household's signals by id; of each the greatest copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,10 +62,14 @@ impl Timeline {
         signals
     }
 
-    /// The signals that count (S4), in order of events.
+    /// The signals that count on a day (S4), in order of events.
     #[must_use]
-    pub fn counted(&self) -> Vec<&Signal> {
-        let mut signals: Vec<&Signal> = self.by_id.iter().filter(|s| s.counts()).collect();
+    pub fn counted(&self, settings: &RuleSettings, as_of: Date) -> Vec<&Signal> {
+        let mut signals: Vec<&Signal> = self
+            .by_id
+            .iter()
+            .filter(|signal| signal.counts_on(settings, as_of))
+            .collect();
         signals.sort_unstable_by_key(|signal| signal.event_order());
         signals
     }

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 use voorveld_calendar::amsterdam_midnight;
 use voorveld_detect::{
-    Closure, Evaluation, FieldValue, Guards, KnownTask, Plan, Signal, SuppressedBy, TaskChange,
-    Timeline, evaluate, plan,
+    Closure, Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, Signal, SuppressedBy,
+    TaskChange, Timeline, evaluate, plan,
 };
 use voorveld_domain::{
     DebtorId, FieldName, Filing, KindId, Outcome, PartnerId, PartnerType, Presence, Revision,
@@ -29,6 +29,10 @@ pub(crate) struct ExampleFile {
     signals: Vec<SignalFile>,
     /// A colleague closes what is open.
     closed: Option<ClosedFile>,
+    /// Every feed that the rule waits for is complete through this day.
+    complete_through: Option<Date>,
+    /// A last day on which the household is judged, without a signal.
+    judged_on: Option<Date>,
     pub(crate) expect: ExpectFile,
 }
 
@@ -74,6 +78,10 @@ pub(crate) struct ExpectFile {
     /// Whether the rule has a match.
     #[serde(rename = "match")]
     pub(crate) matches: Option<bool>,
+    /// How many matches the rule has.
+    count: Option<usize>,
+    /// The signals that its last match leans on, numbered from 1 in the order they are written.
+    witnesses: Option<Vec<usize>>,
     /// Whether an open task leans on the rule.
     task: Option<bool>,
     /// How urgent that task is.
@@ -125,7 +133,7 @@ impl ExampleFile {
 
     /// What did not come out as the example says.
     pub(crate) fn run(&self, rule: &RuleId, policy: &Policy) -> Vec<String> {
-        let mut paper = Paper::new(policy);
+        let mut paper = Paper::new(policy, self.feeds(rule, policy));
         let mut last = None;
         for step in self.steps() {
             last = Some(match step.act {
@@ -141,12 +149,36 @@ impl ExampleFile {
                     paper.record(signal, step.on)
                 }
                 Act::Closed(outcome) => paper.close(step.on, outcome),
+                Act::Judged => paper.judge_on(step.on),
             });
         }
         let Some((evaluation, planned)) = last else {
             return vec!["expected at least one signal".to_owned()];
         };
         self.expect.compare(rule, &paper, &evaluation, &planned)
+    }
+
+    /// The feeds as the example tells them: each kind the rule looks at has a sender, and each of these said as much as the example says.
+    fn feeds(&self, rule: &RuleId, policy: &Policy) -> Feeds {
+        let mut feeds = Feeds::default();
+        let (Some(through), Some(rule)) = (self.complete_through, policy.rules().get(rule)) else {
+            return feeds;
+        };
+        for kind in &rule.sources.kinds {
+            let Some(known) = policy.catalogue().get(kind) else {
+                continue;
+            };
+            let senders = self
+                .signals
+                .iter()
+                .filter_map(|signal| signal.partner.as_ref())
+                .map(|partner| partner.0.clone());
+            for partner in senders.chain([partner_of(known.default_partner_type())]) {
+                feeds.expect(&partner, kind);
+                feeds.mark(&partner, kind, through);
+            }
+        }
+        feeds
     }
 
     /// What happens, day by day; on one day first what comes in, then what is taken back, then what is closed.
@@ -173,6 +205,12 @@ impl ExampleFile {
                 act: Act::Closed(closed.outcome.0),
             });
         }
+        if let Some(on) = self.judged_on {
+            steps.push(Step {
+                on,
+                act: Act::Judged,
+            });
+        }
         steps.sort_by_key(|step| step.on);
         steps
     }
@@ -189,6 +227,13 @@ enum Act {
     Arrives(usize),
     Withdrawn(usize),
     Closed(Outcome),
+    Judged,
+}
+
+/// Who sends a type's signals when an example does not say.
+fn partner_of(partner_type: PartnerType) -> PartnerId {
+    let slug = partner_type.code().replace('_', "-");
+    slug.parse().expect("a code with hyphens is a slug")
 }
 
 fn noon(day: Date) -> Timestamp {
@@ -230,13 +275,10 @@ impl SignalFile {
             presence: Presence::LivesHere,
             standing: Standing::Counted,
             id: SignalId::from_uuid(numbered(number)),
-            partner: self.partner.as_ref().map_or_else(
-                || {
-                    let slug = partner_type.code().replace('_', "-");
-                    slug.parse().expect("a code with hyphens is a slug")
-                },
-                |partner| partner.0.clone(),
-            ),
+            partner: self
+                .partner
+                .as_ref()
+                .map_or_else(|| partner_of(partner_type), |partner| partner.0.clone()),
             partner_type,
             kind: kind.id.clone(),
             domain: kind.domain.clone(),
@@ -260,16 +302,18 @@ struct Paper<'a> {
     timeline: Timeline,
     tasks: Vec<KnownTask>,
     guards: Guards,
+    feeds: Feeds,
     as_of: Date,
 }
 
 impl<'a> Paper<'a> {
-    fn new(policy: &'a Policy) -> Self {
+    fn new(policy: &'a Policy, feeds: Feeds) -> Self {
         Self {
             policy,
             timeline: Timeline::default(),
             tasks: Vec::new(),
             guards: Guards::default(),
+            feeds,
             as_of: Date::MIN,
         }
     }
@@ -293,9 +337,14 @@ impl<'a> Paper<'a> {
         self.judge()
     }
 
+    fn judge_on(&mut self, on: Date) -> (Evaluation, Plan) {
+        self.as_of = self.as_of.max(on);
+        self.judge()
+    }
+
     fn judge(&mut self) -> (Evaluation, Plan) {
         let (rules, calendar) = (self.policy.rules(), self.policy.calendar());
-        let evaluation = evaluate(rules, &self.timeline, calendar, self.as_of);
+        let evaluation = evaluate(rules, &self.timeline, calendar, &self.feeds, self.as_of);
         let planned = plan(
             &evaluation,
             &self.timeline,
@@ -381,7 +430,12 @@ impl ExpectFile {
         planned: &Plan,
     ) -> Vec<String> {
         let mut faults = Vec::new();
-        let matched = evaluation.matches.iter().any(|found| found.rule == *rule);
+        let matches: Vec<&Match> = evaluation
+            .matches
+            .iter()
+            .filter(|found| found.rule == *rule)
+            .collect();
+        let is_matched = !matches.is_empty();
         let task = paper.tasks.iter().find(|task| {
             task.state.is_open() && task.grounds.iter().any(|ground| ground.rule == *rule)
         });
@@ -394,8 +448,33 @@ impl ExpectFile {
         let mut differ = |what: &str, expected: &dyn fmt::Display, found: &dyn fmt::Display| {
             faults.push(format!("{what}: expected {expected}, found {found}"));
         };
-        if let Some(expected) = self.matches.filter(|expected| *expected != matched) {
-            differ("match", &expected, &matched);
+        if let Some(expected) = self.matches.filter(|expected| *expected != is_matched) {
+            differ("match", &expected, &is_matched);
+        }
+        if let Some(expected) = self.count.filter(|expected| *expected != matches.len()) {
+            differ("count", &expected, &matches.len());
+        }
+        if let Some(expected) = &self.witnesses {
+            let leaned_on = matches
+                .iter()
+                .max_by_key(|found| (found.window.to(), found.anchor))
+                .map_or(&[][..], |found| &found.witnesses);
+            let mut wanted: Vec<SignalId> = expected
+                .iter()
+                .map(|number| SignalId::from_uuid(numbered(number.saturating_sub(1))))
+                .collect();
+            wanted.sort_unstable();
+            if wanted != leaned_on {
+                let numbers: Vec<String> = leaned_on
+                    .iter()
+                    .map(|id| id.uuid().as_u128().to_string())
+                    .collect();
+                differ(
+                    "witnesses",
+                    &format_args!("{expected:?}"),
+                    &format_args!("[{}]", numbers.join(", ")),
+                );
+            }
         }
         if let Some(expected) = self.task.filter(|expected| *expected != task.is_some()) {
             differ("task", &expected, &task.is_some());

@@ -7,6 +7,7 @@
 mod calendar;
 mod catalogue;
 mod check;
+mod condition;
 mod error;
 mod examples;
 mod intake;
@@ -91,6 +92,7 @@ impl Policy {
                 catalogue: &catalogue,
                 grounds: &grounds,
                 settings,
+                calendar: &calendar,
             });
         let rules = Rules::read(files.rules(), against.as_ref(), &mut errors);
         let (Some(settings), Some(routing)) = (settings, routing) else {

@@ -7,21 +7,20 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde_norway::Value;
-use voorveld_calendar::Term;
+use voorveld_calendar::{Calendar, Term};
 use voorveld_detect::{
-    Condition, Cooldown, CooldownFrom, Deadline, Decimal, Effect, FieldTest, Ladder, MutedBy,
-    Predicate, Raises, Reach, Rule, RuleSet, RuleSetError, RuleSetHash, RuleSettings, Sources,
+    Cooldown, CooldownFrom, Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet, RuleSetError,
+    RuleSetHash, RuleSettings, Sources,
 };
-use voorveld_domain::{
-    Cents, FieldName, KindId, PartnerType, Purpose, RuleId, SignalDomain, Urgency,
-};
+use voorveld_domain::{Cents, KindId, Outcome, Purpose, RuleId, SignalDomain, Urgency};
 
-use crate::catalogue::{FieldShape, SignalCatalogue, SignalKind};
+use crate::catalogue::{SignalCatalogue, SignalKind};
+use crate::condition::{ConditionFile, Conditions, Near};
 use crate::error::PolicyErrors;
 use crate::examples::ExampleFile;
 use crate::legal::LegalGrounds;
 use crate::settings::Settings;
-use crate::yaml::{Code, Euros, Located, Parsed, read_whole};
+use crate::yaml::{Code, Located, Parsed, read_whole};
 
 /// The examples of one rule, with where they stand.
 #[derive(Debug, Clone)]
@@ -44,6 +43,7 @@ pub(crate) struct Against<'a> {
     pub(crate) catalogue: &'a SignalCatalogue,
     pub(crate) grounds: &'a LegalGrounds,
     pub(crate) settings: &'a Settings,
+    pub(crate) calendar: &'a Calendar,
 }
 
 impl Rules {
@@ -135,6 +135,11 @@ fn rule_settings(against: &Against<'_>) -> RuleSettings {
             .filter(|kind| kind.is_crisis)
             .map(|kind| kind.id.clone())
             .collect(),
+        retention_days: against
+            .catalogue
+            .iter()
+            .map(|kind| (kind.id.clone(), kind.retention_days))
+            .collect(),
     }
 }
 
@@ -158,12 +163,18 @@ fn canonical_sources(rule: &Rule) -> String {
 
 fn canonical_settings(settings: &RuleSettings) -> String {
     let kinds: Vec<&str> = settings.crisis_kinds.iter().map(KindId::as_str).collect();
+    let kept: Vec<String> = settings
+        .retention_days
+        .iter()
+        .map(|(kind, days)| format!("{kind} {days}"))
+        .collect();
     format!(
-        "threshold {} repeat {} cak {} crisis {}\n",
+        "threshold {} repeat {} cak {} crisis {} kept {}\n",
         settings.threshold.map_or(0, Cents::get),
         settings.repeat_window_days,
         settings.cak_is_zorg,
-        kinds.join(",")
+        kinds.join(","),
+        kept.join(",")
     )
 }
 
@@ -249,71 +260,6 @@ struct LooksAtFile {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum ConditionFile {
-    EachSignal(PredicateFile),
-    SingleInMonth {
-        partner_types: u8,
-        preceding_months: u8,
-    },
-    ConcurrentInMonth {
-        partner_types: u8,
-    },
-    ConsecutiveMonths {
-        preceding_months: u8,
-    },
-    WithinDays {
-        days: u16,
-        of: PredicateFile,
-        reaches: ReachFile,
-    },
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ReachFile {
-    Count(u16),
-    Kinds(u16),
-    Domains(u16),
-    Partners(u16),
-    PartnerTypes(u16),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum PredicateFile {
-    Any,
-    All(Vec<PredicateFile>),
-    AnyOf(Vec<PredicateFile>),
-    Not(Box<PredicateFile>),
-    Kind(Vec<Parsed<KindId>>),
-    Domain(Vec<Parsed<SignalDomain>>),
-    PartnerType(Vec<Code<PartnerType>>),
-    Crisis,
-    WarmHandover,
-    SupplyEnd,
-    AmountAtLeast(Euros),
-    AmountAtLeastTimes {
-        times: u8,
-        field: Parsed<FieldName>,
-    },
-    Field {
-        name: Parsed<FieldName>,
-        test: FieldTestFile,
-    },
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum FieldTestFile {
-    Present,
-    Is(bool),
-    AtLeast(Parsed<Decimal>),
-    Below(Parsed<Decimal>),
-    CodeIn(BTreeSet<String>),
-}
-
-#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RaisesFile {
     urgency: Code<Urgency>,
@@ -346,6 +292,7 @@ enum MuteFile {
     Threshold,
     Repeat,
     KnownClient,
+    UnlessRisen,
 }
 
 #[derive(Debug, Deserialize)]
@@ -353,6 +300,8 @@ enum MuteFile {
 struct CooldownFile {
     days: u16,
     from: CooldownFromFile,
+    #[serde(default)]
+    after_outcomes: BTreeSet<Code<Outcome>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -446,7 +395,7 @@ impl Checker<'_> {
                 ),
             );
         }
-        let joining = !matches!(rule.when, ConditionFile::EachSignal(_));
+        let joining = rule.when.joins();
         let uncovered = ground.uncovered(kinds, rule.purpose.0, joining);
         if !uncovered.is_empty() {
             let names: Vec<String> = uncovered.iter().map(|kind| format!("`{kind}`")).collect();
@@ -467,126 +416,6 @@ impl Checker<'_> {
                 ),
             );
         }
-    }
-
-    fn predicate(&mut self, file: &PredicateFile, kinds: &BTreeSet<KindId>) -> Predicate {
-        match file {
-            PredicateFile::Any => Predicate::Any,
-            PredicateFile::All(parts) => Predicate::All(self.predicates(parts, "all", kinds)),
-            PredicateFile::AnyOf(parts) => {
-                Predicate::AnyOf(self.predicates(parts, "any_of", kinds))
-            }
-            PredicateFile::Not(part) => Predicate::Not(Box::new(self.predicate(part, kinds))),
-            PredicateFile::Kind(named) => {
-                for Parsed(kind) in named {
-                    if !kinds.contains(kind) {
-                        self.fault(
-                            self.at.line_of("kind"),
-                            format_args!("`{kind}` is not among the kinds this rule looks at"),
-                        );
-                    }
-                }
-                Predicate::Kind(named.iter().map(|kind| kind.0.clone()).collect())
-            }
-            PredicateFile::Domain(named) => {
-                Predicate::Domain(named.iter().map(|domain| domain.0.clone()).collect())
-            }
-            PredicateFile::PartnerType(named) => {
-                Predicate::PartnerType(named.iter().map(|code| code.0).collect())
-            }
-            PredicateFile::Crisis => Predicate::Crisis,
-            PredicateFile::WarmHandover => Predicate::WarmHandover,
-            PredicateFile::SupplyEnd => Predicate::SupplyEnd,
-            PredicateFile::AmountAtLeast(Euros(Some(cents))) => Predicate::AmountAtLeast(*cents),
-            PredicateFile::AmountAtLeast(Euros(None)) => {
-                let line = self.at.line_of("amount_at_least");
-                self.fault(line, "expected an amount above zero");
-                Predicate::Any
-            }
-            PredicateFile::AmountAtLeastTimes { times, field } => {
-                let shapes = self.shapes_of(&field.0, kinds);
-                if !shapes
-                    .iter()
-                    .any(|shape| matches!(shape, FieldShape::Number { .. }))
-                    || *times == 0
-                {
-                    self.fault(
-                        self.at.line_of("amount_at_least_times"),
-                        format_args!("expected `times` above zero and `{}` to be a number of a kind this rule looks at", field.0),
-                    );
-                }
-                Predicate::AmountAtLeastTimes {
-                    times: *times,
-                    field: field.0.clone(),
-                }
-            }
-            PredicateFile::Field { name, test } => self.field(&name.0, test, kinds),
-        }
-    }
-
-    fn predicates(
-        &mut self,
-        parts: &[PredicateFile],
-        key: &str,
-        kinds: &BTreeSet<KindId>,
-    ) -> Vec<Predicate> {
-        if parts.is_empty() {
-            self.fault(
-                self.at.line_of(key),
-                format_args!("expected something under `{key}`"),
-            );
-        }
-        parts
-            .iter()
-            .map(|part| self.predicate(part, kinds))
-            .collect()
-    }
-
-    fn field(
-        &mut self,
-        name: &FieldName,
-        test: &FieldTestFile,
-        kinds: &BTreeSet<KindId>,
-    ) -> Predicate {
-        let shapes = self.shapes_of(name, kinds);
-        let fits = |shape: &FieldShape| match (test, shape) {
-            (FieldTestFile::Present, _)
-            | (FieldTestFile::Is(_), FieldShape::Boolean)
-            | (FieldTestFile::AtLeast(_) | FieldTestFile::Below(_), FieldShape::Number { .. }) => {
-                true
-            }
-            (FieldTestFile::CodeIn(codes), FieldShape::Code(known)) => codes
-                .iter()
-                .all(|code| known.iter().any(|entry| entry.code == *code)),
-            _ => false,
-        };
-        if !shapes.iter().any(fits) {
-            self.fault(
-                self.at.line_with(name.as_str()),
-                format_args!("no kind this rule looks at has a field `{name}` that this test fits"),
-            );
-        }
-        Predicate::Field {
-            name: name.clone(),
-            test: match test {
-                FieldTestFile::Present => FieldTest::Present,
-                FieldTestFile::Is(yes) => FieldTest::Is(*yes),
-                FieldTestFile::AtLeast(Parsed(number)) => FieldTest::AtLeast(*number),
-                FieldTestFile::Below(Parsed(number)) => FieldTest::Below(*number),
-                FieldTestFile::CodeIn(codes) => {
-                    FieldTest::CodeIn(codes.iter().map(|code| code.as_str().into()).collect())
-                }
-            },
-        }
-    }
-
-    fn shapes_of(&self, name: &FieldName, kinds: &BTreeSet<KindId>) -> Vec<FieldShape> {
-        kinds
-            .iter()
-            .filter_map(|kind| self.against.catalogue.get(kind))
-            .filter_map(|kind| kind.field(name.as_str()))
-            .map(|field| field.shape.clone())
-            .collect()
     }
 }
 
@@ -622,29 +451,19 @@ impl RuleFile {
         }
         let kinds = checker.kinds();
         checker.legal_cover(&kinds);
-        let condition = match &self.when {
-            ConditionFile::EachSignal(predicate) => {
-                Condition::EachSignal(checker.predicate(predicate, &kinds))
-            }
-            ConditionFile::SingleInMonth {
-                partner_types,
-                preceding_months,
-            } => Condition::SingleInMonth {
-                partner_types: *partner_types,
-                preceding_months: *preceding_months,
+        let condition = Conditions {
+            kinds: &kinds,
+            catalogue: against.catalogue,
+            calendar: against.calendar,
+            fault: &mut |near, message| {
+                let line = match near {
+                    Near::Key(key) => at.line_of(key),
+                    Near::Word(word) => at.line_with(word),
+                };
+                checker.fault(line, message);
             },
-            ConditionFile::ConcurrentInMonth { partner_types } => Condition::ConcurrentInMonth {
-                partner_types: *partner_types,
-            },
-            ConditionFile::ConsecutiveMonths { preceding_months } => Condition::ConsecutiveMonths {
-                preceding_months: *preceding_months,
-            },
-            ConditionFile::WithinDays { days, of, reaches } => Condition::WithinDays {
-                days: *days,
-                of: checker.predicate(of, &kinds),
-                reaches: reaches.reach(),
-            },
-        };
+        }
+        .condition(&self.when);
         let effect = match (&self.raises, &self.holds) {
             (Some(raises), None) => Effect::Raise(raises.raises()),
             (None, Some(holds)) => Effect::Hold(holds.raises()),
@@ -693,6 +512,7 @@ impl RuleFile {
                 threshold: self.muted_by.contains(&MuteFile::Threshold),
                 repeat: self.muted_by.contains(&MuteFile::Repeat),
                 known_client: self.muted_by.contains(&MuteFile::KnownClient),
+                unless_risen: self.muted_by.contains(&MuteFile::UnlessRisen),
             },
             cooldown: self.cooldown.as_ref().map(|cooldown| Cooldown {
                 days: cooldown.days,
@@ -700,23 +520,16 @@ impl RuleFile {
                     CooldownFromFile::Raising => CooldownFrom::Raising,
                     CooldownFromFile::Result => CooldownFrom::Result,
                 },
+                outcomes: cooldown
+                    .after_outcomes
+                    .iter()
+                    .map(|outcome| outcome.0)
+                    .collect(),
             }),
             not_older_than_days: self.not_older_than_days,
             retention_days: self.retention_days,
             active_from: None,
         })
-    }
-}
-
-impl ReachFile {
-    const fn reach(&self) -> Reach {
-        match *self {
-            Self::Count(n) => Reach::Count(n),
-            Self::Kinds(n) => Reach::Kinds(n),
-            Self::Domains(n) => Reach::Domains(n),
-            Self::Partners(n) => Reach::Partners(n),
-            Self::PartnerTypes(n) => Reach::PartnerTypes(n),
-        }
     }
 }
 

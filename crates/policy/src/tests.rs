@@ -120,7 +120,7 @@ fn a_municipality_that_confirms_a_ground_may_use_it() {
     // Schools switched on, with a rule of their own purpose.
     let off = "off_because: >-\n      Verzuim gaat van de school via DUO naar de leerplichtambtenaar. De gemeente heeft dit doel hier niet aangezet.";
     let rule = "id: school.16h\nversion: 1\ntitle: Verzuim\nexplanation: Er is een melding van verzuim.\npurpose: school_attendance\n\
-        legal_basis: compulsory-education\nlooks_at: { domains: [school] }\nwhen:\n  within_days:\n    days: 28\n    of: any\n    reaches: { count: 2 }\n\
+        legal_basis: compulsory-education\nlooks_at: { domains: [school] }\nwhen:\n  within:\n    window: { days: 28 }\n    test: { count: { at_least: 2 } }\n\
         retention_days: 365\nexamples:\n  - name: een\n    signals:\n      - { kind: school_absence_16h, on: 2025-01-06, fields: { absent_from: 2025-01-01, absent_until: 2025-01-06, hours: \"16,5\" } }\n    expect: { match: false }\n  \
         - name: twee\n    signals:\n      - { kind: school_absence_16h, on: 2025-01-06 }\n      - { kind: school_absence_16h, on: 2025-01-20 }\n    expect: { match: true, task: false }\n";
     let legal = Files::shipped()
@@ -194,7 +194,7 @@ fn a_rule_that_says_what_cannot_be_is_refused_with_its_line() {
             rules/debt.high_amount.yaml:14: expected an amount above zero
             rules/debt.high_amount.yaml:15: expected `times` above zero and `monthly_wage` to be a number of a kind this rule looks at
             rules/debt.multiple.yaml:13: raises: `high`: expected one of routine, raised, crisis, escalated
-            rules/debt.single.yaml:18: muted_by[0]: unknown variant `treshold`, expected one of `threshold`, `repeat`, `known_client`
+            rules/debt.single.yaml:18: muted_by[0]: unknown variant `treshold`, expected one of `threshold`, `repeat`, `known_client`, `unless_risen`
             rules/debt.warm_handover.yaml:14: raises.deadline: unknown variant `working_dayz`, expected one of `working_days`, `calendar_days`, `supply_end`
             rules/safety.meldcode.yaml:3: expected a title and an explanation in plain Dutch
             rules/safety.meldcode.yaml:13: no kind this rule looks at has a field `acute` that this test fits"#]],
@@ -556,7 +556,37 @@ fn the_guide_to_the_files_names_every_word_a_rule_may_use() {
         ),
         (
             "each_signal: crisis",
-            "within_days: { days: 1, of: any, reaches: { unheard_of: 1 } }",
+            "within: { window: { days: 1 }, test: { unheard_of: 1 } }",
+        ),
+        (
+            "each_signal: crisis",
+            "within: { window: { unheard_of: 1 }, test: { count: { at_least: 2 } } }",
+        ),
+        (
+            "each_signal: crisis",
+            "within: { window: { days: 1 }, test: { count: { unheard_of: 2 } } }",
+        ),
+        (
+            "each_signal: crisis",
+            "within: { window: { days: 1 }, test: { sum: { unheard_of: 2 } } }",
+        ),
+        (
+            "each_signal: crisis",
+            "within: { window: { days: 1 }, test: { count: { at_least: 2 } }, counting: unheard_of }",
+        ),
+        ("each_signal: crisis", "risen: { unheard_of: 1 }"),
+        ("each_signal: crisis", "absence: { unheard_of: 1 }"),
+        (
+            "each_signal: crisis",
+            "absence: { after: any, without: { unheard_of: 1 }, within: { working_days: 1 } }",
+        ),
+        (
+            "each_signal: crisis",
+            "absence: { after: any, without: { same: [unheard_of] }, within: { working_days: 1 } }",
+        ),
+        (
+            "each_signal: crisis",
+            "absence: { after: any, without: {}, within: { unheard_of: 1 } }",
         ),
         ("{ working_days: 3 }", "{ unheard_of: 1 }"),
         ("urgency: crisis", "urgency: unheard_of"),

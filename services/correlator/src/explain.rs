@@ -2,7 +2,7 @@
 
 use voorveld_calendar::Calendar;
 use voorveld_detect::explain::{self, Words};
-use voorveld_detect::{Evaluation, Ground, RuleSet, Timeline, evaluate};
+use voorveld_detect::{Evaluation, Feeds, Ground, RuleSet, Timeline, evaluate};
 use voorveld_domain::HouseholdId;
 use voorveld_store::{Store, StoreError};
 
@@ -23,6 +23,7 @@ pub async fn household(
     store: &Store,
     rules: &RuleSet,
     calendar: &Calendar,
+    feeds: &Feeds,
     household: HouseholdId,
     as_of: jiff::civil::Date,
 ) -> Result<Option<Evaluation>, StoreError> {
@@ -31,5 +32,5 @@ pub async fn household(
         return Ok(None);
     }
     let timeline: Timeline = rows.iter().map(convert::signal).collect::<Result<_, _>>()?;
-    Ok(Some(evaluate(rules, &timeline, calendar, as_of)))
+    Ok(Some(evaluate(rules, &timeline, calendar, feeds, as_of)))
 }

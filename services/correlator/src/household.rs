@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{
-    Evaluation, FieldValue, Guards, KnownTask, Plan, RuleSet, Signal, Timeline, evaluate, plan,
+    Evaluation, Feeds, FieldValue, Guards, KnownTask, Plan, RuleSet, Signal, Timeline, evaluate,
+    plan,
 };
 use voorveld_domain::{AreaId, HouseholdId, MunicipalityCode, SignalId, TaskId};
 use voorveld_store::StoreError;
@@ -102,7 +103,13 @@ pub(crate) struct Household {
 
 impl Household {
     /// Judges as of a day; the caller applies the plan.
-    pub(crate) fn judge(&mut self, rules: &RuleSet, calendar: &Calendar, as_of: Date) {
+    pub(crate) fn judge(
+        &mut self,
+        rules: &RuleSet,
+        calendar: &Calendar,
+        feeds: &Feeds,
+        as_of: Date,
+    ) {
         self.guards.known_client = self
             .memory
             .known_client_until()
@@ -115,7 +122,7 @@ impl Household {
                 .map(|row| (row.signal, row.came_at))
                 .collect();
         }
-        let evaluation = evaluate(rules, &self.memory.timeline, calendar, as_of);
+        let evaluation = evaluate(rules, &self.memory.timeline, calendar, feeds, as_of);
         self.plan = plan(
             &evaluation,
             &self.memory.timeline,

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
-use voorveld_detect::Timeline;
+use voorveld_detect::{Feeds, Timeline};
 use voorveld_domain::{HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
 use voorveld_stage::{StageError, Work};
 use voorveld_store::Tx;
@@ -43,6 +43,8 @@ pub struct Correlator {
     parts: Parts,
     rules: RulesInForce,
     memory: Memory,
+    /// How far the feeds are complete.
+    feeds: Feeds,
     /// Since when a day that came waits for the stages before us, and whether somebody was told.
     waiting: Option<(Stopwatch, bool)>,
 }
@@ -64,6 +66,7 @@ impl Correlator {
             parts,
             rules,
             memory: Memory::default(),
+            feeds: Feeds::default(),
             waiting: None,
         }
     }
@@ -197,7 +200,7 @@ impl Correlator {
         writes: &mut Writes,
     ) {
         let rules = self.rules.of(household.memory.partition);
-        household.judge(rules, &self.parts.calendar, as_of);
+        household.judge(rules, &self.parts.calendar, &self.feeds, as_of);
         let metrics = &self.parts.metrics;
         for one in &household.plan.suppressed {
             metrics.suppressed.with_label_values(&[one.by.code()]).inc();

@@ -83,17 +83,20 @@ fn pattern(id: &str, days: u16, reaches: Reach) -> Rule {
     rule.id = id.parse().expect("a rule id");
     rule.muted_by = MutedBy::default();
     rule.effect = Effect::Show;
-    rule.condition = Condition::WithinDays {
-        days,
-        of: Predicate::Any,
-        reaches,
+    rule.condition = Condition::Within {
+        window: Window::Days(days),
+        test: Test::Reaches {
+            of: Predicate::Any,
+            reach: reaches,
+        },
+        counting: Counting::Runs,
     };
     rule
 }
 
 fn matches_of(rules: &RuleSet, timeline: &Timeline) -> Vec<Match> {
     let calendar = voorveld_calendar::Calendar::national();
-    evaluate(rules, timeline, &calendar, day(DAYS)).matches
+    evaluate(rules, timeline, &calendar, &Feeds::default(), day(DAYS)).matches
 }
 
 /// What a person can do between two records.
@@ -183,7 +186,7 @@ proptest! {
         let timeline: Timeline = signals.into_iter().collect();
         let rules = all_rules();
         let calendar = voorveld_calendar::Calendar::national();
-        let later = evaluate(&rules, &timeline, &calendar, day(asked)).matches;
+        let later = evaluate(&rules, &timeline, &calendar, &Feeds::default(), day(asked)).matches;
         prop_assert_eq!(matches_of(&rules, &timeline), later);
     }
 
@@ -197,7 +200,7 @@ proptest! {
         let timeline: Timeline = signals.into_iter().collect();
         for reaches in [Reach::Count(least), Reach::Kinds(least), Reach::PartnerTypes(least), Reach::Partners(least)] {
             let found = |days| {
-                let rules = rule_set(vec![pattern("pattern.tried", days, reaches)]);
+                let rules = rule_set(vec![pattern("pattern.tried", days, reaches.clone())]);
                 matches_of(&rules, &timeline)
                     .into_iter()
                     .flat_map(|found| found.witnesses)
@@ -215,7 +218,7 @@ proptest! {
     ) {
         let timeline: Timeline = signals.into_iter().collect();
         let rules = rule_set(vec![pattern("pattern.tried", days, Reach::Count(least))]);
-        let debt: Vec<&Signal> = timeline.counted().into_iter().filter(|s| s.domain.as_str() == "debt").collect();
+        let debt: Vec<&Signal> = timeline.counted(rules.settings(), day(DAYS)).into_iter().filter(|s| s.domain.as_str() == "debt").collect();
         // Every day on its own: does the window that ends on it hold enough? Then all its signals are witnesses.
         let mut expected = BTreeSet::new();
         for last in debt.iter().map(|signal| signal.event_date) {

@@ -106,10 +106,13 @@ fn windows_and_fields_are_told_in_dutch() {
     ] {
         with(
             id,
-            Condition::WithinDays {
-                days: 30,
-                of: Predicate::Any,
-                reaches,
+            Condition::Within {
+                window: Window::Days(30),
+                test: Test::Reaches {
+                    of: Predicate::Any,
+                    reach: reaches,
+                },
+                counting: Counting::Runs,
             },
         );
     }
@@ -141,7 +144,7 @@ fn windows_and_fields_are_told_in_dutch() {
     world.record(water);
     expect![[r#"
         count: nee. Twee signalen van 1 januari 2025 tot en met 30 januari 2025; nodig: drie.
-        domains: nee. Eén leefgebied van 12 december 2024 tot en met 10 januari 2025; nodig: twee.
+        domains: nee. Eén leefgebied van 1 januari 2025 tot en met 30 januari 2025; nodig: twee.
         hours: ja. Hours: 16,5; grens 16.
         kinds: ja. Twee soorten signalen van 1 januari 2025 tot en met 30 januari 2025; nodig: twee.
         partners: ja. Twee partners van 1 januari 2025 tot en met 30 januari 2025; nodig: twee.

@@ -1,6 +1,6 @@
 //! Tables: each row a case, each case decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::date;
 use uuid::Uuid;
@@ -140,7 +140,11 @@ fn a_cooldown_silences_its_rule_and_is_planned_once_when_it_ends() {
         (CooldownFrom::Result, date(2025, 1, 25)),
     ] {
         let mut world = World::new(rules_with("debt.high_amount", |rule| {
-            rule.cooldown = Some(Cooldown { days: 10, from });
+            rule.cooldown = Some(Cooldown {
+                days: 10,
+                from,
+                outcomes: BTreeSet::new(),
+            });
             rule.muted_by = MutedBy::default();
             rule.condition = Condition::EachSignal(Predicate::Any);
         }));
@@ -475,10 +479,13 @@ fn rules_that_cannot_be_meant_do_not_make_a_set() {
         };
     }));
     assert!(refused("debt.crisis", |rule| {
-        rule.condition = Condition::WithinDays {
-            days: 0,
-            of: Predicate::Any,
-            reaches: Reach::Count(2),
+        rule.condition = Condition::Within {
+            window: Window::Days(0),
+            test: Test::Reaches {
+                of: Predicate::Any,
+                reach: Reach::Count(2),
+            },
+            counting: Counting::Runs,
         };
     }));
 }
@@ -493,14 +500,20 @@ fn a_ground_is_brought_by_the_signal_that_completes_it() {
     let rent = debt_signal(2, PartnerType::Rent, date(2025, 1, 10));
     let water = debt_signal(3, PartnerType::Water, date(2025, 2, 2));
     let timeline: Timeline = [energy, rent, water].into_iter().collect();
-    let brought: Vec<String> = evaluate(&rules, &timeline, &calendar, date(2025, 3, 1))
-        .matches
-        .iter()
-        .map(|found| {
-            let number = super::world::number_of(found.brought_by);
-            format!("{}@{} by {number}", found.rule, found.anchor)
-        })
-        .collect();
+    let brought: Vec<String> = evaluate(
+        &rules,
+        &timeline,
+        &calendar,
+        &Feeds::default(),
+        date(2025, 3, 1),
+    )
+    .matches
+    .iter()
+    .map(|found| {
+        let number = super::world::number_of(found.brought_by);
+        format!("{}@{} by {number}", found.rule, found.anchor)
+    })
+    .collect();
     assert_eq!(
         brought,
         [
@@ -573,6 +586,7 @@ fn a_task_raised_by_mistake_starts_no_cooldown() {
         rule.cooldown = Some(Cooldown {
             days: 90,
             from: CooldownFrom::Raising,
+            outcomes: BTreeSet::new(),
         });
     }));
     let crisis_rule = world.rules.get(&rule_id("debt.crisis")).cloned();
@@ -598,10 +612,13 @@ fn windows_that_do_not_overlap_are_two_matches() {
     let mut rule = default_rules().remove(0);
     rule.muted_by = MutedBy::default();
     rule.effect = Effect::Show;
-    rule.condition = Condition::WithinDays {
-        days: 10,
-        of: Predicate::Any,
-        reaches: Reach::Count(2),
+    rule.condition = Condition::Within {
+        window: Window::Days(10),
+        test: Test::Reaches {
+            of: Predicate::Any,
+            reach: Reach::Count(2),
+        },
+        counting: Counting::Runs,
     };
     let rules = rule_set(vec![rule]);
     for (gap, expected) in [(8, 1), (9, 1), (10, 2), (11, 2)] {
@@ -616,7 +633,14 @@ fn windows_that_do_not_overlap_are_two_matches() {
             .zip(days)
             .map(|(number, day)| debt_signal(number, PartnerType::Rent, day))
             .collect();
-        let matches = evaluate(&rules, &timeline, &Calendar::national(), days[3]).matches;
+        let matches = evaluate(
+            &rules,
+            &timeline,
+            &Calendar::national(),
+            &Feeds::default(),
+            days[3],
+        )
+        .matches;
         assert_eq!(matches.len(), expected, "{gap} days later");
     }
 }
@@ -652,7 +676,13 @@ fn a_pattern_is_brought_by_the_first_receipt_that_completes_it() {
                 signal
             })
             .collect();
-        let evaluation = evaluate(&rules, &timeline, &Calendar::national(), date(2025, 3, 1));
+        let evaluation = evaluate(
+            &rules,
+            &timeline,
+            &Calendar::national(),
+            &Feeds::default(),
+            date(2025, 3, 1),
+        );
         let brought = evaluation
             .matches
             .iter()

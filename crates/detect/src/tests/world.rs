@@ -88,6 +88,7 @@ pub(super) fn default_rules() -> Vec<Rule> {
         threshold: true,
         repeat: true,
         known_client: true,
+        unless_risen: false,
     };
     let multiple = rule(
         "debt.multiple",
@@ -213,6 +214,7 @@ pub(super) struct World {
     pub(super) tasks: Vec<KnownTask>,
     pub(super) guards: Guards,
     pub(super) calendar: Calendar,
+    pub(super) feeds: Feeds,
     pub(super) as_of: Date,
 }
 
@@ -224,12 +226,19 @@ impl World {
             tasks: Vec::new(),
             guards: Guards::default(),
             calendar: Calendar::national(),
+            feeds: Feeds::default(),
             as_of: Date::MIN,
         }
     }
 
     pub(super) fn evaluate(&self) -> Evaluation {
-        evaluate(&self.rules, &self.timeline, &self.calendar, self.as_of)
+        evaluate(
+            &self.rules,
+            &self.timeline,
+            &self.calendar,
+            &self.feeds,
+            self.as_of,
+        )
     }
 
     fn plan(&self) -> Plan {

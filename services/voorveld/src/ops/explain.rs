@@ -82,10 +82,16 @@ async fn explained(
     let policy = office::policy(settings)?;
     let rules = policy.rules();
     let words = roles::words(&policy);
-    let evaluation =
-        voorveld_correlator::explain::household(store, rules, policy.calendar(), household, as_of)
-            .await?
-            .with_context(|| format!("nothing was ever filed at household {household}"))?;
+    let evaluation = voorveld_correlator::explain::household(
+        store,
+        rules,
+        policy.calendar(),
+        &voorveld_detect::Feeds::default(),
+        household,
+        as_of,
+    )
+    .await?
+    .with_context(|| format!("nothing was ever filed at household {household}"))?;
     let rows = store.timeline(household).await?;
     let action = if asked.with_safety {
         "household.explained_with_safety"

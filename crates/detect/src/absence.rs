@@ -1,0 +1,287 @@
+//! What rises, and what should have followed and did not.
+
+use jiff::civil::Date;
+use voorveld_calendar::{Period, Term, plus_days};
+use voorveld_domain::{Cents, KindId, PartnerId};
+
+use crate::Signal;
+use crate::condition::{Follows, Predicate, Same};
+use crate::evaluate::Judge;
+use crate::evidence::{About, Evidence, Measure, Quantity};
+use crate::matched::{Anchor, Evaluation, Match, MatchKind};
+
+/// Whether something followed a signal, as far as can be said.
+enum Followed {
+    /// This did.
+    By,
+    /// Nothing did, and its term is not over.
+    NotYet,
+    /// Nothing did and its term is over, but a feed is not complete: this may still change.
+    PerhapsLate,
+    /// Nothing did.
+    Not,
+}
+
+impl Judge<'_> {
+    pub(crate) fn risen(
+        &self,
+        seen: &[&Signal],
+        of: &Predicate,
+        days: u16,
+        by: Cents,
+    ) -> Vec<Match> {
+        let asked = self.telling(seen, of);
+        asked
+            .iter()
+            .enumerate()
+            .filter_map(|(index, signal)| {
+                let (before, low, high) = before(&asked[..index], signal, days)?;
+                if high - low < i64::from(by.get()) {
+                    return None;
+                }
+                let brought = if before.receipt_order() < signal.receipt_order() {
+                    signal.id
+                } else {
+                    before.id
+                };
+                Some(Match {
+                    evidence: vec![risen_evidence(signal, low, high)],
+                    ..self.found(
+                        MatchKind::Pattern,
+                        Anchor::Signal(signal.id),
+                        &[before, signal],
+                        brought,
+                        Period::day(before.event_date).hull(&Period::day(signal.event_date)),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    /// The last amount that has one before it, or the last amount at all.
+    pub(crate) fn nearest_rise(
+        &self,
+        seen: &[&Signal],
+        of: &Predicate,
+        days: u16,
+        by: Cents,
+    ) -> Vec<Evidence> {
+        let asked = self.telling(seen, of);
+        let pair = (0..asked.len()).rev().find_map(|index| {
+            let signal = asked[index];
+            before(&asked[..index], signal, days).map(|(_, low, high)| (signal, low, high))
+        });
+        match (pair, asked.last()) {
+            (Some((signal, low, high)), _) => vec![risen_evidence(signal, low, high)],
+            (None, Some(last)) => vec![Evidence {
+                measure: Measure::RisenFrom,
+                about: About::Signal(last.id),
+                threshold: Quantity::Absent,
+                value: last.amount.map_or(Quantity::Absent, Quantity::Cents),
+            }],
+            (None, None) => vec![Evidence {
+                measure: Measure::SignalsLookedAt,
+                about: About::Household,
+                threshold: Quantity::Cents(by),
+                value: Quantity::Count(0),
+            }],
+        }
+    }
+
+    fn telling<'s>(&self, seen: &[&'s Signal], of: &Predicate) -> Vec<&'s Signal> {
+        seen.iter()
+            .copied()
+            .filter(|signal| signal.amount.is_some() && of.holds(signal, self.settings))
+            .collect()
+    }
+
+    pub(crate) fn absent(
+        &self,
+        seen: &[&Signal],
+        after: &Predicate,
+        without: &Follows,
+        within: Term,
+        evaluation: &mut Evaluation,
+    ) -> Vec<Match> {
+        let mut matches = Vec::new();
+        for (index, signal) in seen.iter().enumerate() {
+            if !after.holds(signal, self.settings) {
+                continue;
+            }
+            let end = self.term_over(signal, within);
+            match self.followed(signal, &seen[index + 1..], without, end) {
+                Followed::By => {}
+                Followed::NotYet => {
+                    let look = evaluation.next_look.map_or(end, |known| known.min(end));
+                    evaluation.next_look = Some(look);
+                }
+                Followed::PerhapsLate => evaluation.awaits_feeds = true,
+                Followed::Not => matches.push(Match {
+                    evidence: self.absence_evidence(signal, without, end, &Quantity::No),
+                    ..self.found(
+                        MatchKind::Absence,
+                        Anchor::Signal(signal.id),
+                        &[signal],
+                        signal.id,
+                        Period::new(signal.event_date, end),
+                    )
+                }),
+            }
+        }
+        matches
+    }
+
+    /// What is known of the last signal that something should follow.
+    pub(crate) fn nearest_absence(
+        &self,
+        seen: &[&Signal],
+        after: &Predicate,
+        without: &Follows,
+        within: Term,
+    ) -> Vec<Evidence> {
+        let waited_after = seen
+            .iter()
+            .enumerate()
+            .rev()
+            .find(|(_, signal)| after.holds(signal, self.settings));
+        let Some((index, signal)) = waited_after else {
+            return vec![Evidence {
+                measure: Measure::SignalsLookedAt,
+                about: About::Household,
+                threshold: Quantity::Count(1),
+                value: Quantity::Count(0),
+            }];
+        };
+        let end = self.term_over(signal, within);
+        let came = match self.followed(signal, &seen[index + 1..], without, end) {
+            Followed::By => Quantity::Yes,
+            _ => Quantity::No,
+        };
+        self.absence_evidence(signal, without, end, &came)
+    }
+
+    /// The first day after the term that runs from a signal: what is dated on it or later came too late (T3).
+    fn term_over(&self, signal: &Signal, within: Term) -> Date {
+        match within {
+            Term::CalendarDays(days) => plus_days(signal.event_date, i32::from(days)),
+            Term::WorkingDays(days) => self.calendar.add_working_days(signal.event_date, days),
+        }
+    }
+
+    fn followed(
+        &self,
+        signal: &Signal,
+        later: &[&Signal],
+        without: &Follows,
+        end: Date,
+    ) -> Followed {
+        let follows = |other: &&&Signal| {
+            without.of.holds(other, self.settings)
+                && without.same.iter().all(|same| same.of(other, signal))
+                && (!without.lower_amount
+                    || matches!((other.amount, signal.amount), (Some(now), Some(before)) if now < before))
+        };
+        if later
+            .iter()
+            .take_while(|other| other.event_date < end)
+            .any(|other| follows(&other))
+        {
+            return Followed::By;
+        }
+        if self.as_of < end {
+            return Followed::NotYet;
+        }
+        match self.complete_through(signal, without) {
+            Some(through) if plus_days(end, -1) <= through => Followed::Not,
+            _ => Followed::PerhapsLate,
+        }
+    }
+
+    fn complete_through(&self, signal: &Signal, without: &Follows) -> Option<Date> {
+        let partner: Option<&PartnerId> = without
+            .same
+            .contains(&Same::Partner)
+            .then_some(&signal.partner);
+        if without.same.contains(&Same::Kind) {
+            return self.feeds.complete_through([&signal.kind], partner);
+        }
+        let mut named: Vec<&KindId> = Vec::new();
+        without.of.kinds(&mut named);
+        if named.is_empty() {
+            return self
+                .feeds
+                .complete_through(&self.rule.sources.kinds, partner);
+        }
+        self.feeds.complete_through(named, partner)
+    }
+
+    fn absence_evidence(
+        &self,
+        signal: &Signal,
+        without: &Follows,
+        end: Date,
+        came: &Quantity,
+    ) -> Vec<Evidence> {
+        let period = About::Period(Period::new(signal.event_date, end));
+        let last = plus_days(end, -1);
+        let mut evidence = vec![Evidence {
+            measure: Measure::Followed,
+            about: period,
+            threshold: Quantity::Yes,
+            value: came.clone(),
+        }];
+        if *came == Quantity::Yes {
+            return evidence;
+        }
+        evidence.push(Evidence {
+            measure: Measure::TermOver,
+            about: About::Signal(signal.id),
+            threshold: Quantity::Date(last),
+            value: if self.as_of < end {
+                Quantity::No
+            } else {
+                Quantity::Yes
+            },
+        });
+        evidence.push(Evidence {
+            measure: Measure::FeedsComplete,
+            about: period,
+            threshold: Quantity::Date(last),
+            value: match self.complete_through(signal, without) {
+                Some(through) if last <= through => Quantity::Yes,
+                Some(through) => Quantity::Date(through),
+                None => Quantity::No,
+            },
+        });
+        evidence
+    }
+}
+
+/// The one before a signal of the same partner, kind and debtor within so many days, with both amounts in cents. All tell an amount.
+fn before<'s>(
+    earlier: &[&'s Signal],
+    signal: &Signal,
+    days: u16,
+) -> Option<(&'s Signal, i64, i64)> {
+    let window = Period::rolling(days, signal.event_date);
+    let before = earlier
+        .iter()
+        .rev()
+        .take_while(|other| window.from() <= other.event_date)
+        .find(|other| {
+            other.partner == signal.partner
+                && other.kind == signal.kind
+                && other.debtor == signal.debtor
+        })?;
+    let cents = |of: &Signal| of.amount.map(|cents| i64::from(cents.get()));
+    Some((before, cents(before)?, cents(signal)?))
+}
+
+fn risen_evidence(signal: &Signal, low: i64, high: i64) -> Evidence {
+    Evidence {
+        measure: Measure::RisenFrom,
+        about: About::Signal(signal.id),
+        threshold: Quantity::Money(low),
+        value: Quantity::Money(high),
+    }
+}
