@@ -235,6 +235,7 @@ async fn matches_are_those_of_the_pure_function_over_what_was_sent(pool: PgPool)
             &stages.store,
             stages.policy.rules(),
             stages.policy.calendar(),
+            &voorveld_detect::Feeds::default(),
             household,
             date(2025, 1, 20),
         )
