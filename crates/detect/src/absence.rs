@@ -2,10 +2,10 @@
 
 use jiff::civil::Date;
 use voorveld_calendar::{Period, Term, plus_days};
-use voorveld_domain::{Cents, KindId, PartnerId};
+use voorveld_domain::{Cents, KindId, PartnerId, SignalId};
 
 use crate::Signal;
-use crate::condition::{Follows, Predicate, Same};
+use crate::condition::{After, Follows, Predicate, Same};
 use crate::evaluate::Judge;
 use crate::evidence::{About, Evidence, Measure, Quantity};
 use crate::matched::{Anchor, Evaluation, Match, MatchKind};
@@ -20,6 +20,15 @@ enum Followed {
     PerhapsLate,
     /// Nothing did.
     Not,
+}
+
+/// Something that something else should follow.
+struct Wait<'s> {
+    /// The signal it should follow, among those seen.
+    after: usize,
+    witnesses: Vec<&'s Signal>,
+    brought_by: SignalId,
+    period: Period,
 }
 
 impl Judge<'_> {
@@ -98,18 +107,16 @@ impl Judge<'_> {
     pub(crate) fn absent(
         &self,
         seen: &[&Signal],
-        after: &Predicate,
+        after: &After,
         without: &Follows,
         within: Term,
         evaluation: &mut Evaluation,
     ) -> Vec<Match> {
         let mut matches = Vec::new();
-        for (index, signal) in seen.iter().enumerate() {
-            if !after.holds(signal, self.settings) {
-                continue;
-            }
+        for wait in self.waits(seen, after) {
+            let signal = seen[wait.after];
             let end = self.term_over(signal, within);
-            match self.followed(signal, &seen[index + 1..], without, end) {
+            match self.followed(signal, &seen[wait.after + 1..], without, end) {
                 Followed::By => {}
                 Followed::NotYet => {
                     let look = evaluation.next_look.map_or(end, |known| known.min(end));
@@ -121,9 +128,9 @@ impl Judge<'_> {
                     ..self.found(
                         MatchKind::Absence,
                         Anchor::Signal(signal.id),
-                        &[signal],
-                        signal.id,
-                        Period::new(signal.event_date, end),
+                        &wait.witnesses,
+                        wait.brought_by,
+                        wait.period.hull(&Period::new(signal.event_date, end)),
                     )
                 }),
             }
@@ -131,29 +138,68 @@ impl Judge<'_> {
         matches
     }
 
+    /// Everything that something should follow, in order of events.
+    fn waits<'s>(&self, seen: &[&'s Signal], after: &After) -> Vec<Wait<'s>> {
+        match after {
+            After::Signal(predicate) => seen
+                .iter()
+                .enumerate()
+                .filter(|(_, signal)| predicate.holds(signal, self.settings))
+                .map(|(index, signal)| Wait {
+                    after: index,
+                    witnesses: vec![*signal],
+                    brought_by: signal.id,
+                    period: Period::day(signal.event_date),
+                })
+                .collect(),
+            After::Pattern(within) => {
+                let pattern = self.pattern(within);
+                let mut waits: Vec<Wait<'s>> = pattern
+                    .stretches(&pattern.asked(seen))
+                    .into_iter()
+                    .filter_map(|stretch| {
+                        Some(Wait {
+                            after: seen
+                                .iter()
+                                .position(|signal| signal.id == stretch.completed_by)?,
+                            brought_by: Self::brought(pattern, &stretch)?,
+                            period: stretch.period,
+                            witnesses: stretch.witnesses,
+                        })
+                    })
+                    .collect();
+                waits.sort_by_key(|wait| wait.after);
+                waits
+            }
+        }
+    }
+
     /// What is known of the last signal that something should follow.
     pub(crate) fn nearest_absence(
         &self,
         seen: &[&Signal],
-        after: &Predicate,
+        after: &After,
         without: &Follows,
         within: Term,
     ) -> Vec<Evidence> {
-        let waited_after = seen
-            .iter()
-            .enumerate()
-            .rev()
-            .find(|(_, signal)| after.holds(signal, self.settings));
-        let Some((index, signal)) = waited_after else {
-            return vec![Evidence {
-                measure: Measure::SignalsLookedAt,
-                about: About::Household,
-                threshold: Quantity::Count(1),
-                value: Quantity::Count(0),
-            }];
+        let Some(wait) = self.waits(seen, after).pop() else {
+            return match after {
+                After::Pattern(pattern) => {
+                    let pattern = self.pattern(pattern);
+                    let otherwise = seen.last().map_or(self.as_of, |last| last.event_date);
+                    pattern.nearest(&pattern.asked(seen), otherwise)
+                }
+                After::Signal(_) => vec![Evidence {
+                    measure: Measure::SignalsLookedAt,
+                    about: About::Household,
+                    threshold: Quantity::Count(1),
+                    value: Quantity::Count(0),
+                }],
+            };
         };
+        let signal = seen[wait.after];
         let end = self.term_over(signal, within);
-        let came = match self.followed(signal, &seen[index + 1..], without, end) {
+        let came = match self.followed(signal, &seen[wait.after + 1..], without, end) {
             Followed::By => Quantity::Yes,
             _ => Quantity::No,
         };

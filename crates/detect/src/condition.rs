@@ -36,16 +36,8 @@ pub enum Condition {
         /// Six, by the official definition.
         preceding_months: u8,
     },
-    /// Something that the signals within a window come to. In a window of calendar months one match per month, anchor: the month. In any
-    /// other window as [`Counting`] says, anchor: the signal that completes the first window of the match (M2).
-    Within {
-        /// Which days are looked at together.
-        window: Window,
-        /// What their signals must come to.
-        test: Test,
-        /// What becomes of windows that overlap.
-        counting: Counting,
-    },
+    /// Something that the signals within a window come to.
+    Within(Within),
     /// An amount that is higher than the one before it of the same partner, kind and debtor (S7). One match per signal that rose, anchor: that
     /// signal; the one before it is a witness too.
     Risen {
@@ -59,13 +51,37 @@ pub enum Condition {
     /// Something that should have followed and did not. Concluded when its term is over *and* the feeds it should have come by are complete
     /// until then ([`crate::Feeds`]); one match per signal it was waited for after, anchor: that signal.
     Absence {
-        /// After which signals something should follow.
-        after: Predicate,
+        /// After what something should follow.
+        after: After,
         /// What should follow: any of these.
         without: Follows,
         /// Within which term: dates exactly at its end are not within it (T3).
         within: Term,
     },
+}
+
+/// Something that the signals within a window come to. In a window of calendar months one match per month, anchor: the month. In any other
+/// window as [`Counting`] says, anchor: the signal that completes the first window of the match (M2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Within {
+    /// Which days are looked at together.
+    pub window: Window,
+    /// What their signals must come to.
+    pub test: Test,
+    /// What becomes of windows that overlap.
+    pub counting: Counting,
+    /// Judged apart for each partner, kind or debtor. Of signals whose debtor is unknown nobody can say that they are of the same one: judged
+    /// per debtor they are left out (S7). Not in a window of calendar months, whose matches are named by the month alone.
+    pub per: BTreeSet<Same>,
+}
+
+/// After what something should follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// After each such signal.
+    Signal(Predicate),
+    /// After the signal that completes such a pattern; all that it leans on is a witness.
+    Pattern(Within),
 }
 
 /// Which days are looked at together. All half-open, in event time (T3).
@@ -376,29 +392,38 @@ impl Condition {
             Self::ConsecutiveMonths { preceding_months } => {
                 (*preceding_months < 1).then_some("expected one month before, or more")
             }
-            Self::Within {
-                window,
-                test,
-                counting,
-            } => {
-                if window.length() == 0 {
-                    return Some("expected a window of at least one");
-                }
-                if window.is_monthly() && *counting == Counting::Anew {
-                    return Some("a calendar month does not begin anew halfway");
-                }
-                test.fault(*window)
-            }
+            Self::Within(within) => within.fault(),
             Self::Risen { days, .. } => {
                 (*days < 2).then_some("expected two days or more to rise in")
             }
-            Self::Absence { within, .. } => match within {
-                Term::WorkingDays(0) | Term::CalendarDays(0) => {
-                    Some("expected a term of at least one day")
+            Self::Absence { after, within, .. } => {
+                if matches!(within, Term::WorkingDays(0) | Term::CalendarDays(0)) {
+                    return Some("expected a term of at least one day");
                 }
-                Term::WorkingDays(_) | Term::CalendarDays(_) => None,
-            },
+                match after {
+                    After::Signal(_) => None,
+                    After::Pattern(pattern) if pattern.window.is_monthly() => Some(
+                        "a month is completed by no one day: expected another window to follow",
+                    ),
+                    After::Pattern(pattern) => pattern.fault(),
+                }
+            }
         }
+    }
+}
+
+impl Within {
+    fn fault(&self) -> Option<&'static str> {
+        if self.window.length() == 0 {
+            return Some("expected a window of at least one");
+        }
+        if self.window.is_monthly() && self.counting == Counting::Anew {
+            return Some("a calendar month does not begin anew halfway");
+        }
+        if self.window.is_monthly() && !self.per.is_empty() {
+            return Some("a calendar month is judged as a whole: expected no `per`");
+        }
+        self.test.fault(self.window)
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use voorveld_calendar::{Calendar, Period, YearMonth};
 use voorveld_domain::{PartnerType, SignalId};
 
-use crate::condition::{Condition, Predicate};
+use crate::condition::{Condition, Predicate, Within};
 use crate::evidence::{About, Evidence, Measure, Quantity};
 use crate::matched::{Anchor, Evaluation, Match, MatchKind, Verdict};
 use crate::pattern::{Pattern, Stretch, partner_types};
@@ -91,20 +91,7 @@ impl Judge<'_> {
             Condition::ConsecutiveMonths { preceding_months } => months(seen)
                 .filter_map(|month| self.consecutive(&month, *preceding_months))
                 .collect(),
-            Condition::Within {
-                window,
-                test,
-                counting,
-            } => self.patterns(
-                seen,
-                Pattern {
-                    window: *window,
-                    test,
-                    counting: *counting,
-                    settings: self.settings,
-                    calendar: self.calendar,
-                },
-            ),
+            Condition::Within(within) => self.patterns(seen, self.pattern(within)),
             Condition::Risen { of, days, by } => self.risen(seen, of, *days, *by),
             Condition::Absence {
                 after,
@@ -215,12 +202,20 @@ impl Judge<'_> {
         })
     }
 
+    pub(crate) const fn pattern<'p>(&'p self, what: &'p Within) -> Pattern<'p> {
+        Pattern {
+            what,
+            settings: self.settings,
+            calendar: self.calendar,
+        }
+    }
+
     fn patterns(&self, seen: &[&Signal], pattern: Pattern<'_>) -> Vec<Match> {
         pattern
             .stretches(&pattern.asked(seen))
             .into_iter()
             .filter_map(|stretch| {
-                let anchor = if pattern.window.is_monthly() {
+                let anchor = if pattern.what.window.is_monthly() {
                     Anchor::Month(stretch.month)
                 } else {
                     Anchor::Signal(stretch.completed_by)
@@ -242,12 +237,12 @@ impl Judge<'_> {
     }
 
     /// The witness with whose first receipt a stretch became one.
-    fn brought(pattern: Pattern<'_>, stretch: &Stretch<'_>) -> Option<SignalId> {
-        let only_grows = pattern.test.only_grows();
+    pub(crate) fn brought(pattern: Pattern<'_>, stretch: &Stretch<'_>) -> Option<SignalId> {
+        let only_grows = pattern.what.test.only_grows();
         let came_in_order = stretch
             .witnesses
             .is_sorted_by_key(|signal| signal.receipt_order());
-        if only_grows && came_in_order && !pattern.window.is_monthly() {
+        if only_grows && came_in_order && !pattern.what.window.is_monthly() {
             // What completed it came last of all that it needs.
             return Some(stretch.completed_by);
         }
@@ -321,18 +316,8 @@ impl Judge<'_> {
                 let month = YearMonth::of(newest.event_date);
                 vec![before_evidence(month, *preceding_months, &[])]
             }
-            Condition::Within {
-                window,
-                test,
-                counting,
-            } => {
-                let pattern = Pattern {
-                    window: *window,
-                    test,
-                    counting: *counting,
-                    settings: self.settings,
-                    calendar: self.calendar,
-                };
+            Condition::Within(within) => {
+                let pattern = self.pattern(within);
                 pattern.nearest(&pattern.asked(seen), newest.event_date)
             }
             Condition::Risen { of, days, by } => self.nearest_rise(seen, of, *days, *by),

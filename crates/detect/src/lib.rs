@@ -26,7 +26,8 @@ mod timeline;
 mod window;
 
 pub use condition::{
-    Condition, Counting, FieldTest, Follows, Least, Predicate, Reach, Same, Test, Window,
+    After, Condition, Counting, FieldTest, Follows, Least, Predicate, Reach, Same, Test, Window,
+    Within,
 };
 pub use evaluate::evaluate;
 pub use evidence::{About, Evidence, EvidenceError, Measure, Quantity};

@@ -7,7 +7,7 @@ use voorveld_calendar::{Calendar, Period, YearMonth};
 use voorveld_domain::{CountedType, DebtorId, KindId, PartnerId, PartnerType, SignalId};
 
 use crate::Signal;
-use crate::condition::{Counting, Least, Predicate, Reach, Test, Window};
+use crate::condition::{Counting, Least, Predicate, Reach, Same, Test, Window, Within};
 use crate::evidence::{About, Evidence, Measure, Quantity};
 use crate::rule::RuleSettings;
 use crate::signal::FieldValue;
@@ -15,12 +15,13 @@ use crate::signal::FieldValue;
 /// A windowed condition with what it needs to look at signals.
 #[derive(Clone, Copy)]
 pub(crate) struct Pattern<'a> {
-    pub(crate) window: Window,
-    pub(crate) test: &'a Test,
-    pub(crate) counting: Counting,
+    pub(crate) what: &'a Within,
     pub(crate) settings: &'a RuleSettings,
     pub(crate) calendar: &'a Calendar,
 }
+
+/// What signals that are judged apart have in common.
+type Apart<'s> = (Option<&'s PartnerId>, Option<&'s KindId>, Option<DebtorId>);
 
 /// One match of it.
 pub(crate) struct Stretch<'a> {
@@ -51,7 +52,8 @@ impl Pattern<'_> {
         seen.iter()
             .copied()
             .filter(|signal| {
-                self.test
+                self.what
+                    .test
                     .asks(&|predicate| predicate.holds(signal, self.settings))
             })
             .collect()
@@ -59,6 +61,35 @@ impl Pattern<'_> {
 
     /// Every match among these signals, which all matter to it and are in order of events.
     pub(crate) fn stretches<'s>(&self, asked: &[&'s Signal]) -> Vec<Stretch<'s>> {
+        if self.what.per.is_empty() {
+            return self.stretches_of(asked);
+        }
+        let groups = self.groups(asked);
+        groups
+            .values()
+            .flat_map(|group| self.stretches_of(group))
+            .collect()
+    }
+
+    /// The signals that are judged apart.
+    fn groups<'s>(&self, asked: &[&'s Signal]) -> BTreeMap<Apart<'s>, Vec<&'s Signal>> {
+        let mut groups: BTreeMap<Apart<'s>, Vec<&'s Signal>> = BTreeMap::new();
+        let per = |same| self.what.per.contains(&same);
+        for signal in asked {
+            if per(Same::Debtor) && signal.debtor.is_none() {
+                continue;
+            }
+            let apart = (
+                per(Same::Partner).then_some(&signal.partner),
+                per(Same::Kind).then_some(&signal.kind),
+                signal.debtor.filter(|_| per(Same::Debtor)),
+            );
+            groups.entry(apart).or_default().push(signal);
+        }
+        groups
+    }
+
+    fn stretches_of<'s>(&self, asked: &[&'s Signal]) -> Vec<Stretch<'s>> {
         let mut stretches = Vec::new();
         let mut run: Vec<Satisfied> = Vec::new();
         let mut begin = 0;
@@ -67,12 +98,16 @@ impl Pattern<'_> {
         while next < asked.len() {
             let (first, end) = self.group(asked, next);
             next = end;
-            let period = self.window.ending(asked[first].event_date, self.calendar);
+            let period = self
+                .what
+                .window
+                .ending(asked[first].event_date, self.calendar);
             while asked[begin].event_date < period.from() {
                 begin += 1;
             }
             let from = begin.max(from_here);
-            let Some(fullness) = self.holds(self.test, &asked[from..end], period, asked) else {
+            let Some(fullness) = self.holds(&self.what.test, &asked[from..end], period, asked)
+            else {
                 continue;
             };
             let satisfied = Satisfied {
@@ -82,12 +117,12 @@ impl Pattern<'_> {
                 period,
                 fullness,
             };
-            match self.counting {
+            match self.what.counting {
                 Counting::Anew => {
                     from_here = end;
                     stretches.push(self.stretch(asked, &[satisfied]));
                 }
-                Counting::Runs if self.window.is_monthly() => {
+                Counting::Runs if self.what.window.is_monthly() => {
                     stretches.push(self.stretch(asked, &[satisfied]));
                 }
                 Counting::Runs => {
@@ -111,7 +146,7 @@ impl Pattern<'_> {
     /// The signals with which one window ends: those of one day, or of one month.
     fn group(&self, asked: &[&Signal], first: usize) -> (usize, usize) {
         let day = asked[first].event_date;
-        let same: &dyn Fn(Date) -> bool = if self.window.is_monthly() {
+        let same: &dyn Fn(Date) -> bool = if self.what.window.is_monthly() {
             &|other| YearMonth::of(other) == YearMonth::of(day)
         } else {
             &|other| other == day
@@ -135,7 +170,7 @@ impl Pattern<'_> {
         (first + 1..end)
             .rev()
             .take_while(|&shorter| {
-                self.holds(self.test, &asked[from..shorter], period, asked)
+                self.holds(&self.what.test, &asked[from..shorter], period, asked)
                     .is_some()
             })
             .last()
@@ -152,20 +187,20 @@ impl Pattern<'_> {
             .expect("a run holds a window");
         let mut evidence = Vec::new();
         self.measure(
-            self.test,
+            &self.what.test,
             &asked[fullest.begin..fullest.end],
             fullest.period,
             asked,
             &mut evidence,
         );
-        let witnesses = if let Test::Reaches { .. } = self.test {
+        let witnesses = if let Test::Reaches { .. } = &self.what.test {
             // Whatever is asked is looked at, and windows that overlap leave nothing out between them.
             asked[first.begin..last.end].to_vec()
         } else {
             let mut leaned_on: BTreeMap<(Date, SignalId), &'s Signal> = BTreeMap::new();
             for one in run {
                 let slice = &asked[one.begin..one.end];
-                self.lean(self.test, slice, one.period, asked, &mut |signal| {
+                self.lean(&self.what.test, slice, one.period, asked, &mut |signal| {
                     leaned_on.insert(signal.event_order(), signal);
                 });
             }
@@ -387,28 +422,48 @@ impl Pattern<'_> {
 
     /// The window that comes nearest to a match, the latest one among equals, and what it comes to.
     pub(crate) fn nearest(&self, asked: &[&Signal], otherwise: Date) -> Vec<Evidence> {
+        if self.what.per.is_empty() {
+            return self.nearest_of(asked, otherwise).1;
+        }
+        self.groups(asked)
+            .values()
+            .map(|group| self.nearest_of(group, otherwise))
+            .max_by_key(|(nearness, _)| *nearness)
+            .unwrap_or_else(|| self.nearest_of(&[], otherwise))
+            .1
+    }
+
+    fn nearest_of(&self, asked: &[&Signal], otherwise: Date) -> (i64, Vec<Evidence>) {
         let mut begin = 0;
         let mut next = 0;
         let mut best: Option<(i64, usize, usize, Period)> = None;
         while next < asked.len() {
             let (first, end) = self.group(asked, next);
             next = end;
-            let period = self.window.ending(asked[first].event_date, self.calendar);
+            let period = self
+                .what
+                .window
+                .ending(asked[first].event_date, self.calendar);
             while asked[begin].event_date < period.from() {
                 begin += 1;
             }
-            let nearness = self.nearness(self.test, &asked[begin..end], period, asked);
+            let nearness = self.nearness(&self.what.test, &asked[begin..end], period, asked);
             if best.is_none_or(|(known, ..)| known <= nearness) {
                 best = Some((nearness, begin, end, period));
             }
         }
         let (signals, period) = best.map_or_else(
-            || (&asked[..0], self.window.ending(otherwise, self.calendar)),
+            || {
+                (
+                    &asked[..0],
+                    self.what.window.ending(otherwise, self.calendar),
+                )
+            },
             |(_, begin, end, period)| (&asked[begin..end], period),
         );
         let mut evidence = Vec::new();
-        self.measure(self.test, signals, period, asked, &mut evidence);
-        evidence
+        self.measure(&self.what.test, signals, period, asked, &mut evidence);
+        (best.map_or(i64::MIN, |(nearness, ..)| nearness), evidence)
     }
 
     /// What the signals of which the predicate holds come to; `None` where there is nothing to measure.

@@ -308,11 +308,15 @@ mod tests {
         );
         refuses(
             "local_days_off: []\nschool_holidays: []\n",
-            &expect!["calendar.yaml:2: expected `school_region` beside the school holidays: north, middle, south"],
+            &expect![
+                "calendar.yaml:2: expected `school_region` beside the school holidays: north, middle, south"
+            ],
         );
         refuses(
             "local_days_off: []\nschool_region: middle\nschool_holidays:\n  - { holiday: may, regions: [north], first: 2025-04-26, last: 2025-05-04, set_by: law }\n",
-            &expect!["calendar.yaml:3: expected `school_holidays_known: { from, until }` beside the school holidays"],
+            &expect![
+                "calendar.yaml:3: expected `school_holidays_known: { from, until }` beside the school holidays"
+            ],
         );
         refuses(
             "local_days_off: []\nschool_region: middle\nschool_holidays_known: { from: 2025-01-01, until: 2024-12-31 }\nschool_holidays:\n  \

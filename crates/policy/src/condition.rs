@@ -6,7 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use voorveld_calendar::{Calendar, Term};
 use voorveld_detect::{
-    Condition, Counting, Decimal, FieldTest, Follows, Least, Predicate, Reach, Same, Test, Window,
+    After, Condition, Counting, Decimal, FieldTest, Follows, Least, Predicate, Reach, Same, Test,
+    Window, Within,
 };
 use voorveld_domain::{Cents, FieldName, KindId, PartnerType, SignalDomain};
 
@@ -40,6 +41,8 @@ pub(crate) struct WithinFile {
     test: TestFile,
     #[serde(default)]
     counting: CountingFile,
+    #[serde(default)]
+    per: BTreeSet<SameFile>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -132,7 +135,8 @@ pub(crate) struct RisenFile {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AbsenceFile {
-    after: PredicateFile,
+    after: Option<PredicateFile>,
+    after_within: Option<WithinFile>,
     without: FollowsFile,
     within: TermFile,
 }
@@ -241,33 +245,27 @@ impl Conditions<'_> {
             ConditionFile::ConsecutiveMonths { preceding_months } => Condition::ConsecutiveMonths {
                 preceding_months: *preceding_months,
             },
-            ConditionFile::Within(file) => Condition::Within {
-                window: self.window(file.window),
-                test: self.test(&file.test),
-                counting: match file.counting {
-                    CountingFile::Runs => Counting::Runs,
-                    CountingFile::Anew => Counting::Anew,
-                },
-            },
+            ConditionFile::Within(file) => Condition::Within(self.within(file)),
             ConditionFile::Risen(file) => Condition::Risen {
                 of: self.predicate(&file.of),
                 days: file.days,
                 by: file.by.and_then(|euros| euros.0).unwrap_or_else(one_cent),
             },
             ConditionFile::Absence(file) => Condition::Absence {
-                after: self.predicate(&file.after),
+                after: match (&file.after, &file.after_within) {
+                    (Some(predicate), None) => After::Signal(self.predicate(predicate)),
+                    (None, Some(within)) => After::Pattern(self.within(within)),
+                    _ => {
+                        (self.fault)(
+                            Near::Key("absence"),
+                            &"expected `after` or `after_within`, one of the two",
+                        );
+                        After::Signal(Predicate::Any)
+                    }
+                },
                 without: Follows {
                     of: self.predicate(&file.without.of),
-                    same: file
-                        .without
-                        .same
-                        .iter()
-                        .map(|same| match same {
-                            SameFile::Partner => Same::Partner,
-                            SameFile::Kind => Same::Kind,
-                            SameFile::Debtor => Same::Debtor,
-                        })
-                        .collect(),
+                    same: same(&file.without.same),
                     lower_amount: file.without.lower_amount,
                 },
                 within: match file.within {
@@ -275,6 +273,18 @@ impl Conditions<'_> {
                     TermFile::CalendarDays(days) => Term::CalendarDays(days),
                 },
             },
+        }
+    }
+
+    fn within(&mut self, file: &WithinFile) -> Within {
+        Within {
+            window: self.window(file.window),
+            test: self.test(&file.test),
+            counting: match file.counting {
+                CountingFile::Runs => Counting::Runs,
+                CountingFile::Anew => Counting::Anew,
+            },
+            per: same(&file.per),
         }
     }
 
@@ -483,6 +493,17 @@ impl Conditions<'_> {
             .map(|field| field.shape.clone())
             .collect()
     }
+}
+
+fn same(files: &BTreeSet<SameFile>) -> BTreeSet<Same> {
+    files
+        .iter()
+        .map(|same| match same {
+            SameFile::Partner => Same::Partner,
+            SameFile::Kind => Same::Kind,
+            SameFile::Debtor => Same::Debtor,
+        })
+        .collect()
 }
 
 /// The least by which an amount can rise.

@@ -83,14 +83,15 @@ fn pattern(id: &str, days: u16, reaches: Reach) -> Rule {
     rule.id = id.parse().expect("a rule id");
     rule.muted_by = MutedBy::default();
     rule.effect = Effect::Show;
-    rule.condition = Condition::Within {
+    rule.condition = Condition::Within(Within {
         window: Window::Days(days),
         test: Test::Reaches {
             of: Predicate::Any,
             reach: reaches,
         },
         counting: Counting::Runs,
-    };
+        per: BTreeSet::new(),
+    });
     rule
 }
 

@@ -1,5 +1,6 @@
 //! What a team member reads. Each sentence is looked at by eye here; a change shows up as a diff.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use expect_test::expect;
@@ -106,14 +107,15 @@ fn windows_and_fields_are_told_in_dutch() {
     ] {
         with(
             id,
-            Condition::Within {
+            Condition::Within(Within {
                 window: Window::Days(30),
                 test: Test::Reaches {
                     of: Predicate::Any,
                     reach: reaches,
                 },
                 counting: Counting::Runs,
-            },
+                per: BTreeSet::new(),
+            }),
         );
     }
     let hours = |test| {

@@ -479,14 +479,15 @@ fn rules_that_cannot_be_meant_do_not_make_a_set() {
         };
     }));
     assert!(refused("debt.crisis", |rule| {
-        rule.condition = Condition::Within {
+        rule.condition = Condition::Within(Within {
             window: Window::Days(0),
             test: Test::Reaches {
                 of: Predicate::Any,
                 reach: Reach::Count(2),
             },
             counting: Counting::Runs,
-        };
+            per: BTreeSet::new(),
+        });
     }));
 }
 
@@ -612,14 +613,15 @@ fn windows_that_do_not_overlap_are_two_matches() {
     let mut rule = default_rules().remove(0);
     rule.muted_by = MutedBy::default();
     rule.effect = Effect::Show;
-    rule.condition = Condition::Within {
+    rule.condition = Condition::Within(Within {
         window: Window::Days(10),
         test: Test::Reaches {
             of: Predicate::Any,
             reach: Reach::Count(2),
         },
         counting: Counting::Runs,
-    };
+        per: BTreeSet::new(),
+    });
     let rules = rule_set(vec![rule]);
     for (gap, expected) in [(8, 1), (9, 1), (10, 2), (11, 2)] {
         let second = date(2025, 1, 2);
