@@ -36,7 +36,7 @@ pub fn evaluate(
         let seen: Vec<&Signal> = counted
             .iter()
             .copied()
-            .filter(|signal| rule.sources.cover(signal))
+            .filter(|signal| rule.sees(signal))
             .collect();
         let judge = Judge {
             rule,

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::civil::Date;
-use voorveld_calendar::{Term, plus_days};
+use voorveld_calendar::{Period, Term, plus_days};
 use voorveld_domain::{Cents, KindId, Outcome, Purpose, RuleId, SignalDomain, Urgency};
 
+use crate::Signal;
 use crate::condition::Condition;
 
 /// One published rule.
@@ -41,6 +42,9 @@ pub struct Rule {
     pub not_older_than_days: Option<u16>,
     /// How long its matches are kept.
     pub retention_days: u16,
+    /// The days on which its ground is in force here, by itself and by its profile (I7): an event of another day gives it no ground to judge.
+    /// The door refuses such a signal when it comes in (S6), but these days may be changed afterwards.
+    pub in_force: Period,
     /// From which place in the log on this version judges here: it raises only with a witness that came there or later (design §5). `None`: always
     /// did. A place and not a moment: what waited in the log when the version came into force was judged by nobody before.
     pub active_from: Option<i64>,
@@ -317,6 +321,12 @@ impl RuleSet {
 }
 
 impl Rule {
+    /// Whether it looks at this signal: it is among its sources, and its ground was in force on the day of the event (I7).
+    #[must_use]
+    pub fn sees(&self, signal: &Signal) -> bool {
+        self.sources.cover(signal) && self.in_force.contains(signal.event_date)
+    }
+
     /// What the rule raises, if anything.
     #[must_use]
     pub const fn raises(&self) -> Option<&Raises> {

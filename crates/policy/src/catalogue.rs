@@ -8,6 +8,7 @@ use serde::Deserialize;
 use voorveld_detect::{Decimal, FieldValue};
 use voorveld_domain::{FieldName, KindId, PartnerType, SignalDomain};
 
+use crate::denied::Denied;
 use crate::error::PolicyErrors;
 use crate::legal::LegalGrounds;
 use crate::yaml::{Code, Located, Parsed, read_list};
@@ -326,6 +327,7 @@ impl SignalCatalogue {
     pub(crate) fn read(
         text: &str,
         grounds: Option<&LegalGrounds>,
+        denied: &Denied,
         errors: &mut PolicyErrors,
     ) -> Self {
         let items: Vec<Located<KindFile>> = read_list(FILE, text, "kinds", errors);
@@ -334,6 +336,7 @@ impl SignalCatalogue {
         for item in items {
             let mut say =
                 |line: usize, message: &dyn fmt::Display| errors.push(FILE, Some(line), message);
+            item.value.deny(&item, denied, &mut say);
             let Some(kind) = item.value.check(&item, grounds, &mut say) else {
                 continue;
             };
@@ -430,6 +433,28 @@ impl Number {
 type Say<'a> = dyn FnMut(usize, &dyn fmt::Display) + 'a;
 
 impl KindFile {
+    /// Says which of its names speak of something that nothing here may use.
+    fn deny<T>(&self, at: &Located<T>, denied: &Denied, say: &mut Say<'_>) {
+        let kind = [(self.id.0.as_str(), "id"), (self.name.as_str(), "name")];
+        for (text, key) in kind {
+            if let Some(attribute) = denied.find(text) {
+                let refusal = attribute.refusal(&format!("kind `{}`", self.id.0));
+                say(at.line_of(key), &refusal);
+            }
+        }
+        for field in &self.fields {
+            let name = &field.name.0;
+            let codes = field.codes.iter();
+            let texts = [name.as_str(), &field.label]
+                .into_iter()
+                .chain(codes.flat_map(|entry| [entry.code.as_str(), &entry.label]));
+            if let Some(attribute) = texts.filter_map(|text| denied.find(text)).next() {
+                let refusal = attribute.refusal(&format!("field `{name}` („{}”)", field.label));
+                say(at.line_with(&format!("name: {name}")), &refusal);
+            }
+        }
+    }
+
     fn check<T>(
         &self,
         at: &Located<T>,

@@ -1,10 +1,93 @@
-//! Running every rule's own examples with the live code, for `voorveld check`.
+//! Running every rule's own examples with the live code, for `voorveld check`, and what it warns of besides.
 
 use std::fmt;
 
+use jiff::civil::Date;
+use voorveld_calendar::{days_between, plus_days};
 use voorveld_domain::RuleId;
 
 use crate::Policy;
+use crate::profiles::told;
+
+/// So long before the table of school holidays ends it is said that it ends: a school year is published years ahead, and somebody must have
+/// the time to put it in.
+pub const SCHOOL_TABLE_WARNING_DAYS: i32 = 180;
+
+/// Something that is right today and asks for attention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Which file it is about.
+    pub file: String,
+    /// What it is.
+    pub message: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.message)
+    }
+}
+
+/// What of a sound policy asks for attention on a day: a table that ends, a rule whose ground has ended or not begun (I7).
+#[must_use]
+pub fn warnings(policy: &Policy, today: Date) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if let Some(message) = school_table_ends(policy, today) {
+        warnings.push(Warning {
+            file: "calendar.yaml".to_owned(),
+            message,
+        });
+    }
+    for of_rule in &policy.examples {
+        let Some(rule) = policy.rules().get(&of_rule.rule) else {
+            continue;
+        };
+        if rule.in_force.contains(today) {
+            continue;
+        }
+        let ground = policy
+            .grounds()
+            .get(&rule.legal_basis)
+            .expect("a rule whose ground does not exist was not loaded");
+        let when = if today < rule.in_force.from() {
+            "has not begun"
+        } else {
+            "has ended"
+        };
+        warnings.push(Warning {
+            file: of_rule.file.clone(),
+            message: format!(
+                "rule `{}` has no ground today: ground `{}` ({}), profile `{}`, is in force {} and {when}",
+                rule.id,
+                ground.id,
+                ground.article,
+                ground.profile,
+                told(rule.in_force),
+            ),
+        });
+    }
+    warnings
+}
+
+fn school_table_ends(policy: &Policy, today: Date) -> Option<String> {
+    let known = policy.calendar().school_weeks_known()?;
+    let (first, last) = (known.from(), plus_days(known.to(), -1));
+    let after = "later weeks count as school weeks";
+    if today < first {
+        Some(format!("school holidays are known from {first} only"))
+    } else if last < today {
+        Some(format!(
+            "school holidays are known until {last}, which is past: {after}"
+        ))
+    } else if days_between(today, last) < SCHOOL_TABLE_WARNING_DAYS {
+        Some(format!(
+            "school holidays are known until {last}, in {} days: {after}. Add the next school year",
+            days_between(today, last)
+        ))
+    } else {
+        None
+    }
+}
 
 /// What came of all examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +105,8 @@ pub struct RuleReport {
     pub version: u32,
     /// Its title.
     pub title: String,
+    /// The profile that keeps it from judging; `None`: it judges.
+    pub off_by: Option<String>,
     /// In which file.
     pub file: String,
     /// Example by example.
@@ -66,7 +151,11 @@ impl CheckReport {
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for rule in &self.rules {
-            writeln!(f, "{} v{} – {}", rule.rule, rule.version, rule.title)?;
+            write!(f, "{} v{} – {}", rule.rule, rule.version, rule.title)?;
+            match &rule.off_by {
+                Some(profile) => writeln!(f, " – uit (profiel {profile})")?,
+                None => writeln!(f)?,
+            }
             for example in &rule.examples {
                 let mark = if example.faults.is_empty() {
                     "ok  "
@@ -89,21 +178,23 @@ impl fmt::Display for CheckReport {
     }
 }
 
-/// Runs every example of every rule, each with all rules in force.
+/// Runs every example of every rule, each with all rules in force; those of a profile that is off as if that one were on.
 #[must_use]
 pub fn check(policy: &Policy) -> CheckReport {
     let rules = policy
         .examples
         .iter()
         .map(|of_rule| {
-            let rule = policy
-                .rules()
+            let off = policy.rules_as_if_on.get(&of_rule.profile);
+            let rules = off.unwrap_or(policy.rules());
+            let rule = rules
                 .get(&of_rule.rule)
                 .expect("examples are kept with their rule");
             RuleReport {
                 rule: rule.id.clone(),
                 version: rule.version,
                 title: rule.title.clone(),
+                off_by: off.map(|_| of_rule.profile.clone()),
                 file: of_rule.file.clone(),
                 examples: of_rule
                     .examples
@@ -111,7 +202,7 @@ pub fn check(policy: &Policy) -> CheckReport {
                     .map(|(line, example)| ExampleReport {
                         name: example.name.clone(),
                         line: *line,
-                        faults: example.run(&rule.id, policy),
+                        faults: example.run(&rule.id, rules, policy),
                     })
                     .collect(),
             }

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 use voorveld_calendar::amsterdam_midnight;
 use voorveld_detect::{
-    Closure, Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, Signal, SuppressedBy,
-    TaskChange, Timeline, evaluate, plan,
+    Closure, Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, RuleSet, Signal,
+    SuppressedBy, TaskChange, Timeline, evaluate, plan,
 };
 use voorveld_domain::{
     DebtorId, FieldName, Filing, KindId, Outcome, PartnerId, PartnerType, Presence, Revision,
@@ -132,8 +132,8 @@ impl ExampleFile {
     }
 
     /// What did not come out as the example says.
-    pub(crate) fn run(&self, rule: &RuleId, policy: &Policy) -> Vec<String> {
-        let mut paper = Paper::new(policy, self.feeds(rule, policy));
+    pub(crate) fn run(&self, rule: &RuleId, rules: &RuleSet, policy: &Policy) -> Vec<String> {
+        let mut paper = Paper::new(rules, policy, self.feeds(rule, rules, policy));
         let mut last = None;
         for step in self.steps() {
             last = Some(match step.act {
@@ -159,9 +159,9 @@ impl ExampleFile {
     }
 
     /// The feeds as the example tells them: each kind the rule looks at has a sender, and each of these said as much as the example says.
-    fn feeds(&self, rule: &RuleId, policy: &Policy) -> Feeds {
+    fn feeds(&self, rule: &RuleId, rules: &RuleSet, policy: &Policy) -> Feeds {
         let mut feeds = Feeds::default();
-        let (Some(through), Some(rule)) = (self.complete_through, policy.rules().get(rule)) else {
+        let (Some(through), Some(rule)) = (self.complete_through, rules.get(rule)) else {
             return feeds;
         };
         for kind in &rule.sources.kinds {
@@ -298,6 +298,7 @@ impl SignalFile {
 
 /// One household on paper, judged record by record (K2).
 struct Paper<'a> {
+    rules: &'a RuleSet,
     policy: &'a Policy,
     timeline: Timeline,
     tasks: Vec<KnownTask>,
@@ -307,8 +308,9 @@ struct Paper<'a> {
 }
 
 impl<'a> Paper<'a> {
-    fn new(policy: &'a Policy, feeds: Feeds) -> Self {
+    fn new(rules: &'a RuleSet, policy: &'a Policy, feeds: Feeds) -> Self {
         Self {
+            rules,
             policy,
             timeline: Timeline::default(),
             tasks: Vec::new(),
@@ -343,7 +345,7 @@ impl<'a> Paper<'a> {
     }
 
     fn judge(&mut self) -> (Evaluation, Plan) {
-        let (rules, calendar) = (self.policy.rules(), self.policy.calendar());
+        let (rules, calendar) = (self.rules, self.policy.calendar());
         let evaluation = evaluate(rules, &self.timeline, calendar, &self.feeds, self.as_of);
         let planned = plan(
             &evaluation,

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use voorveld_calendar::{days_between, plus_days};
+use voorveld_calendar::{Period, days_between, plus_days};
 use voorveld_detect::FieldValue;
 use voorveld_domain::FieldName;
 
 use crate::Policy;
 use crate::catalogue::SignalKind;
+use crate::profiles::{ProfileState, dutch};
 
 /// What of a signal decides whether it may come in. Its form was checked before.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +113,7 @@ impl IntakeRefusal {
 }
 
 impl Policy {
-    /// Why a kind may not be received now for an event of that day; `None`: it may.
+    /// Why a kind may not be received now for an event of that day, in the words of its profile or ground; `None`: it may.
     #[must_use]
     pub fn uncovered_because(
         &self,
@@ -125,12 +126,49 @@ impl Policy {
             .get(&kind.ground)
             .expect("a kind whose ground does not exist was not loaded");
         // The event must fall within the ground, and so must the receiving of it.
-        if ground.in_force_on(today) && ground.since.is_some_and(|since| since <= event_date) {
+        if ground.in_force_on(today) && ground.in_force_on(event_date) {
             return None;
         }
-        Some(ground.off_because.clone().unwrap_or_else(|| {
-            format!("De grondslag „{}” geldt niet op deze datum.", ground.title)
-        }))
+        if let Some(because) = &ground.off_because {
+            return Some(because.clone());
+        }
+        let profile = self
+            .profiles()
+            .get(&ground.profile)
+            .expect("a ground whose profile does not exist was not loaded");
+        let profile_days = match &profile.state {
+            ProfileState::Off { because } => return Some(because.clone()),
+            ProfileState::On { days, .. } => *days,
+        };
+        let own_days = ground
+            .own_days
+            .expect("a ground without days says why, or was not loaded");
+        let days = [today, event_date];
+        let outside = |period: Period| days.into_iter().find(|day| !period.contains(*day));
+        let said = if let Some(day) = outside(profile_days) {
+            let title = &profile.title;
+            if day < profile_days.from() {
+                format!(
+                    "„{title}” staat hier pas aan vanaf {}.",
+                    dutch(profile_days.from())
+                )
+            } else {
+                format!(
+                    "„{title}” staat hier uit sinds {}.",
+                    dutch(profile_days.to())
+                )
+            }
+        } else if outside(own_days).is_some_and(|day| day < own_days.from()) {
+            let since = dutch(own_days.from());
+            format!("De grondslag „{}” geldt pas vanaf {since}.", ground.title)
+        } else {
+            let until = dutch(own_days.to());
+            format!(
+                "De grondslag „{}” geldt niet meer sinds {until}.",
+                ground.title
+            )
+        };
+        Some(said)
     }
 
     /// Whether a kind may be received on a day, for an event of that day.

@@ -1,12 +1,15 @@
-//! The legal grounds (`legal.yaml`): what may be received, for which purpose, and what may be judged together (I7).
+//! The legal grounds (`legal.yaml`): what may be received, for which purpose, and what may be judged together (I7). A ground holds on the days
+//! of its own and of its profile together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::Deserialize;
+use voorveld_calendar::Period;
 use voorveld_domain::{KindId, Purpose};
 
 use crate::error::PolicyErrors;
+use crate::profiles::{Profile, Profiles, overlap, period};
 use crate::yaml::{Code, Located, Parsed, read_list};
 
 const FILE: &str = "legal.yaml";
@@ -18,17 +21,19 @@ pub struct LegalGround {
     pub id: String,
     /// What it is called on screen, in Dutch.
     pub title: String,
+    /// The profile it belongs to.
+    pub profile: String,
     /// The articles.
     pub article: String,
     /// What it means for a resident, in plain Dutch.
     pub explanation: String,
     /// How sure its text is.
     pub certainty: Certainty,
-    /// The first day it is in force here; `None`: it is not.
-    pub since: Option<Date>,
-    /// The first day it is no longer in force.
-    pub until: Option<Date>,
-    /// Why it is not in force here, in plain Dutch.
+    /// The days on which it holds by itself, whatever its profile says; `None`: on none.
+    pub own_days: Option<Period>,
+    /// The days on which it is in force here: its own and its profile's together; `None`: on none.
+    pub in_force: Option<Period>,
+    /// Why it holds on no day by itself, in plain Dutch.
     pub off_because: Option<String>,
     /// What it covers.
     pub covers: Vec<Cover>,
@@ -61,7 +66,16 @@ impl LegalGround {
     /// Whether it is in force on a day.
     #[must_use]
     pub fn in_force_on(&self, day: Date) -> bool {
-        self.since.is_some_and(|since| since <= day) && self.until.is_none_or(|until| day < until)
+        self.in_force.is_some_and(|days| days.contains(day))
+    }
+
+    /// The days on which it is in force, or would be with every profile on.
+    pub(crate) const fn days(&self, as_if_on: bool) -> Option<Period> {
+        if as_if_on {
+            self.own_days
+        } else {
+            self.in_force
+        }
     }
 
     /// Whether it covers a kind for any purpose.
@@ -120,7 +134,17 @@ impl LegalGrounds {
         self.0.values()
     }
 
-    pub(crate) fn read(text: &str, errors: &mut PolicyErrors) -> (Self, Vec<Located<GroundFile>>) {
+    /// The grounds of a profile, in order of id.
+    pub fn of_profile<'a>(&'a self, profile: &'a str) -> impl Iterator<Item = &'a LegalGround> {
+        self.iter().filter(move |ground| ground.profile == profile)
+    }
+
+    /// Reads all grounds. Without profiles (because those are broken themselves) the profiles of grounds are not looked at.
+    pub(crate) fn read(
+        text: &str,
+        profiles: Option<&Profiles>,
+        errors: &mut PolicyErrors,
+    ) -> (Self, Vec<Located<GroundFile>>) {
         let items: Vec<Located<GroundFile>> = read_list(FILE, text, "grounds", errors);
         let mut grounds = BTreeMap::new();
         for item in &items {
@@ -157,7 +181,14 @@ impl LegalGrounds {
                     "expected `since` beside `until`".to_owned(),
                 );
             }
-            let ground = file.ground();
+            let profile = profiles.map(|profiles| profiles.get(&file.profile));
+            if profile == Some(None) {
+                say(
+                    item.line_of("profile"),
+                    format!("`{}` is not a profile of profiles.yaml", file.profile),
+                );
+            }
+            let ground = file.ground(profile.flatten().and_then(Profile::days));
             if let Some(earlier) = grounds.insert(file.id.clone(), ground) {
                 say(
                     item.line_of("id"),
@@ -193,6 +224,7 @@ impl LegalGrounds {
 pub(crate) struct GroundFile {
     id: String,
     title: String,
+    profile: String,
     article: String,
     explanation: String,
     certainty: Certainty,
@@ -211,15 +243,20 @@ struct CoverFile {
 }
 
 impl GroundFile {
-    fn ground(&self) -> LegalGround {
+    /// The ground, with the days on which its profile is on.
+    fn ground(&self, profile_days: Option<Period>) -> LegalGround {
+        let own_days = self.since.map(|since| period(since, self.until));
         LegalGround {
             id: self.id.clone(),
             title: self.title.clone(),
+            profile: self.profile.clone(),
             article: self.article.clone(),
             explanation: self.explanation.clone(),
             certainty: self.certainty,
-            since: self.since,
-            until: self.until,
+            own_days,
+            in_force: own_days
+                .zip(profile_days)
+                .and_then(|(own, profile)| overlap(own, profile)),
             off_because: self.off_because.clone(),
             covers: self
                 .covers

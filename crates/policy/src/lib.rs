@@ -1,4 +1,4 @@
-//! What a municipality decides, read from its files: signal kinds, legal grounds, rules, routing, settings and days off.
+//! What a municipality decides, read from its files: signal kinds, profiles, legal grounds, rules, routing, settings and the calendar.
 //!
 //! The files are checked whole: every mistake of every file is told at once, each with its place and what was expected. A [`Policy`]
 //! that exists is right: kinds have a ground, rules are covered by theirs (I7), every task has a team. The shipped files are built
@@ -8,32 +8,39 @@ mod calendar;
 mod catalogue;
 mod check;
 mod condition;
+mod denied;
 mod error;
 mod examples;
 mod intake;
 mod legal;
+mod profiles;
 mod routing;
 mod rules;
 mod settings;
 mod source;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use catalogue::{
     AgeLimits, AmountUse, CodeEntry, Field, FieldFault, FieldShape, SUPPLY_ENDS_ON,
     SignalCatalogue, SignalKind, Unit,
 };
-pub use check::{CheckReport, ExampleReport, RuleReport, check};
+pub use check::{
+    CheckReport, ExampleReport, RuleReport, SCHOOL_TABLE_WARNING_DAYS, Warning, check, warnings,
+};
+pub use denied::{Denied, DeniedAttribute};
 pub use error::{PolicyError, PolicyErrors};
 pub use intake::{Admitted, Claim, IntakeRefusal};
 pub use legal::{Certainty, Cover, LegalGround, LegalGrounds};
+pub use profiles::{Profile, ProfileState, Profiles};
 pub use routing::{Area, Routing, Team};
 pub use settings::Settings;
 use voorveld_calendar::Calendar;
 /// What a field of a signal holds, as [`Field::parse`] reads it.
 pub use voorveld_detect::FieldValue;
-use voorveld_detect::RuleSet;
+use voorveld_detect::{Rule, RuleSet};
 
 use crate::rules::{Against, RuleExamples, Rules};
 use crate::source::Files;
@@ -42,11 +49,14 @@ use crate::source::Files;
 #[derive(Debug, Clone)]
 pub struct Policy {
     catalogue: SignalCatalogue,
+    denied: Denied,
+    profiles: Profiles,
     grounds: LegalGrounds,
     routing: Routing,
     calendar: Calendar,
     settings: Settings,
     rules: RuleSet,
+    rules_as_if_on: BTreeMap<String, RuleSet>,
     examples: Vec<RuleExamples>,
     canonical_rules: String,
 }
@@ -59,8 +69,8 @@ impl Policy {
             .expect("the shipped files are checked by a test")
     }
 
-    /// A directory's files in place of the shipped ones: `signals.yaml`, `legal.yaml`, `settings.yaml`, `calendar.yaml`,
-    /// `routing.yaml`, each by itself, and `rules/` as a whole.
+    /// A directory's files in place of the shipped ones: `signals.yaml`, `profiles.yaml`, `legal.yaml`, `settings.yaml`, `calendar.yaml`,
+    /// `routing.yaml`, each by itself, and `rules/` as a whole. A `denied.yaml` adds to the shipped one.
     pub fn load(directory: &Path) -> Result<Self, PolicyErrors> {
         let mut errors = PolicyErrors::default();
         let files = Files::of_directory(directory, &mut errors);
@@ -69,10 +79,22 @@ impl Policy {
 
     fn of_files(files: &Files, mut errors: PolicyErrors) -> Result<Self, PolicyErrors> {
         // What leans on a broken file is looked at for its form alone: one mistake is told once.
-        let (grounds, ground_files) = LegalGrounds::read(files.text("legal.yaml"), &mut errors);
+        let profiles = Profiles::read(files.text("profiles.yaml"), &mut errors);
+        let sound_profiles = errors.is_empty().then_some(&profiles);
+        let (grounds, ground_files) =
+            LegalGrounds::read(files.text("legal.yaml"), sound_profiles, &mut errors);
         let sound_grounds = errors.is_empty().then_some(&grounds);
-        let catalogue =
-            SignalCatalogue::read(files.text("signals.yaml"), sound_grounds, &mut errors);
+        let denied = Denied::read(
+            source::shipped_text("denied.yaml"),
+            files.text("denied.yaml"),
+            &mut errors,
+        );
+        let catalogue = SignalCatalogue::read(
+            files.text("signals.yaml"),
+            sound_grounds,
+            &denied,
+            &mut errors,
+        );
         if errors.is_empty() {
             let is_known = |kind: &_| catalogue.get(kind).is_some();
             LegalGrounds::check_kinds(&ground_files, is_known, &mut errors);
@@ -90,11 +112,12 @@ impl Policy {
             .filter(|_| is_sound)
             .map(|settings| Against {
                 catalogue: &catalogue,
+                profiles: &profiles,
                 grounds: &grounds,
                 settings,
                 calendar: &calendar,
             });
-        let rules = Rules::read(files.rules(), against.as_ref(), &mut errors);
+        let rules = Rules::read(files.rules(), &denied, against.as_ref(), &mut errors);
         let (Some(settings), Some(routing)) = (settings, routing) else {
             return errors.unless_empty(None);
         };
@@ -108,11 +131,14 @@ impl Policy {
         }
         let policy = rules.map(|rules| Self {
             catalogue,
+            denied,
+            profiles,
             grounds,
             routing,
             calendar,
             settings,
             rules: rules.set,
+            rules_as_if_on: rules.as_if_on,
             examples: rules.examples,
             canonical_rules: rules.canonical,
         });
@@ -123,6 +149,18 @@ impl Policy {
     #[must_use]
     pub const fn catalogue(&self) -> &SignalCatalogue {
         &self.catalogue
+    }
+
+    /// What nothing here may use.
+    #[must_use]
+    pub const fn denied(&self) -> &Denied {
+        &self.denied
+    }
+
+    /// What is switched on.
+    #[must_use]
+    pub const fn profiles(&self) -> &Profiles {
+        &self.profiles
     }
 
     /// The legal grounds.
@@ -148,10 +186,21 @@ impl Policy {
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
-    /// The rules, with the settings that go for all of them and the hash of it all.
+    /// The rules that judge, with the settings that go for all of them and the hash of it all.
     #[must_use]
     pub const fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// The rules of profiles that are off, each with its profile. They were checked as if it were on, and judge nothing.
+    pub fn rules_that_are_off(&self) -> impl Iterator<Item = (&Rule, &Profile)> {
+        self.examples.iter().filter_map(|of_rule| {
+            let rule = self
+                .rules_as_if_on
+                .get(&of_rule.profile)?
+                .get(&of_rule.rule)?;
+            Some((rule, self.profiles.get(&of_rule.profile)?))
+        })
     }
 
     /// The text whose SHA-256 is the identity of the rule set: what the rules say, whatever the layout of their files.

@@ -7,7 +7,7 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde_norway::Value;
-use voorveld_calendar::{Calendar, Term};
+use voorveld_calendar::{Calendar, Period, Term};
 use voorveld_detect::{
     Cooldown, CooldownFrom, Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet, RuleSetError,
     RuleSetHash, RuleSettings, Sources,
@@ -16,9 +16,11 @@ use voorveld_domain::{Cents, KindId, Outcome, Purpose, RuleId, SignalDomain, Urg
 
 use crate::catalogue::{SignalCatalogue, SignalKind};
 use crate::condition::{ConditionFile, Conditions, Near};
+use crate::denied::Denied;
 use crate::error::PolicyErrors;
 use crate::examples::ExampleFile;
-use crate::legal::LegalGrounds;
+use crate::legal::{LegalGround, LegalGrounds};
+use crate::profiles::{Profile, Profiles, told};
 use crate::settings::Settings;
 use crate::yaml::{Code, Located, Parsed, read_whole};
 
@@ -26,6 +28,8 @@ use crate::yaml::{Code, Located, Parsed, read_whole};
 #[derive(Debug, Clone)]
 pub(crate) struct RuleExamples {
     pub(crate) rule: RuleId,
+    /// The profile the rule belongs to.
+    pub(crate) profile: String,
     pub(crate) file: String,
     pub(crate) examples: Vec<(usize, ExampleFile)>,
 }
@@ -33,7 +37,10 @@ pub(crate) struct RuleExamples {
 /// The rules of all files, their examples, and the text their hash is of.
 #[derive(Debug)]
 pub(crate) struct Rules {
+    /// What judges: the rules whose profile is on.
     pub(crate) set: RuleSet,
+    /// By profile that is off: what would judge with that one on. For its examples; nothing else runs these.
+    pub(crate) as_if_on: BTreeMap<String, RuleSet>,
     pub(crate) examples: Vec<RuleExamples>,
     pub(crate) canonical: String,
 }
@@ -41,19 +48,23 @@ pub(crate) struct Rules {
 /// What rules are checked against.
 pub(crate) struct Against<'a> {
     pub(crate) catalogue: &'a SignalCatalogue,
+    pub(crate) profiles: &'a Profiles,
     pub(crate) grounds: &'a LegalGrounds,
     pub(crate) settings: &'a Settings,
     pub(crate) calendar: &'a Calendar,
 }
 
 impl Rules {
-    /// Reads all rules. Without anything to check against (because that is broken itself) only their form is looked at.
+    /// Reads all rules. Without anything to check against (because that is broken itself) only their form and what nothing may use are looked
+    /// at.
     pub(crate) fn read<'a>(
         files: impl Iterator<Item = (&'a str, &'a str)>,
+        denied: &Denied,
         against: Option<&Against<'_>>,
         errors: &mut PolicyErrors,
     ) -> Option<Self> {
         let mut rules = Vec::new();
+        let mut off: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
         let mut examples = Vec::new();
         let mut texts = BTreeMap::new();
         let mut origin: BTreeMap<RuleId, String> = BTreeMap::new();
@@ -61,7 +72,12 @@ impl Rules {
             let Some(item) = read_whole::<RuleFile>(file, text, errors) else {
                 continue;
             };
-            let Some(rule) =
+            let value: Value =
+                serde_norway::from_str(text).expect("what was read once reads again");
+            for (name, refusal) in denied.in_condition(&value["when"]) {
+                errors.push(file, Some(item.line_with(&name)), refusal);
+            }
+            let Some(Checked { rule, profile }) =
                 against.and_then(|against| item.value.check(file, &item, against, errors))
             else {
                 continue;
@@ -74,10 +90,9 @@ impl Rules {
                 );
                 continue;
             }
-            let value = serde_norway::from_str(text).expect("what was read once reads again");
-            texts.insert(rule.id.clone(), canonical_rule(&value));
             examples.push(RuleExamples {
                 rule: rule.id.clone(),
+                profile: profile.id.clone(),
                 file: file.to_owned(),
                 examples: item
                     .value
@@ -86,6 +101,11 @@ impl Rules {
                     .map(|example| (item.line_with(&example.name), example.clone()))
                     .collect(),
             });
+            if profile.days().is_none() {
+                off.entry(profile.id.clone()).or_default().push(rule);
+                continue;
+            }
+            texts.insert(rule.id.clone(), canonical_rule(&value));
             rules.push(rule);
         }
         let settings = rule_settings(against?);
@@ -102,19 +122,34 @@ impl Rules {
             .iter()
             .map(|(id, text)| (id.clone(), hash_of(text)))
             .collect();
-        match RuleSet::new(rules, settings, hash_of(&canonical)) {
-            Ok(set) => Some(Self {
-                set: set.with_digests(digests),
-                examples,
-                canonical,
-            }),
+        let hash = hash_of(&canonical);
+        let mut build = |rules: Vec<Rule>| match RuleSet::new(rules, settings.clone(), hash) {
+            Ok(set) => Some(set),
             Err(error) => {
                 let (RuleSetError::Twice(id) | RuleSetError::Parameter { rule: id, .. }) = &error;
                 let file = origin.get(id).map_or("rules", String::as_str);
                 errors.push(file, None, error);
                 None
             }
-        }
+        };
+        let as_if_on: Vec<_> = off
+            .into_iter()
+            .map(|(profile, extra)| {
+                let together = rules.iter().cloned().chain(extra).collect();
+                (profile, build(together))
+            })
+            .collect();
+        let set = build(rules)?.with_digests(digests);
+        let as_if_on = as_if_on
+            .into_iter()
+            .map(|(profile, set)| set.map(|set| (profile, set)))
+            .collect::<Option<_>>()?;
+        Some(Self {
+            set,
+            as_if_on,
+            examples,
+            canonical,
+        })
     }
 }
 
@@ -143,22 +178,24 @@ fn rule_settings(against: &Against<'_>) -> RuleSettings {
     }
 }
 
-/// What a rule says, in one form whatever its layout: keys sorted, without its examples.
+/// What a rule says, in one form whatever its layout: keys sorted, without its examples, and without its profile, which follows from its
+/// ground and says when it judges, not what.
 fn canonical_rule(value: &Value) -> String {
     let mut value = value.clone();
     if let Value::Mapping(mapping) = &mut value {
         mapping.remove("examples");
+        mapping.remove("profile");
     }
     let mut out = String::new();
     write_canonical(&value, &mut out);
     out
 }
 
-/// The kinds a rule looks at, which follow from the catalogue and the law as much as from the rule: part of what the set is, not of what the rule
+/// The kinds a rule looks at and the days on which it is in force, which follow from the catalogue and the law as much as from the rule: part of what the set is, not of what the rule
 /// says. Switching a kind on gives a new set under the versions that were published.
 fn canonical_sources(rule: &Rule) -> String {
     let kinds: Vec<&str> = rule.sources.kinds.iter().map(KindId::as_str).collect();
-    format!(" over {}", kinds.join(","))
+    format!(" over {} in force {}", kinds.join(","), rule.in_force)
 }
 
 fn canonical_settings(settings: &RuleSettings) -> String {
@@ -238,6 +275,8 @@ struct RuleFile {
     explanation: String,
     purpose: Code<Purpose>,
     legal_basis: String,
+    /// The profile of its ground; may be said for the reader, and must then be that one.
+    profile: Option<String>,
     looks_at: LooksAtFile,
     when: ConditionFile,
     raises: Option<RaisesFile>,
@@ -318,6 +357,14 @@ struct Checker<'a> {
     against: &'a Against<'a>,
     errors: &'a mut PolicyErrors,
     sound: bool,
+    /// The rule's profile is off, or its ground holds on no day: its kinds are looked at as if every profile were on.
+    as_if_on: bool,
+}
+
+/// A rule that is right, with the profile that says whether it judges.
+struct Checked<'a> {
+    rule: Rule,
+    profile: &'a Profile,
 }
 
 impl Checker<'_> {
@@ -341,7 +388,7 @@ impl Checker<'_> {
             }
             kinds.extend(
                 of_domain
-                    .filter(|kind| is_received(kind, self.against.grounds))
+                    .filter(|kind| self.received_on(kind).is_some())
                     .map(|kind| kind.id.clone()),
             );
         }
@@ -351,15 +398,12 @@ impl Checker<'_> {
                     self.at.line_with(id.as_str()),
                     format_args!("`{id}` is not a kind of signals.yaml"),
                 ),
-                Some(kind) if !is_received(kind, self.against.grounds) => {
-                    let article = self
-                        .against
-                        .grounds
-                        .get(&kind.ground)
-                        .map_or("", |ground| &ground.article);
+                Some(kind) if self.received_on(kind).is_none() => {
+                    let ground = self.against.grounds.get(&kind.ground);
+                    let why = ground.map_or_else(String::new, |ground| self.never_because(ground));
                     self.fault(
                         self.at.line_with(id.as_str()),
-                        format_args!("`{id}` is not received here: its ground `{}` ({article}) is not in force", kind.ground),
+                        format_args!("`{id}` is not received here: its {why}"),
                     );
                 }
                 Some(_) => {
@@ -376,24 +420,47 @@ impl Checker<'_> {
         kinds
     }
 
-    /// I7: the ground covers every kind the rule looks at, for its purpose, and together when it joins them.
-    fn legal_cover(&mut self, kinds: &BTreeSet<KindId>) {
+    /// The days on which a kind is received.
+    fn received_on(&self, kind: &SignalKind) -> Option<Period> {
+        let ground = self.against.grounds.get(&kind.ground)?;
+        ground.days(self.as_if_on)
+    }
+
+    /// Why a ground holds on no day, with its article.
+    fn never_because(&self, ground: &LegalGround) -> String {
+        let LegalGround { id, article, .. } = ground;
+        let profile = self.against.profiles.get(&ground.profile);
+        match (ground.own_days, profile.and_then(Profile::days)) {
+            (None, _) => format!("ground `{id}` ({article}) is not in force here"),
+            (Some(_), None) => format!(
+                "ground `{id}` ({article}) is not in force here, as profile `{}` is off",
+                ground.profile
+            ),
+            (Some(own), Some(profile)) => format!(
+                "ground `{id}` ({article}) is in force {}, profile `{}` is on {}",
+                told(own),
+                ground.profile,
+                told(profile)
+            ),
+        }
+    }
+
+    /// I7: the ground covers every kind the rule looks at, for its purpose, together when it joins them, and on some day at once. Answers with
+    /// the days of the ground.
+    fn legal_cover(&mut self, ground: &LegalGround, kinds: &BTreeSet<KindId>) -> Option<Period> {
         let rule = &self.at.value;
         let line = self.at.line_of("legal_basis");
-        let Some(ground) = self.against.grounds.get(&rule.legal_basis) else {
-            return self.fault(
-                line,
-                format_args!("`{}` is not a ground of legal.yaml", rule.legal_basis),
-            );
-        };
-        if ground.since.is_none() {
-            self.fault(
-                line,
-                format_args!(
-                    "ground `{}` ({}) is not in force here",
-                    ground.id, ground.article
-                ),
-            );
+        let off = self
+            .against
+            .profiles
+            .get(&ground.profile)
+            .is_some_and(|profile| profile.days().is_none());
+        let days = ground.days(off);
+        if let Some(days) = days {
+            self.same_days(ground, days, kinds);
+        } else {
+            let why = self.never_because(ground);
+            self.fault(line, why);
         }
         let joining = rule.when.joins();
         let uncovered = ground.uncovered(kinds, rule.purpose.0, joining);
@@ -416,30 +483,76 @@ impl Checker<'_> {
                 ),
             );
         }
+        days
+    }
+
+    /// Each kind is received on some day on which the rule's ground is in force.
+    fn same_days(&mut self, ground: &LegalGround, days: Period, kinds: &BTreeSet<KindId>) {
+        let line = self.at.line_of("legal_basis");
+        for id in kinds {
+            let kind = self.against.catalogue.get(id);
+            let received = kind.and_then(|kind| Some((kind, self.received_on(kind)?)));
+            if let Some((kind, received)) = received
+                && !received.overlaps(&days)
+            {
+                let article = self
+                    .against
+                    .grounds
+                    .get(&kind.ground)
+                    .map_or("", |of_kind| &of_kind.article);
+                self.fault(
+                    line,
+                    format_args!(
+                        "`{id}` is received {} by ground `{}` ({article}), but ground `{}` ({}) of this rule is in force {}: on no day both",
+                        told(received),
+                        kind.ground,
+                        ground.id,
+                        ground.article,
+                        told(days),
+                    ),
+                );
+            }
+        }
     }
 }
 
-fn is_received(kind: &SignalKind, grounds: &LegalGrounds) -> bool {
-    grounds
-        .get(&kind.ground)
-        .is_some_and(|ground| ground.since.is_some())
-}
-
 impl RuleFile {
-    fn check(
+    fn check<'a>(
         &self,
         file: &str,
         at: &Located<Self>,
-        against: &Against<'_>,
+        against: &Against<'a>,
         errors: &mut PolicyErrors,
-    ) -> Option<Rule> {
+    ) -> Option<Checked<'a>> {
+        let Some(ground) = against.grounds.get(&self.legal_basis) else {
+            errors.push(
+                file,
+                Some(at.line_of("legal_basis")),
+                format_args!("`{}` is not a ground of legal.yaml", self.legal_basis),
+            );
+            return None;
+        };
+        let profile = against
+            .profiles
+            .get(&ground.profile)
+            .expect("a ground whose profile does not exist was not loaded");
         let mut checker = Checker {
             at,
             file,
             against,
             errors,
             sound: true,
+            as_if_on: ground.in_force.is_none(),
         };
+        if let Some(said) = self.profile.as_ref().filter(|said| **said != profile.id) {
+            checker.fault(
+                at.line_of("profile"),
+                format_args!(
+                    "profile `{said}`, but its ground `{}` ({}) belongs to profile `{}`",
+                    ground.id, ground.article, profile.id
+                ),
+            );
+        }
         if self.version == 0 {
             checker.fault(at.line_of("version"), "expected a version from 1");
         }
@@ -450,7 +563,7 @@ impl RuleFile {
             );
         }
         let kinds = checker.kinds();
-        checker.legal_cover(&kinds);
+        let in_force = checker.legal_cover(ground, &kinds);
         let condition = Conditions {
             kinds: &kinds,
             catalogue: against.catalogue,
@@ -495,7 +608,8 @@ impl RuleFile {
                 );
             }
         }
-        checker.sound.then(|| Rule {
+        let in_force = in_force.filter(|_| checker.sound)?;
+        let rule = Rule {
             id: self.id.0.clone(),
             version: self.version,
             title: self.title.trim().to_owned(),
@@ -528,8 +642,10 @@ impl RuleFile {
             }),
             not_older_than_days: self.not_older_than_days,
             retention_days: self.retention_days,
+            in_force,
             active_from: None,
-        })
+        };
+        Some(Checked { rule, profile })
     }
 }
 

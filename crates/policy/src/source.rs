@@ -7,12 +7,17 @@ use std::path::Path;
 use crate::error::PolicyErrors;
 
 /// The files outside `rules/`, each with what was built in.
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 7] = [
     (
         "calendar.yaml",
         include_str!("../../../config/calendar.yaml"),
     ),
+    ("denied.yaml", include_str!("../../../config/denied.yaml")),
     ("legal.yaml", include_str!("../../../config/legal.yaml")),
+    (
+        "profiles.yaml",
+        include_str!("../../../config/profiles.yaml"),
+    ),
     ("routing.yaml", include_str!("../../../config/routing.yaml")),
     (
         "settings.yaml",

@@ -9,6 +9,8 @@ use expect_test::{Expect, expect};
 
 use super::*;
 
+mod gate;
+
 #[test]
 fn the_shipped_files_load_and_every_example_comes_out() {
     let policy = Policy::of_files(&Files::shipped(), PolicyErrors::default())
@@ -80,7 +82,7 @@ fn a_rule_whose_ground_does_not_cover_its_kinds_does_not_load() {
             "{ domains: [debt], kinds: [police_care_report] }",
         )],
         expect![
-            "rules/debt.multiple.yaml:9: `police_care_report` is not received here: its ground `cross-domain` (Wetsvoorstel aanpak meervoudige problematiek sociaal domein (Wams), nog niet in werking) is not in force"
+            "rules/debt.multiple.yaml:9: `police_care_report` is not received here: its ground `cross-domain` (Wetsvoorstel aanpak meervoudige problematiek sociaal domein (Wams), nog niet in werking) is not in force here, as profile `P4` is off"
         ],
     );
     // Received, but for another purpose.
@@ -94,16 +96,16 @@ fn a_rule_whose_ground_does_not_cover_its_kinds_does_not_load() {
             "rules/debt.multiple.yaml:8: rule `debt.multiple` joins signals for `debt_help`, but ground `wgs-early-signals` (Wgs art. 8b (signalen van art. 3 lid 1 onder b en van art. 10)) does not cover `reporting_code_report` for judging together"
         ],
     );
-    // The ground itself is not in force.
+    // The ground itself is not in force, whatever its profile says.
     refuses(
         &[(
             multiple,
             "legal_basis: wgs-early-signals",
-            "legal_basis: cross-domain",
+            "legal_basis: debt-help-reuse",
         )],
         expect![[r#"
-            rules/debt.multiple.yaml:8: ground `cross-domain` (Wetsvoorstel aanpak meervoudige problematiek sociaal domein (Wams), nog niet in werking) is not in force here
-            rules/debt.multiple.yaml:8: rule `debt.multiple` joins signals for `debt_help`, but ground `cross-domain` (Wetsvoorstel aanpak meervoudige problematiek sociaal domein (Wams), nog niet in werking) does not cover `benefits_arrears`, `cak_contribution_arrears`, `cak_health_insurance_arrears`, `duo_arrears`, `energy_arrears`, `eviction_notice`, `health_insurance_arrears`, `health_insurance_end`, `mortgage_arrears`, `rent_arrears`, `supply_end_notice`, `tax_arrears`, `water_arrears` for judging together"#]],
+            rules/debt.multiple.yaml:8: ground `debt-help-reuse` (Wgs art. 8d) is not in force here
+            rules/debt.multiple.yaml:8: rule `debt.multiple` joins signals for `debt_help`, but ground `debt-help-reuse` (Wgs art. 8d) does not cover `benefits_arrears`, `cak_contribution_arrears`, `cak_health_insurance_arrears`, `duo_arrears`, `energy_arrears`, `eviction_notice`, `health_insurance_arrears`, `health_insurance_end`, `mortgage_arrears`, `rent_arrears`, `supply_end_notice`, `tax_arrears`, `water_arrears` for judging together"#]],
     );
     refuses(
         &[(
@@ -113,32 +115,6 @@ fn a_rule_whose_ground_does_not_cover_its_kinds_does_not_load() {
         )],
         expect!["rules/debt.multiple.yaml:8: `art-1` is not a ground of legal.yaml"],
     );
-}
-
-#[test]
-fn a_municipality_that_confirms_a_ground_may_use_it() {
-    // Schools switched on, with a rule of their own purpose.
-    let off = "off_because: >-\n      Verzuim gaat van de school via DUO naar de leerplichtambtenaar. De gemeente heeft dit doel hier niet aangezet.";
-    let rule = "id: school.16h\nversion: 1\ntitle: Verzuim\nexplanation: Er is een melding van verzuim.\npurpose: school_attendance\n\
-        legal_basis: compulsory-education\nlooks_at: { domains: [school] }\nwhen:\n  within:\n    window: { days: 28 }\n    test: { count: { at_least: 2 } }\n\
-        retention_days: 365\nexamples:\n  - name: een\n    signals:\n      - { kind: school_absence_16h, on: 2025-01-06, fields: { absent_from: 2025-01-01, absent_until: 2025-01-06, hours: \"16,5\" } }\n    expect: { match: false }\n  \
-        - name: twee\n    signals:\n      - { kind: school_absence_16h, on: 2025-01-06 }\n      - { kind: school_absence_16h, on: 2025-01-20 }\n    expect: { match: true, task: false }\n";
-    let legal = Files::shipped()
-        .get("legal.yaml")
-        .replacen(off, "since: 2025-01-01", 1);
-    let files = Files::shipped()
-        .with("legal.yaml", legal)
-        .with("rules/school.16h.yaml", rule);
-    let policy = Policy::of_files(&files, PolicyErrors::default())
-        .unwrap_or_else(|errors| panic!("{errors}"));
-    assert!(check(&policy).passed(), "{}", check(&policy));
-    let kind = policy.catalogue().find("school_absence_16h").unwrap();
-    let (before, after) = (
-        jiff::civil::date(2024, 12, 31),
-        jiff::civil::date(2025, 1, 1),
-    );
-    assert!(!policy.is_covered(kind, before));
-    assert!(policy.is_covered(kind, after));
 }
 
 #[test]
@@ -332,9 +308,9 @@ fn a_kind_that_says_what_cannot_be_is_refused_with_its_line() {
             signals.yaml:172: expected `absent_since` to be a field of type date
             signals.yaml:173: expected 30 to 3660 days
             signals.yaml:177: field `hours`: expected a `unit`: euro, hour, day, week, month or count
-            signals.yaml:198: expected `step` to be a field of type boolean
-            signals.yaml:219: `crossdomain` is not a ground of legal.yaml
-            signals.yaml:239: unknown field `naam`, expected one of `id`, `name`, `domain`, `partner_types`, `ddas`, `ground`, `amount`, `age_days`, `crisis`, `event_date`, `only_with_any`, `retention_days`, `fields`"#]],
+            signals.yaml:256: expected `step` to be a field of type boolean
+            signals.yaml:277: `crossdomain` is not a ground of legal.yaml
+            signals.yaml:318: unknown field `naam`, expected one of `id`, `name`, `domain`, `partner_types`, `ddas`, `ground`, `amount`, `age_days`, `crisis`, `event_date`, `only_with_any`, `retention_days`, `fields`"#]],
     );
     refuses(
         &[(
@@ -367,9 +343,9 @@ fn a_ground_that_says_what_cannot_be_is_refused_with_its_line() {
             (file, "id: youth-index", "id: compulsory-education"),
         ],
         expect![[r#"
-            legal.yaml:11: ground `wgs-fixed-costs`: expected `since`, or `off_because` with the reason why not
-            legal.yaml:37: certainty: unknown variant `sure`, expected one of `read`, `secondary`, `own`
-            legal.yaml:113: ground `compulsory-education` is there twice"#]],
+            legal.yaml:13: ground `wgs-fixed-costs`: expected `since`, or `off_because` with the reason why not
+            legal.yaml:41: certainty: unknown variant `sure`, expected one of `read`, `secondary`, `own`
+            legal.yaml:162: ground `compulsory-education` is there twice"#]],
     );
     refuses(
         &[(
@@ -377,7 +353,7 @@ fn a_ground_that_says_what_cannot_be_is_refused_with_its_line() {
             "kinds: [known_debt_client]",
             "kinds: [known_debt_client, unheard_of]",
         )],
-        expect!["legal.yaml:149: `unheard_of` is not a kind of signals.yaml"],
+        expect!["legal.yaml:216: `unheard_of` is not a kind of signals.yaml"],
     );
     refuses(
         &[(
@@ -386,8 +362,8 @@ fn a_ground_that_says_what_cannot_be_is_refused_with_its_line() {
             "    since: 2021-01-01\n    until: 2020-01-01\n    off_because: Nee.\n",
         )],
         expect![[r#"
-            legal.yaml:19: expected `until` to come after `since`
-            legal.yaml:20: ground `wgs-fixed-costs`: expected `since` or `off_because`, not both"#]],
+            legal.yaml:22: expected `until` to come after `since`
+            legal.yaml:23: ground `wgs-fixed-costs`: expected `since` or `off_because`, not both"#]],
     );
 }
 

@@ -57,6 +57,7 @@ fn rule(id: &str, condition: Condition, effect: Effect) -> Rule {
         cooldown: None,
         not_older_than_days: None,
         retention_days: 365,
+        in_force: voorveld_calendar::Period::new(Date::MIN, Date::MAX),
         active_from: None,
     }
 }
