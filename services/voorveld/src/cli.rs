@@ -321,8 +321,8 @@ pub struct BenchChain {
 /// `voorveld check`
 #[derive(Debug, Args)]
 pub struct Check {
-    /// The folder with signals.yaml, legal.yaml, routing.yaml, calendar.yaml and rules/ [default: policy_dir of the
-    /// settings, else the rules that came with this release]
+    /// The folder with signals.yaml, profiles.yaml, legal.yaml, routing.yaml, calendar.yaml and rules/ [default: policy_dir
+    /// of the settings, else the rules that came with this release]
     #[arg(long, value_name = "FOLDER")]
     pub policy: Option<PathBuf>,
     /// Print only what does not hold

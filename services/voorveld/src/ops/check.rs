@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
-use voorveld_policy::{CheckReport, Policy};
+use jiff::civil::Date;
+use voorveld_policy::{CheckReport, Policy, ProfileState};
 
 use super::office;
 use crate::cli::Check;
 use crate::config::Settings;
 
-/// Reads the policy whole and runs the rules' own examples. Settings were checked before.
+/// Reads the policy whole, runs the rules' own examples and warns of what will not hold for long. Settings were checked before.
 #[must_use]
-pub fn run(asked: &Check, settings: &Settings) -> ExitCode {
+pub fn run(asked: &Check, settings: &Settings, today: Date) -> ExitCode {
     let mut settings = settings.clone();
     settings.policy_dir = asked.policy.clone().or(settings.policy_dir);
     let place = settings.policy_dir.as_ref().map_or_else(
@@ -44,13 +45,60 @@ pub fn run(asked: &Check, settings: &Settings) -> ExitCode {
             "{place}: valid; {kinds} signal kinds, {} teams\n",
             policy.routing().teams().count()
         );
+        print!("{}", profiles(&policy));
+        println!("{}\n", school_weeks(&policy));
         println!("{report}");
         println!("rule set {}", policy.rules().hash());
+    }
+    for warning in voorveld_policy::warnings(&policy, today) {
+        eprintln!("warning: {warning}");
     }
     if report.passed() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// What is switched on, and by which grounds.
+fn profiles(policy: &Policy) -> String {
+    let rows: Vec<Vec<String>> = policy
+        .profiles()
+        .iter()
+        .map(|profile| {
+            let state = match &profile.state {
+                ProfileState::On { days, .. } if days.to() == Date::MAX => {
+                    format!("aan vanaf {}", days.from())
+                }
+                ProfileState::On { days, .. } => {
+                    format!("aan van {} tot {}", days.from(), days.to())
+                }
+                ProfileState::Off { .. } => "uit".to_owned(),
+            };
+            let grounds = policy.grounds().of_profile(&profile.id);
+            let grounds: Vec<&str> = grounds.map(|ground| ground.id.as_str()).collect();
+            vec![
+                profile.id.clone(),
+                profile.title.clone(),
+                state,
+                grounds.join(", "),
+            ]
+        })
+        .collect();
+    office::table(&["PROFILE", "TITLE", "STATE", "GROUNDS"], &rows)
+}
+
+fn school_weeks(policy: &Policy) -> String {
+    match policy.calendar().school_table() {
+        Some(table) => {
+            let last = voorveld_calendar::plus_days(table.known().to(), -1);
+            format!(
+                "school weeks: region {}, known from {} until {last}",
+                table.region().label(),
+                table.known().from()
+            )
+        }
+        None => "school weeks: not known; set `school_region` in calendar.yaml".to_owned(),
     }
 }
 

@@ -59,7 +59,7 @@ async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCo
         Command::Simulate(asked) => simulate::run(&asked).await,
         Command::Push(asked) => push::run(&asked).await,
         Command::Migrate => migrate::run(&settings).await,
-        Command::Check(asked) => Ok(check::run(&asked, &settings)),
+        Command::Check(asked) => Ok(check::run(&asked, &settings, Clock::system().today())),
         Command::Keys(command) => keys::run(&command),
         Command::Openapi => openapi(&settings),
         Command::Bench(command) => bench::run(command, settings, filter).await,
