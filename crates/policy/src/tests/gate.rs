@@ -241,10 +241,8 @@ fn a_rule_that_is_off_is_held_to_the_law_as_if_it_were_on() {
         "profile: P3",
         "profile: P1",
     )]));
-    expect![
-        "rules/school.often.yaml: rule school.often: expected at least one day and one to reach"
-    ]
-    .assert_eq(&said_with_school_rule(&[(rule, "days: 28", "days: 0")]));
+    expect!["rules/school.often.yaml: rule school.often: expected a window of at least one"]
+        .assert_eq(&said_with_school_rule(&[(rule, "days: 28", "days: 0")]));
 }
 
 #[test]
