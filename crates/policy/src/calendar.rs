@@ -64,9 +64,9 @@ pub(crate) fn read(text: &str, shipped: &str, errors: &mut PolicyErrors) -> Cale
     let Some(outline) = read_outline(FILE, text, &keys, &mut told) else {
         return calendar;
     };
-    let own_table = outline.get(HOLIDAYS).is_some() || outline.get(KNOWN).is_some();
+    let own_table = outline.contains_key(HOLIDAYS) || outline.contains_key(KNOWN);
     let Some(Code(region)) = scalar::<Code<SchoolRegion>>(&outline, text, REGION, errors) else {
-        if own_table && outline.get(REGION).is_none() {
+        if own_table && !outline.contains_key(REGION) {
             errors.push(
                 FILE,
                 line_of(text, HOLIDAYS),
@@ -103,7 +103,7 @@ fn read_table(
 ) -> Option<SchoolTable> {
     let holidays: Vec<Located<HolidayFile>> = read_items(FILE, text, HOLIDAYS, errors);
     let line = line_of(text, KNOWN);
-    if outline.get(KNOWN).is_none() {
+    if !outline.contains_key(KNOWN) {
         errors.push(
             FILE,
             line_of(text, HOLIDAYS),
@@ -195,6 +195,11 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::needless_raw_string_hashes,
+        reason = "expect_test writes them when it renews a text"
+    )]
+
     use expect_test::{Expect, expect};
     use jiff::civil::date;
 

@@ -445,10 +445,10 @@ impl KindFile {
         for field in &self.fields {
             let name = &field.name.0;
             let codes = field.codes.iter();
-            let texts = [name.as_str(), &field.label]
+            let mut texts = [name.as_str(), &field.label]
                 .into_iter()
                 .chain(codes.flat_map(|entry| [entry.code.as_str(), &entry.label]));
-            if let Some(attribute) = texts.filter_map(|text| denied.find(text)).next() {
+            if let Some(attribute) = texts.find_map(|text| denied.find(text)) {
                 let refusal = attribute.refusal(&format!("field `{name}` („{}”)", field.label));
                 say(at.line_with(&format!("name: {name}")), &refusal);
             }

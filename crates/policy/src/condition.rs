@@ -215,6 +215,8 @@ pub(crate) struct Conditions<'a> {
     pub(crate) kinds: &'a BTreeSet<KindId>,
     pub(crate) catalogue: &'a SignalCatalogue,
     pub(crate) calendar: &'a Calendar,
+    /// Its profile is off: it needs no school holidays until it is on.
+    pub(crate) is_off: bool,
     /// Told near which word, and what was expected.
     pub(crate) fault: &'a mut dyn FnMut(Near<'_>, &dyn fmt::Display),
 }
@@ -293,7 +295,7 @@ impl Conditions<'_> {
             WindowFile::Days(days) => Window::Days(days),
             WindowFile::WorkingDays(days) => Window::WorkingDays(days),
             WindowFile::SchoolWeeks(weeks) => {
-                if !self.calendar.has_school_weeks() {
+                if !self.is_off && !self.calendar.has_school_weeks() {
                     (self.fault)(
                         Near::Key("school_weeks"),
                         &"expected the school holidays of a region in calendar.yaml",

@@ -209,6 +209,11 @@ const fn plain(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::needless_raw_string_hashes,
+        reason = "expect_test writes them when it renews a text"
+    )]
+
     use super::*;
     use crate::source::shipped_text;
 

@@ -568,6 +568,7 @@ impl RuleFile {
             kinds: &kinds,
             catalogue: against.catalogue,
             calendar: against.calendar,
+            is_off: checker.as_if_on,
             fault: &mut |near, message| {
                 let line = match near {
                     Near::Key(key) => at.line_of(key),

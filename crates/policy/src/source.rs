@@ -32,16 +32,30 @@ macro_rules! shipped_rules {
     };
 }
 
-/// The rules that are on by default.
+/// The rules, of profiles that are on by default and of those that are off.
 const SHIPPED_RULES: &[(&str, &str)] = &shipped_rules![
+    "cross.debt_and_youth.yaml",
+    "cross.police_care.yaml",
     "debt.consecutive.yaml",
     "debt.crisis.yaml",
     "debt.end_of_supply.yaml",
     "debt.high_amount.yaml",
     "debt.multiple.yaml",
+    "debt.not_early.yaml",
+    "debt.repeat_higher.yaml",
     "debt.single.yaml",
     "debt.warm_handover.yaml",
     "safety.meldcode.yaml",
+    "school.16h4w.yaml",
+    "school.16h_reported.yaml",
+    "school.lrv.yaml",
+    "school.luxe.yaml",
+    "school.other.yaml",
+    "school.rmc.yaml",
+    "youth.family_address.yaml",
+    "youth.family_parent.yaml",
+    "youth.followup.yaml",
+    "youth.match.yaml",
 ];
 
 const RULES_DIRECTORY: &str = "rules";
@@ -147,6 +161,13 @@ impl Files {
     }
 
     /// Replaces one text, for tests.
+    #[cfg(test)]
+    pub(crate) fn without_rules(mut self, left_out: impl Fn(&str) -> bool) -> Self {
+        self.0
+            .retain(|name, _| !name.starts_with("rules/") || !left_out(name));
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn with(mut self, name: &str, text: impl Into<String>) -> Self {
         self.0.insert(name.to_owned(), text.into());

@@ -31,6 +31,8 @@ fn the_shipped_files_load_and_every_example_comes_out() {
             "debt.end_of_supply",
             "debt.high_amount",
             "debt.multiple",
+            "debt.not_early",
+            "debt.repeat_higher",
             "debt.single",
             "debt.warm_handover",
             "safety.meldcode"
@@ -264,7 +266,7 @@ fn an_example_that_does_not_come_out_says_what_did() {
                rules/debt.warm_handover.yaml:27: urgency: expected routine, found no task
                rules/debt.warm_handover.yaml:27: held: expected true, found false
                rules/debt.warm_handover.yaml:27: suppressed_by: expected repeat, found 
-        8 rules, 46 examples, 2 failed"#]]
+        22 rules, 109 examples, 2 failed"#]]
     .assert_eq(&failing.join("\n"));
 }
 
@@ -302,15 +304,15 @@ fn a_kind_that_says_what_cannot_be_is_refused_with_its_line() {
         ],
         expect![[r#"
             signals.yaml:19: partner_types: `landlord`: expected one of energy, rent, mortgage, cak_health_insurance, health_insurance, water, duo, tax_administration, cak_contribution, other, benefits_office, school, police, gp, youth_health, debt_help, care
-            signals.yaml:55: expected `max` to be at least `min`
-            signals.yaml:87: kind `duo_arrears` is there twice
-            signals.yaml:133: expected `supply_ends_on` to be a field of type date
-            signals.yaml:172: expected `absent_since` to be a field of type date
-            signals.yaml:173: expected 30 to 3660 days
-            signals.yaml:177: field `hours`: expected a `unit`: euro, hour, day, week, month or count
-            signals.yaml:256: expected `step` to be a field of type boolean
-            signals.yaml:277: `crossdomain` is not a ground of legal.yaml
-            signals.yaml:318: unknown field `naam`, expected one of `id`, `name`, `domain`, `partner_types`, `ddas`, `ground`, `amount`, `age_days`, `crisis`, `event_date`, `only_with_any`, `retention_days`, `fields`"#]],
+            signals.yaml:78: expected `max` to be at least `min`
+            signals.yaml:126: kind `duo_arrears` is there twice
+            signals.yaml:172: expected `supply_ends_on` to be a field of type date
+            signals.yaml:211: expected `absent_since` to be a field of type date
+            signals.yaml:212: expected 30 to 3660 days
+            signals.yaml:216: field `hours`: expected a `unit`: euro, hour, day, week, month or count
+            signals.yaml:295: expected `step` to be a field of type boolean
+            signals.yaml:316: `crossdomain` is not a ground of legal.yaml
+            signals.yaml:366: unknown field `naam`, expected one of `id`, `name`, `domain`, `partner_types`, `ddas`, `ground`, `amount`, `age_days`, `crisis`, `event_date`, `only_with_any`, `retention_days`, `fields`"#]],
     );
     refuses(
         &[(
@@ -319,12 +321,12 @@ fn a_kind_that_says_what_cannot_be_is_refused_with_its_line() {
             "ground: wgs-fixed-costs",
         )],
         expect![
-            "signals.yaml:119: ground `wgs-fixed-costs` (Wgs art. 3 lid 1 onder b; Besluit gemeentelijke schuldhulpverlening § 2 (Stb. 2020, 240)) does not cover kind `other_arrears`"
+            "signals.yaml:158: ground `wgs-fixed-costs` (Wgs art. 3 lid 1 onder b; Besluit gemeentelijke schuldhulpverlening § 2 (Stb. 2020, 240)) does not cover kind `other_arrears`"
         ],
     );
     refuses(
         &[(file, "partner_types: [duo]", "partner_types: [duo, rent]")],
-        expect!["signals.yaml:91: a DDAS signal of `rent` is of kind `rent_arrears` already"],
+        expect!["signals.yaml:130: a DDAS signal of `rent` is of kind `rent_arrears` already"],
     );
 }
 
@@ -353,7 +355,7 @@ fn a_ground_that_says_what_cannot_be_is_refused_with_its_line() {
             "kinds: [known_debt_client]",
             "kinds: [known_debt_client, unheard_of]",
         )],
-        expect!["legal.yaml:216: `unheard_of` is not a kind of signals.yaml"],
+        expect!["legal.yaml:229: `unheard_of` is not a kind of signals.yaml"],
     );
     refuses(
         &[(
