@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 use voorveld_calendar::{days_between, plus_days};
+use voorveld_detect::Effect;
 use voorveld_domain::RuleId;
 
 use crate::Policy;
@@ -28,7 +29,8 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What of a sound policy asks for attention on a day: a table that ends, a rule whose ground has ended or not begun (I7).
+/// What of a sound policy asks for attention on a day: a table that ends, a rule whose ground has ended or not begun (I7), a hold that is off
+/// (I10).
 #[must_use]
 pub fn warnings(policy: &Policy, today: Date) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -65,6 +67,17 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<Warning> {
                 told(rule.in_force),
             ),
         });
+    }
+    for (rule, profile) in policy.rules_that_are_off() {
+        if matches!(rule.effect, Effect::Hold(_)) {
+            warnings.push(Warning {
+                file: "profiles.yaml".to_owned(),
+                message: format!(
+                    "profile `{}` is off, and with it rule `{}`: no marker stops contact at a household",
+                    profile.id, rule.id
+                ),
+            });
+        }
     }
     warnings
 }

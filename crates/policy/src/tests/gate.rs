@@ -432,6 +432,27 @@ fn what_runs_out_is_said_in_time() {
 }
 
 #[test]
+fn safety_that_is_off_is_not_off_in_silence() {
+    let policy = with_school_rule(&[(
+        "profiles.yaml",
+        "    on: { since: 2021-01-01, by: \"Meegeleverd met Voorveld\" }",
+        "    off_because: Er is nog geen veiligheidsdesk.",
+    )])
+    .unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(check(&policy).passed());
+    let said: Vec<String> = warnings(&policy, date(2025, 3, 1))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "profiles.yaml: profile `all` is off, and with it rule `safety.meldcode`: no marker stops contact at a household"
+        ]
+    );
+}
+
+#[test]
 fn every_day_of_a_ground_is_a_day_of_its_profile() {
     let policy = with_school_rule(&[("profiles.yaml", P3_OFF, P3_ON)]).unwrap();
     let profiles: BTreeMap<&str, Option<Period>> = policy

@@ -60,20 +60,21 @@ pub fn run(asked: &Check, settings: &Settings, today: Date) -> ExitCode {
     }
 }
 
-/// What is switched on, and by which grounds.
+/// What is switched on, with its grounds and who decided so.
 fn profiles(policy: &Policy) -> String {
     let rows: Vec<Vec<String>> = policy
         .profiles()
         .iter()
         .map(|profile| {
-            let state = match &profile.state {
-                ProfileState::On { days, .. } if days.to() == Date::MAX => {
-                    format!("aan vanaf {}", days.from())
+            let (state, by) = match &profile.state {
+                ProfileState::On { days, by } if days.to() == Date::MAX => {
+                    (format!("aan vanaf {}", days.from()), by.clone())
                 }
-                ProfileState::On { days, .. } => {
-                    format!("aan van {} tot {}", days.from(), days.to())
+                ProfileState::On { days, by } => {
+                    let state = format!("aan van {} tot {}", days.from(), days.to());
+                    (state, by.clone())
                 }
-                ProfileState::Off { .. } => "uit".to_owned(),
+                ProfileState::Off { .. } => ("uit".to_owned(), String::new()),
             };
             let grounds = policy.grounds().of_profile(&profile.id);
             let grounds: Vec<&str> = grounds.map(|ground| ground.id.as_str()).collect();
@@ -82,10 +83,14 @@ fn profiles(policy: &Policy) -> String {
                 profile.title.clone(),
                 state,
                 grounds.join(", "),
+                by,
             ]
         })
         .collect();
-    office::table(&["PROFILE", "TITLE", "STATE", "GROUNDS"], &rows)
+    office::table(
+        &["PROFILE", "TITLE", "STATE", "GROUNDS", "DECIDED BY"],
+        &rows,
+    )
 }
 
 fn school_weeks(policy: &Policy) -> String {
