@@ -247,7 +247,7 @@ impl Judge<'_> {
             return Some(stretch.completed_by);
         }
         brought_by(&stretch.witnesses, only_grows, |signals| {
-            !pattern.stretches(signals).is_empty()
+            pattern.is_so(stretch, signals)
         })
     }
 

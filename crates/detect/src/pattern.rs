@@ -143,6 +143,21 @@ impl Pattern<'_> {
         stretches
     }
 
+    /// Whether some of the witnesses of a stretch are enough for it. A month is judged by itself: an earlier one may be satisfied with less.
+    pub(crate) fn is_so(&self, stretch: &Stretch<'_>, known: &[&Signal]) -> bool {
+        if !self.what.window.is_monthly() {
+            return !self.stretches(known).is_empty();
+        }
+        let month = stretch.month.period();
+        // A window of months ends with a signal; where nothing in that month is leaned on, one that is not told here.
+        let ends_with_one = |signals: &[&Signal]| !within(signals, month).is_empty();
+        let period = self.what.window.ending(month.from(), self.calendar);
+        (ends_with_one(known) || !ends_with_one(&stretch.witnesses))
+            && self
+                .holds(&self.what.test, within(known, period), period, known)
+                .is_some()
+    }
+
     /// The signals with which one window ends: those of one day, or of one month.
     fn group(&self, asked: &[&Signal], first: usize) -> (usize, usize) {
         let day = asked[first].event_date;

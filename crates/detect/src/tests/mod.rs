@@ -5,6 +5,7 @@
     reason = "expect-test writes its values that way"
 )]
 
+mod found;
 mod laws;
 mod scenarios;
 mod sentences;

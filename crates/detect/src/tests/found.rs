@@ -1,0 +1,99 @@
+//! What the oracle found: every case on which the engine once differed from the semantics, told in the smallest way.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::{Date, date};
+use voorveld_calendar::Calendar;
+use voorveld_domain::PartnerType;
+
+use super::world::{debt_signal, default_rules, noon, number_of, rule_set};
+use crate::*;
+
+fn within(window: Window, test: Test) -> Within {
+    Within {
+        window,
+        test,
+        counting: Counting::Runs,
+        per: BTreeSet::new(),
+    }
+}
+
+fn rules_of(condition: Condition) -> RuleSet {
+    let mut rule = default_rules().remove(0);
+    rule.muted_by = MutedBy::default();
+    rule.effect = Effect::Show;
+    rule.condition = condition;
+    rule_set(vec![rule])
+}
+
+fn evaluated(condition: Condition, signals: &[Signal], feeds: &Feeds, as_of: Date) -> Evaluation {
+    let timeline: Timeline = signals.iter().cloned().collect();
+    evaluate(
+        &rules_of(condition),
+        &timeline,
+        &Calendar::national(),
+        feeds,
+        as_of,
+    )
+}
+
+/// The anchor, the witnesses and what brought it, of each match.
+fn told(evaluation: &Evaluation) -> Vec<String> {
+    let tell = |found: &Match| {
+        let anchor = match found.anchor {
+            Anchor::Month(month) => month.to_string(),
+            Anchor::Signal(id) => number_of(id).to_string(),
+        };
+        let witnesses: Vec<String> = found
+            .witnesses
+            .iter()
+            .map(|id| number_of(*id).to_string())
+            .collect();
+        let brought = number_of(found.brought_by);
+        format!("{anchor}: {} by {brought}", witnesses.join(" "))
+    };
+    evaluation.matches.iter().map(tell).collect()
+}
+
+fn count(of: Predicate, least: u16) -> Test {
+    Test::Reaches {
+        of,
+        reach: Reach::Count(least),
+    }
+}
+
+fn signal(number: u32, on: Date) -> Signal {
+    debt_signal(number, PartnerType::Rent, on)
+}
+
+/// Two in three months: January and February are enough for February; March is brought by the one of March (T5).
+#[test]
+fn a_month_is_not_brought_by_what_was_enough_for_an_earlier_one() {
+    let condition = Condition::Within(within(Window::CalendarMonths(3), count(Predicate::Any, 2)));
+    let signals = [
+        signal(1, date(2025, 1, 10)),
+        signal(2, date(2025, 2, 10)),
+        signal(3, date(2025, 3, 10)),
+    ];
+    let evaluation = evaluated(condition, &signals, &Feeds::default(), date(2025, 4, 1));
+    assert_eq!(
+        told(&evaluation),
+        ["2025-02: 1 2 by 2", "2025-03: 1 2 3 by 3"]
+    );
+    // What comes late completes an earlier month.
+    let condition = Condition::Within(within(
+        Window::CalendarMonths(1),
+        Test::All(vec![
+            count(Predicate::Any, 1),
+            Test::Before {
+                months: 6,
+                test: Box::new(count(Predicate::Any, 2)),
+            },
+        ]),
+    ));
+    let mut late = signal(4, date(2025, 2, 20));
+    late.first_received_at = noon(date(2025, 5, 1));
+    let signals = [signals[0].clone(), signals[2].clone(), late];
+    let evaluation = evaluated(condition, &signals, &Feeds::default(), date(2025, 6, 1));
+    assert_eq!(told(&evaluation), ["2025-03: 1 3 4 by 4"]);
+}
