@@ -264,8 +264,8 @@ impl Pattern<'_> {
                 (self.steps_taken(steps, signals) == steps.len()).then(|| whole(steps.len()))
             }
             Test::Somewhere { window, test } => self
-                .inner(*window, signals, period)
-                .filter_map(|(inner, period)| self.holds(test, inner, period, signals))
+                .inner(*window, test, signals, period)
+                .filter_map(|(inner, period)| self.holds(test, inner, period, all))
                 .max(),
             Test::Before { months, test } => {
                 let before = YearMonth::of(period.from()).preceding(*months);
@@ -287,15 +287,20 @@ impl Pattern<'_> {
             .count()
     }
 
-    /// The shorter windows in a window, each ending with one of its signals, as far as they lie in it.
+    /// The shorter windows in a window, each ending with a signal that their test asks, as far as they lie in it.
     fn inner<'v, 's>(
         &'v self,
         window: Window,
+        test: &'v Test,
         signals: &'v [&'s Signal],
         period: Period,
     ) -> impl Iterator<Item = (&'v [&'s Signal], Period)> {
         signals
             .chunk_by(|a, b| a.event_date == b.event_date)
+            .filter(|day| {
+                day.iter()
+                    .any(|signal| test.asks(&|predicate| predicate.holds(signal, self.settings)))
+            })
             .map(move |day| {
                 let inner = window.ending(day[0].event_date, self.calendar);
                 let inner =
@@ -352,8 +357,8 @@ impl Pattern<'_> {
                 }
             }
             Test::Somewhere { window, test } => {
-                for (inner, period) in self.inner(*window, signals, period) {
-                    self.lean(test, inner, period, signals, tell);
+                for (inner, period) in self.inner(*window, test, signals, period) {
+                    self.lean(test, inner, period, all, tell);
                 }
             }
             Test::Before { months, test } => {
@@ -400,13 +405,13 @@ impl Pattern<'_> {
             }),
             Test::Somewhere { window, test } => {
                 // The shorter window that holds best; the window itself when there is no signal in it.
-                let best = self
-                    .inner(*window, signals, period)
-                    .max_by_key(|(inner, period)| {
-                        (self.nearness(test, inner, *period, signals), *period)
-                    });
+                let best =
+                    self.inner(*window, test, signals, period)
+                        .max_by_key(|(inner, period)| {
+                            (self.nearness(test, inner, *period, all), *period)
+                        });
                 let (inner, inner_period) = best.unwrap_or((signals, period));
-                self.measure(test, inner, inner_period, signals, into);
+                self.measure(test, inner, inner_period, all, into);
             }
             Test::Before { months, test } => {
                 let before = YearMonth::of(period.from()).preceding(*months);
@@ -424,8 +429,8 @@ impl Pattern<'_> {
             }
             Test::Sequence(steps) => whole(self.steps_taken(steps, signals)),
             Test::Somewhere { window, test } => self
-                .inner(*window, signals, period)
-                .map(|(inner, period)| self.nearness(test, inner, period, signals))
+                .inner(*window, test, signals, period)
+                .map(|(inner, period)| self.nearness(test, inner, period, all))
                 .max()
                 .unwrap_or(i64::MIN),
             Test::Before { months, test } => {

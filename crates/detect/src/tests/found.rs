@@ -66,6 +66,10 @@ fn signal(number: u32, on: Date) -> Signal {
     debt_signal(number, PartnerType::Rent, on)
 }
 
+fn kind(raw: &str) -> Predicate {
+    Predicate::Kind(BTreeSet::from([raw.parse().expect("a kind")]))
+}
+
 /// Two in three months: January and February are enough for February; March is brought by the one of March (T5).
 #[test]
 fn a_month_is_not_brought_by_what_was_enough_for_an_earlier_one() {
@@ -96,4 +100,64 @@ fn a_month_is_not_brought_by_what_was_enough_for_an_earlier_one() {
     let signals = [signals[0].clone(), signals[2].clone(), late];
     let evaluation = evaluated(condition, &signals, &Feeds::default(), date(2025, 6, 1));
     assert_eq!(told(&evaluation), ["2025-03: 1 3 4 by 4"]);
+}
+
+/// A shorter window ends with a signal its test looks at, as any window does: the energy signal ends none in which the rent is judged.
+#[test]
+fn a_shorter_window_ends_with_a_signal_that_is_asked_for() {
+    let hours = |number, on, thousandths| {
+        let mut signal = signal(number, on);
+        let hours = FieldValue::Number(Decimal::from_thousandths(thousandths));
+        signal
+            .fields
+            .insert("hours".parse().expect("a field"), hours);
+        signal
+    };
+    let condition = Condition::Within(within(
+        Window::Days(30),
+        Test::All(vec![
+            count(kind("energy_arrears"), 1),
+            Test::Somewhere {
+                window: Window::Days(3),
+                test: Box::new(Test::Reaches {
+                    of: kind("rent_arrears"),
+                    reach: Reach::Sum(Least::Field {
+                        name: "hours".parse().expect("a field"),
+                        least: Decimal::whole(4),
+                    }),
+                }),
+            },
+        ]),
+    ));
+    let signals = [
+        hours(1, date(2025, 1, 1), -3_000),
+        hours(2, date(2025, 1, 3), 5_000),
+        debt_signal(3, PartnerType::Energy, date(2025, 1, 5)),
+    ];
+    let evaluation = evaluated(condition, &signals, &Feeds::default(), date(2025, 2, 1));
+    assert_eq!(told(&evaluation), [""; 0]);
+}
+
+/// What came before a shorter window of months came before it, in the larger window or not.
+#[test]
+fn before_a_shorter_window_is_not_only_within_the_larger_one() {
+    let condition = Condition::Within(within(
+        Window::CalendarMonths(2),
+        Test::Somewhere {
+            window: Window::CalendarMonths(1),
+            test: Box::new(Test::All(vec![
+                count(kind("energy_arrears"), 1),
+                Test::Before {
+                    months: 6,
+                    test: Box::new(count(kind("rent_arrears"), 1)),
+                },
+            ])),
+        },
+    ));
+    let signals = [
+        signal(1, date(2025, 1, 10)),
+        debt_signal(2, PartnerType::Energy, date(2025, 5, 5)),
+    ];
+    let evaluation = evaluated(condition, &signals, &Feeds::default(), date(2025, 6, 1));
+    assert_eq!(told(&evaluation), ["2025-05: 1 2 by 2"]);
 }
