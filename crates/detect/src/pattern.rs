@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use voorveld_calendar::{Calendar, Period, YearMonth};
+use voorveld_calendar::{Calendar, Period, YearMonth, plus_days};
 use voorveld_domain::{CountedType, DebtorId, KindId, PartnerId, PartnerType, SignalId};
 
 use crate::Signal;
@@ -89,38 +89,39 @@ impl Pattern<'_> {
         groups
     }
 
-    fn stretches_of<'s>(&self, asked: &[&'s Signal]) -> Vec<Stretch<'s>> {
+    fn stretches_of<'s>(&self, mut asked: &[&'s Signal]) -> Vec<Stretch<'s>> {
         let mut stretches = Vec::new();
         let mut run: Vec<Satisfied> = Vec::new();
+        let mut anew_from = Date::MIN;
         let mut begin = 0;
-        let mut from_here = 0;
         let mut next = 0;
         while next < asked.len() {
             let (first, end) = self.group(asked, next);
             next = end;
-            let period = self
-                .what
-                .window
-                .ending(asked[first].event_date, self.calendar);
+            let day = asked[first].event_date;
+            let period = self.what.window.ending(day, self.calendar);
+            let period = Period::new(period.from().max(anew_from), period.to());
             while asked[begin].event_date < period.from() {
                 begin += 1;
             }
-            let from = begin.max(from_here);
-            let Some(fullness) = self.holds(&self.what.test, &asked[from..end], period, asked)
+            let Some(fullness) = self.holds(&self.what.test, &asked[begin..end], period, asked)
             else {
                 continue;
             };
             let satisfied = Satisfied {
-                begin: from,
+                begin,
                 end,
-                completed_by: self.completed_by(asked, from, first, end, period),
+                completed_by: self.completed_by(asked, begin, first, end, period),
                 period,
                 fullness,
             };
             match self.what.counting {
                 Counting::Anew => {
-                    from_here = end;
                     stretches.push(self.stretch(asked, &[satisfied]));
+                    // What was counted is gone, whatever looks back.
+                    asked = &asked[end..];
+                    anew_from = plus_days(day, 1);
+                    (begin, next) = (0, 0);
                 }
                 Counting::Runs if self.what.window.is_monthly() => {
                     stretches.push(self.stretch(asked, &[satisfied]));

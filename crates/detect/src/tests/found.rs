@@ -161,3 +161,28 @@ fn before_a_shorter_window_is_not_only_within_the_larger_one() {
     let evaluation = evaluated(condition, &signals, &Feeds::default(), date(2025, 6, 1));
     assert_eq!(told(&evaluation), ["2025-05: 1 2 by 2"]);
 }
+
+/// Counted anew, a match looks at no day that an earlier one has counted.
+#[test]
+fn a_count_that_begins_anew_looks_at_no_counted_day() {
+    let condition = Condition::Within(Within {
+        counting: Counting::Anew,
+        ..within(Window::Days(28), count(Predicate::Any, 2))
+    });
+    let signals: Vec<Signal> = (1..=4)
+        .map(|number| {
+            signal(
+                number,
+                date(2025, 1, i8::try_from(number * 5).expect("small")),
+            )
+        })
+        .collect();
+    let evaluation = evaluated(condition, &signals, &Feeds::default(), date(2025, 2, 1));
+    assert_eq!(told(&evaluation), ["2: 1 2 by 2", "4: 3 4 by 4"]);
+    let windows: Vec<String> = evaluation
+        .matches
+        .iter()
+        .map(|m| m.window.to_string())
+        .collect();
+    assert_eq!(windows, ["2024-12-14/2025-01-11", "2025-01-11/2025-01-21"]);
+}
