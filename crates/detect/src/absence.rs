@@ -1,5 +1,7 @@
 //! What rises, and what should have followed and did not.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use voorveld_calendar::{Period, Term, plus_days};
 use voorveld_domain::{Cents, KindId, PartnerId, SignalId};
@@ -251,14 +253,23 @@ impl Judge<'_> {
         if without.same.contains(&Same::Kind) {
             return self.feeds.complete_through([&signal.kind], partner);
         }
-        let mut named: Vec<&KindId> = Vec::new();
-        without.of.kinds(&mut named);
-        if named.is_empty() {
-            return self
-                .feeds
-                .complete_through(&self.rule.sources.kinds, partner);
+        self.feeds
+            .complete_through(self.could_follow(without)?, partner)
+    }
+
+    /// The kinds of which something could follow, whatever else it says. `None`: any kind of a domain could, and which those are is not known
+    /// here.
+    fn could_follow<'f>(&'f self, without: &'f Follows) -> Option<BTreeSet<&'f KindId>> {
+        let sources = &self.rule.sources;
+        let mut kinds: Vec<&KindId> = sources.kinds.iter().collect();
+        if !sources.domains.is_empty() {
+            if without.of.of_kind(None) != Some(false) {
+                return None;
+            }
+            without.of.kinds(&mut kinds);
         }
-        self.feeds.complete_through(named, partner)
+        kinds.retain(|kind| without.of.of_kind(Some(kind)) != Some(false));
+        Some(kinds.into_iter().collect())
     }
 
     fn absence_evidence(

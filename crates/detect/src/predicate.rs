@@ -58,7 +58,7 @@ impl Predicate {
         }
     }
 
-    /// The kinds it names, outside of what it denies.
+    /// The kinds it names.
     pub(crate) fn kinds<'a>(&'a self, into: &mut Vec<&'a KindId>) {
         match self {
             Self::Kind(kinds) => into.extend(kinds),
@@ -67,7 +67,21 @@ impl Predicate {
                     part.kinds(into);
                 }
             }
+            Self::Not(part) => part.kinds(into),
             _ => {}
+        }
+    }
+
+    /// The answer to a signal of which only the kind is known, `None` being one that is named nowhere. `None`: it depends on the rest.
+    pub(crate) fn of_kind(&self, kind: Option<&KindId>) -> Option<bool> {
+        match self {
+            Self::Any => Some(true),
+            Self::Kind(kinds) => Some(kind.is_some_and(|kind| kinds.contains(kind))),
+            Self::Not(part) => part.of_kind(kind).map(|answer| !answer),
+            // One certain no decides of all, one certain yes of any.
+            Self::All(parts) => decided(parts, kind, false),
+            Self::AnyOf(parts) => decided(parts, kind, true),
+            _ => None,
         }
     }
 
@@ -167,6 +181,18 @@ impl FieldTest {
             Self::AtLeast(number) | Self::Below(number) => Quantity::Number(*number),
         }
     }
+}
+
+fn decided(parts: &[Predicate], kind: Option<&KindId>, decides: bool) -> Option<bool> {
+    let mut open = false;
+    for part in parts {
+        match part.of_kind(kind) {
+            Some(answer) if answer == decides => return Some(decides),
+            Some(_) => {}
+            None => open = true,
+        }
+    }
+    (!open).then_some(!decides)
 }
 
 fn yes_or_no(answer: bool) -> Quantity {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::{Date, date};
-use voorveld_calendar::Calendar;
+use voorveld_calendar::{Calendar, Term};
 use voorveld_domain::PartnerType;
 
 use super::world::{debt_signal, default_rules, noon, number_of, rule_set};
@@ -185,4 +185,79 @@ fn a_count_that_begins_anew_looks_at_no_counted_day() {
         .map(|m| m.window.to_string())
         .collect();
     assert_eq!(windows, ["2024-12-14/2025-01-11", "2025-01-11/2025-01-21"]);
+}
+
+/// A payment or anything of the landlord's: whoever sends either is waited for, and nobody who can send neither.
+#[test]
+fn an_absence_waits_for_every_feed_by_which_it_could_have_come() {
+    let landlord = Predicate::PartnerType(BTreeSet::from([PartnerType::Rent]));
+    let absence = |of| Condition::Absence {
+        after: After::Signal(kind("rent_arrears")),
+        without: Follows {
+            of,
+            same: BTreeSet::new(),
+            lower_amount: false,
+        },
+        within: Term::CalendarDays(30),
+    };
+    let signals = [signal(1, date(2025, 1, 10))];
+    let mut feeds = Feeds::default();
+    for (partner, kind, through) in [
+        ("bank", "payment", date(2025, 2, 28)),
+        ("rent", "rent_arrears", date(2025, 1, 31)),
+        ("water", "water_arrears", date(2025, 1, 1)),
+    ] {
+        let (partner, kind) = (
+            partner.parse().expect("a partner"),
+            kind.parse().expect("a kind"),
+        );
+        feeds.expect(&partner, &kind);
+        feeds.mark(&partner, &kind, through);
+    }
+    for (of, concluded) in [
+        (kind("payment"), true),
+        (
+            Predicate::AnyOf(vec![kind("payment"), landlord.clone()]),
+            false,
+        ),
+        (Predicate::All(vec![kind("payment"), landlord]), true),
+        (Predicate::Not(Box::new(kind("payment"))), false),
+        (
+            Predicate::Not(Box::new(Predicate::AnyOf(vec![
+                kind("rent_arrears"),
+                kind("water_arrears"),
+            ]))),
+            true,
+        ),
+        (
+            Predicate::AnyOf(vec![
+                kind("payment"),
+                Predicate::All(vec![kind("water_arrears"), kind("rent_arrears")]),
+            ]),
+            true,
+        ),
+    ] {
+        let mut rule = default_rules().remove(0);
+        rule.muted_by = MutedBy::default();
+        rule.effect = Effect::Show;
+        rule.sources = Sources {
+            domains: BTreeSet::new(),
+            kinds: ["payment", "rent_arrears", "water_arrears"]
+                .into_iter()
+                .map(|kind| kind.parse().expect("a kind"))
+                .collect(),
+        };
+        rule.condition = absence(of.clone());
+        let timeline: Timeline = signals.iter().cloned().collect();
+        let calendar = Calendar::national();
+        let evaluation = evaluate(
+            &rule_set(vec![rule]),
+            &timeline,
+            &calendar,
+            &feeds,
+            date(2025, 3, 1),
+        );
+        assert_eq!(!evaluation.matches.is_empty(), concluded, "{of:?}");
+        assert_eq!(evaluation.awaits_feeds, !concluded, "{of:?}");
+    }
 }
