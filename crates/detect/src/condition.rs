@@ -353,7 +353,8 @@ impl Test {
                 test,
             } => (inner.length() == 0)
                 .then_some("expected a window of at least one")
-                .or_else(|| test.fault(*inner)),
+                // What comes before a month that is cut off somewhere would depend on where.
+                .or_else(|| test.fault(if window.is_monthly() { *inner } else { window })),
             Self::Before { months, test } => {
                 if !window.is_monthly() {
                     return Some("`before` belongs in a window of calendar months");
@@ -362,6 +363,21 @@ impl Test {
                     .then_some("expected one month before, or more")
                     .or_else(|| test.fault(window))
             }
+        }
+    }
+
+    /// Whether it can hold with no signal in its window: only of what was before it.
+    fn needs_nothing(&self) -> bool {
+        match self {
+            Self::Reaches { .. } | Self::Sequence(_) => false,
+            Self::All(tests) => tests.iter().all(Self::needs_nothing),
+            Self::AnyOf(tests) => tests.iter().any(Self::needs_nothing),
+            Self::AtLeast { count, of } => {
+                let free = of.iter().filter(|test| test.needs_nothing()).count();
+                usize::from(*count) <= free
+            }
+            Self::Somewhere { test, .. } => test.needs_nothing(),
+            Self::Before { .. } => true,
         }
     }
 }
@@ -423,7 +439,11 @@ impl Within {
         if self.window.is_monthly() && !self.per.is_empty() {
             return Some("a calendar month is judged as a whole: expected no `per`");
         }
-        self.test.fault(self.window)
+        self.test.fault(self.window).or_else(|| {
+            self.test
+                .needs_nothing()
+                .then_some("expected something in the window itself besides what was `before` it")
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod found;
 mod laws;
+mod oracle;
 mod scenarios;
 mod sentences;
 mod tables;
