@@ -1,13 +1,14 @@
 //! Invented histories and rules. From one number comes one history, so that whoever is told the number has it again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use voorveld_calendar::{Term, days_between, plus_days};
 use voorveld_domain::{
-    DebtorId, FieldName, Filing, KindId, PartnerId, PartnerType, Presence, Revision, SignalDomain,
-    Standing,
+    DebtorId, FieldName, Filing, KindId, PartnerId, PartnerType, Presence, Revision, RuleId,
+    SignalDomain, Standing,
 };
 
 use super::super::world::{cents, debt_signal, default_rules, signal_id};
@@ -64,7 +65,9 @@ pub(in super::super) struct History {
     pub(in super::super) as_of: Date,
 }
 
-const KINDS: [(&str, &str); 6] = [
+const KINDS_IN_ALL: u32 = 6;
+
+const KINDS: [(&str, &str); KINDS_IN_ALL as usize] = [
     ("rent_arrears", "debt"),
     ("energy_arrears", "debt"),
     ("payment", "debt"),
@@ -85,12 +88,49 @@ const PARTNERS: [(&str, PartnerType); 6] = [
 /// The first day on which something may be dated.
 const FROM: Date = date(2024, 9, 20);
 
-fn kind(number: usize) -> KindId {
-    KINDS[number].0.parse().expect("a kind")
+/// Everything that is read from text, read once: reading it for each history would take most of the time.
+struct Words {
+    kinds: Vec<(KindId, SignalDomain)>,
+    partners: Vec<(PartnerId, PartnerType)>,
+    fields: BTreeMap<&'static str, FieldName>,
+    rule_ids: Vec<RuleId>,
+    default_rules: Vec<Rule>,
+    signal: Signal,
+}
+
+static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
+    kinds: KINDS
+        .iter()
+        .map(|(kind, domain)| {
+            let domain = domain.parse().expect("a domain");
+            (kind.parse().expect("a kind"), domain)
+        })
+        .collect(),
+    partners: PARTNERS
+        .iter()
+        .map(|(partner, partner_type)| (partner.parse().expect("a partner"), *partner_type))
+        .collect(),
+    fields: ["hours", "acute", "code", "monthly_rent"]
+        .into_iter()
+        .map(|name| (name, name.parse().expect("a field")))
+        .collect(),
+    rule_ids: (0..2)
+        .map(|number| {
+            format!("pattern.invented_{number}")
+                .parse()
+                .expect("a rule")
+        })
+        .collect(),
+    default_rules: default_rules(),
+    signal: debt_signal(1, PartnerType::Rent, FROM),
+});
+
+fn kind(number: u32) -> KindId {
+    WORDS.kinds[number as usize].0.clone()
 }
 
 fn field(name: &str) -> FieldName {
-    name.parse().expect("a field")
+    WORDS.fields[name].clone()
 }
 
 impl History {
@@ -101,20 +141,18 @@ impl History {
         let span = *dice.pick(&[4, 20, 70, 250]);
         let mut rules: Vec<Rule> = (0..2).map(|number| invented_rule(dice, number)).collect();
         if dice.once_in(4) {
-            rules.append(&mut default_rules());
+            rules.extend(WORDS.default_rules.iter().cloned());
         }
         let mut settings = RuleSettings {
             cak_is_zorg: !dice.once_in(3),
             ..RuleSettings::default()
         };
         if dice.once_in(3) {
-            settings.crisis_kinds = BTreeSet::from([kind(dice.below(6) as usize)]);
+            settings.crisis_kinds = BTreeSet::from([kind(dice.below(6))]);
         }
         if dice.once_in(4) {
             let days = 20 + dice.small(200);
-            settings
-                .retention_days
-                .insert(kind(dice.below(6) as usize), days);
+            settings.retention_days.insert(kind(dice.below(6)), days);
         }
         let many = dice.below(9);
         let copies = (1..=many)
@@ -158,9 +196,9 @@ impl History {
 fn invented_feeds(dice: &mut Dice, last: i32) -> Told {
     let mut told = Told::default();
     let many = dice.below(3);
-    for number in 0..KINDS.len() {
+    for number in 0..KINDS_IN_ALL {
         for _ in 0..many {
-            let partner: PartnerId = dice.pick(&PARTNERS).0.parse().expect("a partner");
+            let (partner, _) = dice.pick(&WORDS.partners).clone();
             if !dice.once_in(8) {
                 told.senders.push((partner.clone(), kind(number)));
             }
@@ -199,8 +237,8 @@ pub(in super::super) fn invented_copies(dice: &mut Dice, number: u32, span: u32)
 
 fn invented_signal(dice: &mut Dice, number: u32, span: u32) -> Signal {
     let event_date = plus_days(FROM, dice.days(span));
-    let (partner, partner_type) = *dice.pick(&PARTNERS);
-    let (kind, domain) = *dice.pick(&KINDS);
+    let (partner, partner_type) = dice.pick(&WORDS.partners).clone();
+    let (kind, domain) = dice.pick(&WORDS.kinds).clone();
     let late = if dice.once_in(3) { dice.days(60) } else { 0 };
     let received = instant(plus_days(event_date, late));
     let mut fields = BTreeMap::new();
@@ -225,10 +263,11 @@ fn invented_signal(dice: &mut Dice, number: u32, span: u32) -> Signal {
     let mut signal = Signal {
         revision: Revision::FIRST,
         filing: Filing::FIRST,
-        partner: partner.parse().expect("a partner"),
+        partner,
         partner_type,
-        kind: kind.parse().expect("a kind"),
-        domain: domain.parse().expect("a domain"),
+        kind,
+        domain,
+        event_date,
         first_received_at: received,
         received_at: received,
         amount: (!dice.once_in(4)).then(|| cents(i64::from(dice.below(5) + 1) * 10_000)),
@@ -237,7 +276,7 @@ fn invented_signal(dice: &mut Dice, number: u32, span: u32) -> Signal {
         supply_ends_on: dice.once_in(12).then(|| plus_days(event_date, 30)),
         debtor: debtor(dice.below(3)),
         fields,
-        ..debt_signal(number, partner_type, event_date)
+        ..WORDS.signal.clone()
     };
     // Ids do not go up with the days.
     signal.id = signal_id(number * 7 % 11);
@@ -257,24 +296,21 @@ fn debtor(number: u32) -> Option<DebtorId> {
     (0 < number).then(|| DebtorId::from_uuid(uuid::Uuid::from_u128(u128::from(number))))
 }
 
-pub(in super::super) fn invented_rule(dice: &mut Dice, number: u32) -> Rule {
-    let mut rule = default_rules().remove(0);
-    rule.id = format!("pattern.invented_{number}")
-        .parse()
-        .expect("a rule id");
+pub(in super::super) fn invented_rule(dice: &mut Dice, number: usize) -> Rule {
+    let mut rule = WORDS.default_rules[0].clone();
+    rule.id = WORDS.rule_ids[number].clone();
     rule.muted_by = MutedBy::default();
     rule.effect = Effect::Show;
     rule.sources = Sources {
         domains: BTreeSet::new(),
-        kinds: BTreeSet::from_iter((0..KINDS.len()).map(kind)),
+        kinds: BTreeSet::from_iter((0..KINDS_IN_ALL).map(kind)),
     };
     if dice.once_in(3) {
-        rule.sources.kinds.remove(&kind(dice.below(6) as usize));
+        rule.sources.kinds.remove(&kind(dice.below(6)));
     }
     if dice.once_in(8) {
-        let domain: SignalDomain = "debt".parse().expect("a domain");
         rule.sources = Sources {
-            domains: BTreeSet::from([domain]),
+            domains: BTreeSet::from([WORDS.kinds[0].1.clone()]),
             kinds: BTreeSet::from([kind(4)]),
         };
     }
@@ -459,14 +495,14 @@ fn lone_predicate(dice: &mut Dice) -> Predicate {
         0..=3 => Predicate::Any,
         4..=6 => {
             let (one, other) = (dice.below(6), dice.below(6));
-            Predicate::Kind(BTreeSet::from([kind(one as usize), kind(other as usize)]))
+            Predicate::Kind(BTreeSet::from([kind(one), kind(other)]))
         }
         7 | 8 => Predicate::Domain(BTreeSet::from([dice
             .pick(&KINDS)
             .1
             .parse()
             .expect("a domain")])),
-        9 => Predicate::PartnerType(BTreeSet::from([dice.pick(&PARTNERS).1])),
+        9 => Predicate::PartnerType(BTreeSet::from([dice.pick(&WORDS.partners).1])),
         10 => Predicate::Crisis,
         11 => match dice.below(2) {
             0 => Predicate::WarmHandover,
