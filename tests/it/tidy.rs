@@ -23,7 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("seal", &[]),
     ("stage", &["bus", "chassis", "store"]),
     ("store", &["domain"]),
-    ("synthetic", &["domain"]),
+    // calendar, detect: only for what the engine is measured and checked with.
+    ("synthetic", &["calendar", "detect", "domain"]),
     ("wire", &["domain"]),
     (
         // detect: only for the values of a kind's own fields, which policy reads into its types.

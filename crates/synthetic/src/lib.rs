@@ -1,10 +1,11 @@
 //! A municipality that does not exist, and the files its partners would send about it.
 //!
 //! For the demo, the tests and the measurements. Everything is invented and says so; the same [`Plan`] gives the same bytes for ever.
-//! It knows how partners write; it does not know how Voorveld reads.
+//! It knows how partners write; it does not know how Voorveld reads, but for [`engine`], which feeds the engine alone.
 
 mod bulk;
 mod dice;
+pub mod engine;
 mod example;
 mod partner;
 mod place;

@@ -1,0 +1,140 @@
+//! Signals as the engine sees them, two rules to measure it with, and a loop written by hand for those two: for `cargo bench` and
+//! `voorveld bench engine`, and for the check in SQL.
+//!
+//! The one part of this crate that knows the engine. The engine knows nothing of it: what is measured is what judges live.
+
+mod hand;
+mod rules;
+mod signals;
+mod write;
+
+use voorveld_calendar::Calendar;
+use voorveld_detect::{Anchor, Feeds, Match, RuleSet, Timeline, evaluate};
+
+pub use hand::{Hand, HandMatch, HandRecord};
+pub use rules::{THREE_OF_ONE_KIND, TWO_KINDS, reference_rules, rules_in_sql};
+pub use signals::{Load, Record};
+pub use write::{Written, write};
+
+/// Records are made this many at a time, outside of what is timed.
+const CHUNK: usize = 4_096;
+
+/// Runs a piece of work and counts the time it takes. The clock belongs to whoever measures.
+pub trait Timed {
+    /// Runs it.
+    fn time(&mut self, work: &mut dyn FnMut());
+}
+
+impl<T: FnMut(&mut dyn FnMut())> Timed for T {
+    fn time(&mut self, work: &mut dyn FnMut()) {
+        self(work);
+    }
+}
+
+/// Feeds a load to the engine one record at a time: absorb, and judge the household of that record. What is true of each household at the end.
+pub fn feed_engine(
+    load: &Load,
+    rules: &RuleSet,
+    calendar: &Calendar,
+    timed: &mut dyn Timed,
+) -> Vec<Vec<Match>> {
+    let feeds = Feeds::default();
+    let households = load.households as usize;
+    let mut timelines: Vec<Timeline> = vec![Timeline::default(); households];
+    let mut matches: Vec<Vec<Match>> = vec![Vec::new(); households];
+    let mut records = load.records();
+    loop {
+        let mut chunk: Vec<Record> = records.by_ref().take(CHUNK).collect();
+        if chunk.is_empty() {
+            return matches;
+        }
+        timed.time(&mut || {
+            for record in chunk.drain(..) {
+                let household = record.household as usize;
+                let as_of = record.day;
+                let timeline = &mut timelines[household];
+                timeline.absorb(record.signal);
+                matches[household] = evaluate(rules, timeline, calendar, &feeds, as_of).matches;
+            }
+        });
+    }
+}
+
+/// Feeds the same load to the loop written by hand.
+pub fn feed_hand(load: &Load, timed: &mut dyn Timed) -> Vec<Vec<HandMatch>> {
+    let mut hand = Hand::new(load.households);
+    let mut records = load.records();
+    loop {
+        let chunk: Vec<HandRecord> = records
+            .by_ref()
+            .take(CHUNK)
+            .map(|record| HandRecord::of(&record))
+            .collect();
+        if chunk.is_empty() {
+            return hand.matches();
+        }
+        timed.time(&mut || {
+            for record in &chunk {
+                hand.feed(record);
+            }
+        });
+    }
+}
+
+/// The first household of which the two say something different, of the rules that the loop knows.
+#[must_use]
+pub fn first_difference(engine: &[Vec<Match>], hand: &[Vec<HandMatch>]) -> Option<usize> {
+    (0..engine.len().max(hand.len())).find(|household| {
+        let empty = (Vec::new(), Vec::new());
+        let said = engine.get(*household).unwrap_or(&empty.0);
+        let written = hand.get(*household).unwrap_or(&empty.1);
+        let mut said: Vec<HandMatch> = said.iter().map(plain).collect();
+        let mut written = written.clone();
+        said.sort_unstable();
+        written.sort_unstable();
+        said != written
+    })
+}
+
+fn plain(found: &Match) -> HandMatch {
+    let number = |id: &voorveld_domain::SignalId| signals::number_of(*id);
+    let Anchor::Signal(anchor) = found.anchor else {
+        unreachable!("neither rule looks at months");
+    };
+    HandMatch {
+        rule: if found.rule.as_str() == TWO_KINDS {
+            TWO_KINDS
+        } else {
+            THREE_OF_ONE_KIND
+        },
+        anchor: number(&anchor),
+        witnesses: found.witnesses.iter().map(number).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_and_the_loop_written_by_hand_say_the_same() {
+        let load = Load {
+            seed: 7,
+            signals: 6_000,
+            households: 600,
+        };
+        let mut untimed = |work: &mut dyn FnMut()| work();
+        let rules = reference_rules();
+        let mut engine = feed_engine(&load, &rules, &Calendar::national(), &mut untimed);
+        let hand = feed_hand(&load, &mut untimed);
+        assert_eq!(first_difference(&engine, &hand), None);
+        for rule in [TWO_KINDS, THREE_OF_ONE_KIND] {
+            let of_rule = hand.iter().flatten().filter(|found| found.rule == rule);
+            assert!(100 < of_rule.count(), "{rule} hardly ever holds");
+        }
+        // And it would be seen if they did not.
+        let found = engine.iter_mut().flatten().next().expect("a match");
+        found.witnesses.pop();
+        assert!(first_difference(&engine, &hand).is_some());
+    }
+}
