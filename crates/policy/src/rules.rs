@@ -191,8 +191,8 @@ fn canonical_rule(value: &Value) -> String {
     out
 }
 
-/// The kinds a rule looks at and the days on which it is in force, which follow from the catalogue and the law as much as from the rule: part of what the set is, not of what the rule
-/// says. Switching a kind on gives a new set under the versions that were published.
+/// The kinds a rule looks at and the days on which it is in force, which follow from the catalogue and the law as much as from the rule: part
+/// of what the set is, not of what the rule says. Switching a kind on gives a new set under the versions that were published.
 fn canonical_sources(rule: &Rule) -> String {
     let kinds: Vec<&str> = rule.sources.kinds.iter().map(KindId::as_str).collect();
     format!(" over {} in force {}", kinds.join(","), rule.in_force)
@@ -524,34 +524,29 @@ impl RuleFile {
         against: &Against<'a>,
         errors: &mut PolicyErrors,
     ) -> Option<Checked<'a>> {
-        let Some(ground) = against.grounds.get(&self.legal_basis) else {
-            errors.push(
-                file,
-                Some(at.line_of("legal_basis")),
-                format_args!("`{}` is not a ground of legal.yaml", self.legal_basis),
-            );
-            return None;
-        };
-        let profile = against
-            .profiles
-            .get(&ground.profile)
-            .expect("a ground whose profile does not exist was not loaded");
+        let ground = against.grounds.get(&self.legal_basis);
+        let profile = ground.and_then(|ground| against.profiles.get(&ground.profile));
         let mut checker = Checker {
             at,
             file,
             against,
             errors,
             sound: true,
-            as_if_on: ground.in_force.is_none(),
+            as_if_on: ground.is_none_or(|ground| ground.in_force.is_none()),
         };
-        if let Some(said) = self.profile.as_ref().filter(|said| **said != profile.id) {
-            checker.fault(
+        match (ground, &self.profile) {
+            (None, _) => checker.fault(
+                at.line_of("legal_basis"),
+                format_args!("`{}` is not a ground of legal.yaml", self.legal_basis),
+            ),
+            (Some(ground), Some(said)) if *said != ground.profile => checker.fault(
                 at.line_of("profile"),
                 format_args!(
                     "profile `{said}`, but its ground `{}` ({}) belongs to profile `{}`",
-                    ground.id, ground.article, profile.id
+                    ground.id, ground.article, ground.profile
                 ),
-            );
+            ),
+            _ => {}
         }
         if self.version == 0 {
             checker.fault(at.line_of("version"), "expected a version from 1");
@@ -563,7 +558,7 @@ impl RuleFile {
             );
         }
         let kinds = checker.kinds();
-        let in_force = checker.legal_cover(ground, &kinds);
+        let in_force = ground.and_then(|ground| checker.legal_cover(ground, &kinds));
         let condition = Conditions {
             kinds: &kinds,
             catalogue: against.catalogue,
@@ -609,7 +604,7 @@ impl RuleFile {
                 );
             }
         }
-        let in_force = in_force.filter(|_| checker.sound)?;
+        let (in_force, profile) = in_force.zip(profile).filter(|_| checker.sound)?;
         let rule = Rule {
             id: self.id.0.clone(),
             version: self.version,

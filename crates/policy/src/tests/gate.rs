@@ -246,6 +246,19 @@ fn a_rule_that_is_off_is_held_to_the_law_as_if_it_were_on() {
         "profile: P3",
         "profile: P1",
     )]));
+    // A ground that is not there hides no other fault.
+    expect![[r#"
+        rules/school.often.yaml:2: expected a version from 1
+        rules/school.often.yaml:6: `art-1` is not a ground of legal.yaml
+        rules/school.often.yaml:11: no kind this rule looks at has a field `days` that this test fits"#]].assert_eq(&said_with_school_rule(&[
+        (
+            rule,
+            "legal_basis: compulsory-education",
+            "legal_basis: art-1",
+        ),
+        (rule, "version: 1", "version: 0"),
+        (rule, "name: hours", "name: days"),
+    ]));
     expect!["rules/school.often.yaml: rule school.often: expected a window of at least one"]
         .assert_eq(&said_with_school_rule(&[(rule, "days: 28", "days: 0")]));
 }
