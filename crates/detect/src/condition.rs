@@ -316,6 +316,23 @@ impl Test {
         }
     }
 
+    /// The fewest signals with which it can hold.
+    pub(crate) fn fewest(&self) -> usize {
+        match self {
+            Self::Reaches { reach, .. } => usize::from(reach.least().unwrap_or(1)),
+            Self::All(tests) => tests.iter().map(Self::fewest).max().unwrap_or(0),
+            Self::AnyOf(tests) => tests.iter().map(Self::fewest).min().unwrap_or(0),
+            Self::AtLeast { count, of } => {
+                let mut each: Vec<usize> = of.iter().map(Self::fewest).collect();
+                each.sort_unstable();
+                let most = usize::from(*count).saturating_sub(1);
+                each.get(most).copied().unwrap_or(usize::MAX)
+            }
+            Self::Sequence(steps) => steps.len(),
+            Self::Somewhere { test, .. } | Self::Before { test, .. } => test.fewest(),
+        }
+    }
+
     /// Whether it can only turn true, and never false again, when a signal is added.
     pub(crate) fn only_grows(&self) -> bool {
         match self {

@@ -24,20 +24,53 @@ pub fn evaluate(
     feeds: &Feeds,
     as_of: Date,
 ) -> Evaluation {
-    let counted = timeline.counted(rules.settings(), as_of);
+    judged(rules, timeline, calendar, feeds, as_of, true)
+}
+
+/// The same without what each rule measured: matches alone, with their evidence. What decides on tasks; [`evaluate`] is for who wants to read.
+#[must_use]
+pub fn find_matches(
+    rules: &RuleSet,
+    timeline: &Timeline,
+    calendar: &Calendar,
+    feeds: &Feeds,
+    as_of: Date,
+) -> Evaluation {
+    judged(rules, timeline, calendar, feeds, as_of, false)
+}
+
+fn judged(
+    rules: &RuleSet,
+    timeline: &Timeline,
+    calendar: &Calendar,
+    feeds: &Feeds,
+    as_of: Date,
+    with_verdicts: bool,
+) -> Evaluation {
+    let mut counted: Vec<(&Signal, u128)> = timeline
+        .iter()
+        .filter(|signal| rules.counts(signal, as_of))
+        .map(|signal| (signal, rules.looking_at(signal)))
+        .collect();
+    counted.sort_unstable_by_key(|(signal, _)| signal.event_order());
     let mut evaluation = Evaluation {
         as_of,
-        verdicts: Vec::with_capacity(rules.rules().len()),
+        verdicts: Vec::new(),
         matches: Vec::new(),
         next_look: None,
         awaits_feeds: false,
     };
-    for rule in rules.rules() {
-        let seen: Vec<&Signal> = counted
-            .iter()
-            .copied()
-            .filter(|signal| rule.sees(signal))
-            .collect();
+    let mut seen: Vec<&Signal> = Vec::with_capacity(counted.len());
+    for (number, rule) in rules.rules().iter().enumerate() {
+        seen.clear();
+        seen.extend(
+            counted
+                .iter()
+                .filter(|(signal, looking)| {
+                    looking >> number & 1 == 1 && rule.in_force.contains(signal.event_date)
+                })
+                .map(|(signal, _)| *signal),
+        );
         let judge = Judge {
             rule,
             settings: rules.settings(),
@@ -46,16 +79,18 @@ pub fn evaluate(
             as_of,
         };
         let mut matches = judge.matches(&seen, &mut evaluation);
-        let why = matches
-            .iter()
-            .max_by_key(|found| (found.window.to(), found.anchor))
-            .map_or_else(|| judge.nearest(&seen), |found| found.evidence.clone());
-        evaluation.verdicts.push(Verdict {
-            rule: rule.id.clone(),
-            version: rule.version,
-            fired: !matches.is_empty(),
-            why,
-        });
+        if with_verdicts {
+            let why = matches
+                .iter()
+                .max_by_key(|found| (found.window.to(), found.anchor))
+                .map_or_else(|| judge.nearest(&seen), |found| found.evidence.clone());
+            evaluation.verdicts.push(Verdict {
+                rule: rule.id.clone(),
+                version: rule.version,
+                fired: !matches.is_empty(),
+                why,
+            });
+        }
         matches.sort_by_key(|found| found.anchor);
         evaluation.matches.append(&mut matches);
     }

@@ -29,7 +29,7 @@ pub use condition::{
     After, Condition, Counting, FieldTest, Follows, Least, Predicate, Reach, Same, Test, Window,
     Within,
 };
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, find_matches};
 pub use evidence::{About, Evidence, EvidenceError, Measure, Quantity};
 pub use feeds::Feeds;
 pub use matched::{Anchor, AnchorError, Evaluation, Match, MatchKind, Verdict, match_id};

@@ -61,6 +61,9 @@ impl Pattern<'_> {
 
     /// Every match among these signals, which all matter to it and are in order of events.
     pub(crate) fn stretches<'s>(&self, asked: &[&'s Signal]) -> Vec<Stretch<'s>> {
+        if asked.len() < self.what.test.fewest() {
+            return Vec::new();
+        }
         if self.what.per.is_empty() {
             return self.stretches_of(asked);
         }
@@ -598,8 +601,25 @@ fn quantity(least: &Least, raw: i64) -> Quantity {
     }
 }
 
-fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> i64 {
-    whole(values.collect::<BTreeSet<T>>().len())
+/// Up to so many different values are looked through one by one; a household has few.
+const FEW: usize = 8;
+
+fn distinct<T: Ord + Copy>(values: impl Iterator<Item = T>) -> i64 {
+    let mut few: [Option<T>; FEW] = [None; FEW];
+    let mut many: BTreeSet<T> = BTreeSet::new();
+    let mut known = 0;
+    for value in values {
+        if few[..known.min(FEW)].contains(&Some(value)) || many.contains(&value) {
+            continue;
+        }
+        if known < FEW {
+            few[known] = Some(value);
+        } else {
+            many.insert(value);
+        }
+        known += 1;
+    }
+    whole(known)
 }
 
 fn whole(number: usize) -> i64 {

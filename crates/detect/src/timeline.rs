@@ -54,6 +54,11 @@ impl Timeline {
             .map(|index| &self.by_id[index])
     }
 
+    /// Every signal in order of id, those that no longer count too.
+    pub fn iter(&self) -> impl Iterator<Item = &Signal> {
+        self.by_id.iter()
+    }
+
     /// Every signal in order of events, those that no longer count too.
     #[must_use]
     pub fn signals(&self) -> Vec<&Signal> {

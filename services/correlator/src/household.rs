@@ -122,7 +122,7 @@ impl Household {
                 .map(|row| (row.signal, row.came_at))
                 .collect();
         }
-        let evaluation = evaluate(rules, &self.memory.timeline, calendar, feeds, as_of);
+        let evaluation = find_matches(rules, &self.memory.timeline, calendar, feeds, as_of);
         self.plan = plan(
             &evaluation,
             &self.memory.timeline,

@@ -9,7 +9,7 @@ mod signals;
 mod write;
 
 use voorveld_calendar::Calendar;
-use voorveld_detect::{Anchor, Feeds, Match, RuleSet, Timeline, evaluate};
+use voorveld_detect::{Anchor, Feeds, Match, RuleSet, Timeline, find_matches};
 
 pub use hand::{Hand, HandMatch, HandRecord};
 pub use rules::{THREE_OF_ONE_KIND, TWO_KINDS, reference_rules, rules_in_sql};
@@ -54,7 +54,7 @@ pub fn feed_engine(
                 let as_of = record.day;
                 let timeline = &mut timelines[household];
                 timeline.absorb(record.signal);
-                matches[household] = evaluate(rules, timeline, calendar, &feeds, as_of).matches;
+                matches[household] = find_matches(rules, timeline, calendar, &feeds, as_of).matches;
             }
         });
     }
