@@ -4,11 +4,13 @@
 //! that exists is right: kinds have a ground, rules are covered by theirs (I7), every task has a team. The shipped files are built
 //! into the program; a directory of the municipality's own replaces what it holds.
 
+mod bundle;
 mod calendar;
 mod catalogue;
 mod check;
 mod condition;
 mod denied;
+mod diff;
 mod error;
 mod examples;
 mod intake;
@@ -23,6 +25,7 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use bundle::Bundle;
 pub use catalogue::{
     AgeLimits, AmountUse, CodeEntry, Field, FieldFault, FieldShape, SUPPLY_ENDS_ON,
     SignalCatalogue, SignalKind, Unit,
@@ -31,6 +34,7 @@ pub use check::{
     CheckReport, ExampleReport, RuleReport, SCHOOL_TABLE_WARNING_DAYS, Warning, check, warnings,
 };
 pub use denied::{Denied, DeniedAttribute};
+pub use diff::{Change, FileDiff, PolicyDiff, RuleDiff, diff};
 pub use error::{PolicyError, PolicyErrors};
 pub use intake::{Admitted, Claim, IntakeRefusal};
 pub use legal::{Certainty, Cover, LegalGround, LegalGrounds};
@@ -59,6 +63,7 @@ pub struct Policy {
     rules_as_if_on: BTreeMap<String, RuleSet>,
     examples: Vec<RuleExamples>,
     canonical_rules: String,
+    bundle: Bundle,
 }
 
 impl Policy {
@@ -75,6 +80,11 @@ impl Policy {
         let mut errors = PolicyErrors::default();
         let files = Files::of_directory(directory, &mut errors);
         Self::of_files(&files, errors)
+    }
+
+    /// What was published, read by the same checks (design §5: a task keeps the version that raised it).
+    pub fn of_bundle(bundle: &Bundle) -> Result<Self, PolicyErrors> {
+        Self::of_files(bundle.as_files(), PolicyErrors::default())
     }
 
     fn of_files(files: &Files, mut errors: PolicyErrors) -> Result<Self, PolicyErrors> {
@@ -141,6 +151,7 @@ impl Policy {
             rules_as_if_on: rules.as_if_on,
             examples: rules.examples,
             canonical_rules: rules.canonical,
+            bundle: Bundle::of(files.clone()),
         });
         errors.unless_empty(policy)
     }
@@ -201,6 +212,12 @@ impl Policy {
                 .get(&of_rule.rule)?;
             Some((rule, self.profiles.get(&of_rule.profile)?))
         })
+    }
+
+    /// The files it was read from.
+    #[must_use]
+    pub const fn bundle(&self) -> &Bundle {
+        &self.bundle
     }
 
     /// The text whose SHA-256 is the identity of the rule set: what the rules say, whatever the layout of their files.

@@ -63,7 +63,7 @@ const RULES_DIRECTORY: &str = "rules";
 const FILE_MAX_BYTES: u64 = 1_048_576;
 
 /// The texts of all files, by name relative to the configuration directory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Files(BTreeMap<String, String>);
 
 impl Files {
@@ -103,6 +103,37 @@ impl Files {
             files.add_rules(&rules, errors);
         }
         files
+    }
+
+    /// What was published once. A file outside `rules/` that is not there did not exist yet; one that we do not know is of a later release.
+    pub(crate) fn of_published(
+        published: BTreeMap<String, String>,
+        errors: &mut PolicyErrors,
+    ) -> Self {
+        let mut files = Self::shipped();
+        files.0.retain(|name, _| !is_rule(name));
+        for (name, text) in published {
+            if !is_rule(&name) && !files.0.contains_key(&name) {
+                errors.push(
+                    &name,
+                    None,
+                    "this release does not know this file: a later one published it",
+                );
+            }
+            files.0.insert(name, text);
+        }
+        files
+    }
+
+    /// All texts, by name.
+    pub(crate) const fn all(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
+    /// The same without one of the rule files.
+    pub(crate) fn without(mut self, rule_file: &str) -> Self {
+        self.0.remove(rule_file);
+        self
     }
 
     fn add_rules(&mut self, rules: &Path, errors: &mut PolicyErrors) {
