@@ -24,6 +24,8 @@ pub struct Swept {
     pub partner_keys: u64,
     /// Counts per day of 25 months ago.
     pub intake_counts: u64,
+    /// What shadows found that have ended.
+    pub shadow_matches: u64,
 }
 
 impl Swept {
@@ -37,6 +39,7 @@ impl Swept {
             + self.dead_letters
             + self.partner_keys
             + self.intake_counts
+            + self.shadow_matches
     }
 }
 
@@ -95,6 +98,12 @@ impl Store {
         .execute(&self.pool)
         .await?
         .rows_affected();
+        let shadow_matches = sqlx::query!(
+            "DELETE FROM shadow_matches m USING shadow_ends e WHERE e.publication = m.publication"
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
         Ok(Swept {
             delivery_rows,
             deliveries,
@@ -103,6 +112,7 @@ impl Store {
             dead_letters,
             partner_keys,
             intake_counts,
+            shadow_matches,
         })
     }
 }
@@ -131,6 +141,13 @@ mod tests {
             ('00000000-0000-0000-0000-000000000003', 's', 't', 0, 3, '', '', 'r', false, 'waiting', '2026-01-01', NULL);
         INSERT INTO partner_keys VALUES ('a', 'p', '', '2025-01-01', '2025-12-01'), ('b', 'p', '', '2025-01-01', '2026-03-01'),
             ('c', 'p', '', '2025-01-01', NULL);
+        INSERT INTO policy_bundles VALUES ('b', '{}', '2026-01-01');
+        INSERT INTO rule_sets VALUES ('r', '{}', '2026-01-01');
+        INSERT INTO rule_publications (bundle, rule_set, mode, published_by, published_at, reason) VALUES
+            ('b', 'r', 'shadow', 'x', '2026-01-01', 'y'), ('b', 'r', 'shadow', 'x', '2026-01-01', 'y');
+        INSERT INTO shadow_ends VALUES (1, 'x', '2026-02-01', 'y');
+        INSERT INTO shadow_matches VALUES (1, '00000000-0000-0000-0000-000000000001', 'r', '2026-01', '0518', 1, '{}', '[]', false),
+            (2, '00000000-0000-0000-0000-000000000001', 'r', '2026-01', '0518', 1, '{}', '[]', false);
         INSERT INTO intake_counts VALUES ('2024-02-01', 'p', '', 'accepted', '', 1), ('2024-04-01', 'p', '', 'accepted', '', 1)";
 
     #[sqlx::test(migrations = "../../migrations")]
@@ -148,6 +165,7 @@ mod tests {
             dead_letters: 1,
             partner_keys: 1,
             intake_counts: 1,
+            shadow_matches: 1,
         };
         assert_eq!(store.sweep(&now).await.expect("sweeps"), one_each);
         assert_eq!(store.sweep(&now).await.expect("sweeps").total(), 0);

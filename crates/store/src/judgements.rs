@@ -1,7 +1,9 @@
 //! Judging: what is read of a household under lock, what comes of it, and which rules were in force.
 
 mod known;
+mod pages;
 mod rules;
+mod shadow;
 mod written;
 
 use uuid::Uuid;
@@ -10,7 +12,8 @@ use voorveld_domain::HouseholdId;
 use crate::StoreError;
 
 pub use known::{Judged, JudgedGround, JudgedTask};
-pub use rules::Activation;
+pub use rules::{Activation, NewActivation};
+pub use shadow::{RuleComparison, ShadowRow};
 pub use written::{
     GoneGround, GroundRow, MatchRow, NewHold, NewTask, SuppressionRow, SystemEvent, TaskBecomes,
 };

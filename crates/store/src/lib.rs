@@ -14,6 +14,7 @@ pub mod housekeeping;
 pub mod judgements;
 pub mod partners;
 pub mod positions;
+pub mod publications;
 pub mod queue;
 pub mod receipts;
 pub mod sessions;

@@ -13,6 +13,8 @@ pub const WAKE_UPS_MAX_PER_BATCH: i64 = 1_000;
 pub const NEXT_LOOK: &str = "next_look";
 /// Reason: another set of rules came into force.
 pub const RULES: &str = "rules";
+/// Reason: the backlog of a rule's version is worked off.
+pub const BACKLOG: &str = "backlog";
 
 /// A household to be judged again on a day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,11 +25,22 @@ pub struct WakeUp {
     pub household: HouseholdId,
     /// The partition of `signals.resolved` whose owner judges.
     pub partition: i32,
-    /// Why, as a code: [`NEXT_LOOK`], [`RULES`], or what somebody did: `result`, `hold_lifted`, …
+    /// Why, as a code: [`NEXT_LOOK`], [`RULES`], [`BACKLOG`], or what somebody did: `result`, `hold_lifted`, …
     pub reason: String,
 }
 
 impl Store {
+    /// How many households wait to be judged for this reason.
+    pub async fn waiting_for(&self, topic: &str, reason: &str) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT count(*) AS "n!" FROM wake_ups WHERE topic = $1 AND reason = $2"#,
+            topic,
+            reason,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// The first wake-ups due by `today` in these partitions, oldest day first, but for those with a reason of `apart_from`.
     pub async fn due_wake_ups(
         &self,

@@ -8,7 +8,7 @@ use voorveld_detect::{Rule, RuleSet};
 use voorveld_domain::RuleId;
 use voorveld_stage::StageError;
 use voorveld_store::Tx;
-use voorveld_store::judgements::Activation;
+use voorveld_store::judgements::{Activation, NewActivation};
 use voorveld_store::positions::Step;
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
@@ -81,8 +81,12 @@ impl RulesInForce {
                 )));
             }
             let content = content(&self.published);
-            tx.activate(RESOLVED_TOPIC, &fresh, &self.hash, &content, now)
-                .await?;
+            let new = NewActivation {
+                rule_set: &self.hash,
+                content: &content,
+                bundle: None,
+            };
+            tx.activate(RESOLVED_TOPIC, &fresh, new, now).await?;
             // What was judged by other rules is judged anew: no match stays that no rule says any more (M3, I5).
             let partitions: Vec<i32> = fresh.iter().map(|step| step.partition).collect();
             let woken = tx

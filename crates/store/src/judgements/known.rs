@@ -85,6 +85,15 @@ impl Tx {
         )
         .fetch_all(&mut *self.inner)
         .await?;
+        self.tasks_of(households).await
+    }
+
+    /// All tasks of these households with the grounds that stand, without a lock: for who only looks.
+    pub async fn tasks_of(
+        &mut self,
+        households: &[HouseholdId],
+    ) -> Result<HashMap<HouseholdId, Vec<JudgedTask>>, StoreError> {
+        let ids = ids(households);
         let grounds = sqlx::query!(
             "SELECT g.task_id, g.rule_id, g.rule_version, g.anchor, g.witnesses, g.evidence, g.due_on, g.added_as_of, g.repeat
              FROM task_grounds g JOIN tasks t USING (task_id)

@@ -508,7 +508,7 @@ impl Tx {
 }
 
 /// The text form of an array of uuids.
-fn uuid_array(signals: &[SignalId]) -> String {
+pub(super) fn uuid_array(signals: &[SignalId]) -> String {
     let texts: Vec<String> = signals.iter().map(ToString::to_string).collect();
     format!("{{{}}}", texts.join(","))
 }
