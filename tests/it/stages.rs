@@ -105,20 +105,10 @@ impl Stages {
         voorveld_resolver::start(resolver, &lifecycle)
             .await
             .expect("starts");
-        let policy = Arc::clone(&self.policy);
         let correlator = voorveld_correlator::Parts {
             store: self.store.clone(),
             log: self.log.clone(),
-            rules: self.policy.rules().clone(),
-            calendar: self.policy.calendar().clone(),
-            words: voorveld_detect::explain::Words::default(),
-            team_of: Arc::new(move |_, area, purpose| {
-                let area = area
-                    .cloned()
-                    .unwrap_or_else(|| policy.routing().area(None).clone());
-                let team = policy.routing().team(&area, purpose).clone();
-                (area, team)
-            }),
+            policy: Arc::clone(&self.policy),
             clock: self.clock.clone(),
             metrics: voorveld_correlator::Metrics::new(&registry).expect("fresh registry"),
             owner: "test".into(),

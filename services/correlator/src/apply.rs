@@ -10,8 +10,9 @@ use voorveld_store::judgements::{
     GoneGround, GroundRow, NewHold, NewTask, SystemEvent, TaskBecomes,
 };
 
+use crate::convert;
 use crate::household::Household;
-use crate::{TeamOf, convert};
+use crate::rules::Ruling;
 
 /// What a batch writes besides timelines and matches.
 #[derive(Default)]
@@ -37,9 +38,8 @@ pub(crate) struct Cause<'a> {
 pub(crate) fn apply(
     household: &mut Household,
     cause: &Cause<'_>,
-    team_of: &TeamOf,
+    ruling: &Ruling,
     rules: &RuleSet,
-    words: &Words,
     writes: &mut Writes,
     mut count: impl FnMut(&'static str),
 ) {
@@ -74,9 +74,9 @@ pub(crate) fn apply(
                     closed: None,
                     grounds: grounds.clone(),
                 };
-                raise(household, &task, becomes, cause, team_of, writes);
+                raise(household, &task, becomes, cause, ruling, writes);
                 household.tasks.push(task);
-                put(id, &grounds, rules, words, writes);
+                put(id, &grounds, rules, ruling.words(), writes);
                 writes.event(id, "raised", rule_names(&grounds));
             }
             TaskChange::Join {
@@ -103,7 +103,7 @@ pub(crate) fn apply(
                     becomes.ladder_step = ladder_step.into();
                     becomes.flagged = false;
                 });
-                put(task, &grounds, rules, words, writes);
+                put(task, &grounds, rules, ruling.words(), writes);
                 lose(household, task, &replaced, true, writes);
                 writes.event(task, "joined", rule_names(&grounds));
             }
@@ -206,14 +206,10 @@ fn raise(
     task: &KnownTask,
     becomes: TaskBecomes,
     cause: &Cause<'_>,
-    team_of: &TeamOf,
+    ruling: &Ruling,
     writes: &mut Writes,
 ) {
-    let (area, team) = team_of(
-        &household.memory.municipality,
-        household.memory.area(),
-        task.purpose,
-    );
+    let (area, team) = ruling.team_of(household.memory.area(), task.purpose);
     writes.raised.push(NewTask {
         id: task.id,
         municipality: household.memory.municipality,

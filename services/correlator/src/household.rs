@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{
-    Evaluation, Feeds, FieldValue, Guards, KnownTask, Plan, RuleSet, Signal, Timeline, evaluate,
+    Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline, find_matches,
     plan,
 };
-use voorveld_domain::{AreaId, HouseholdId, MunicipalityCode, SignalId, TaskId};
+use voorveld_domain::{AreaId, HoldReason, HouseholdId, MunicipalityCode, SignalId, TaskId};
 use voorveld_store::StoreError;
-use voorveld_store::judgements::TaskBecomes;
+use voorveld_store::judgements::{JudgedTask, MatchRow, TaskBecomes};
 use voorveld_store::timelines::TimelineRow;
 
 use crate::convert;
@@ -72,6 +72,14 @@ impl Remembered {
             .max()
     }
 
+    /// Where in the log the copies of its signals came.
+    pub(crate) fn came_at(&self) -> BTreeMap<SignalId, i64> {
+        self.rows
+            .values()
+            .map(|row| (row.signal, row.came_at))
+            .collect()
+    }
+
     /// Where tasks of this household go: the area of the signal that came last and knows one.
     pub(crate) fn area(&self) -> Option<&AreaId> {
         self.rows
@@ -102,6 +110,50 @@ pub(crate) struct Household {
 }
 
 impl Household {
+    /// A household as it is stored, before anything is judged.
+    pub(crate) fn stored(
+        id: HouseholdId,
+        memory: Remembered,
+        as_of: Option<Date>,
+        tasks: &[JudgedTask],
+        held: Option<HoldReason>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            id,
+            memory,
+            as_of,
+            marks: tasks
+                .iter()
+                .map(|task| (task.id, (task.flagged, task.annotated)))
+                .collect(),
+            tasks: tasks
+                .iter()
+                .map(convert::known_task)
+                .collect::<Result<_, _>>()?,
+            guards: Guards {
+                held,
+                ..Guards::default()
+            },
+            touched: BTreeSet::new(),
+            becomes: BTreeMap::new(),
+            evaluation: None,
+            plan: Plan::default(),
+        })
+    }
+
+    /// A match of this household as a row.
+    pub(crate) fn match_row(&self, found: &Match) -> MatchRow {
+        MatchRow {
+            household: self.id,
+            rule: found.rule.clone(),
+            version: found.version,
+            anchor: found.anchor.to_string(),
+            municipality: self.memory.municipality,
+            witnesses: found.witnesses.clone(),
+            evidence: found.evidence.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// Judges as of a day; the caller applies the plan.
     pub(crate) fn judge(
         &mut self,
@@ -115,12 +167,7 @@ impl Household {
             .known_client_until()
             .is_some_and(|last| as_of <= last);
         if rules.has_newcomers() {
-            self.guards.came_at = self
-                .memory
-                .rows
-                .values()
-                .map(|row| (row.signal, row.came_at))
-                .collect();
+            self.guards.came_at = self.memory.came_at();
         }
         let evaluation = find_matches(rules, &self.memory.timeline, calendar, feeds, as_of);
         self.plan = plan(

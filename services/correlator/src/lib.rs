@@ -10,16 +10,15 @@ mod household;
 mod live;
 mod memory;
 mod metrics;
+pub mod published;
 mod rules;
+mod shadow;
 
 use std::sync::Arc;
 
 use voorveld_bus::Log;
-use voorveld_calendar::Calendar;
 use voorveld_chassis::{Clock, Lifecycle};
-use voorveld_detect::RuleSet;
-use voorveld_detect::explain::Words;
-use voorveld_domain::{AreaId, MunicipalityCode, Purpose, TeamId};
+use voorveld_policy::Policy;
 use voorveld_stage::Stage;
 use voorveld_store::Store;
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
@@ -27,13 +26,10 @@ use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 pub use live::Correlator;
 pub use memory::MAX_CACHED_SIGNALS;
 pub use metrics::Metrics;
+pub use rules::{LOOK_FOR_RULES_EVERY, words};
 
 /// Name of this stage: its positions and its consumer group.
 pub const STAGE: &str = "correlator";
-
-/// Which area and team a task of a purpose goes to, by municipality and the area the resolver found.
-pub type TeamOf =
-    Arc<dyn Fn(&MunicipalityCode, Option<&AreaId>, Purpose) -> (AreaId, TeamId) + Send + Sync>;
 
 /// What the correlator is given.
 pub struct Parts {
@@ -41,14 +37,8 @@ pub struct Parts {
     pub store: Store,
     /// The log.
     pub log: Log,
-    /// The rules in force.
-    pub rules: RuleSet,
-    /// Dutch time with the municipality's own days.
-    pub calendar: Calendar,
-    /// What kinds of signals and their fields are called.
-    pub words: Words,
-    /// Where tasks go.
-    pub team_of: TeamOf,
+    /// The policy to judge by until something else is published.
+    pub policy: Arc<Policy>,
     /// The time.
     pub clock: Clock,
     /// What is counted.

@@ -1,6 +1,7 @@
 //! The correlator's protocol: decode, load, judge record by record, write everything in one transaction with the position.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,18 +13,18 @@ use voorveld_detect::{Feeds, Timeline};
 use voorveld_domain::{HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
 use voorveld_stage::{StageError, Work};
 use voorveld_store::Tx;
-use voorveld_store::judgements::{Judged, MatchRow, SuppressionRow, TaskBecomes};
+use voorveld_store::judgements::{Judged, SuppressionRow, TaskBecomes};
 use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::timelines::TimelineRow;
-use voorveld_store::wake_ups::{NEXT_LOOK, RULES, WakeUp};
+use voorveld_store::wake_ups::{BACKLOG, NEXT_LOOK, RULES, WakeUp};
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Resolved};
 
 use crate::apply::{Cause, Writes, apply};
 use crate::household::{Household, Remembered};
 use crate::memory::Memory;
 use crate::rules::RulesInForce;
-use crate::{Parts, STAGE, convert};
+use crate::{Parts, STAGE, convert, shadow};
 
 const READER: Reader<'static> = Reader {
     stage: STAGE,
@@ -61,7 +62,7 @@ impl Correlator {
     /// A correlator that has read nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let rules = RulesInForce::new(parts.rules.clone());
+        let rules = RulesInForce::new(Arc::clone(&parts.policy));
         Self {
             parts,
             rules,
@@ -157,32 +158,9 @@ impl Correlator {
                     .map(|row| row.signal),
             );
             let stored = tasks.remove(&id).unwrap_or_default();
-            households.insert(
-                id,
-                Household {
-                    id,
-                    memory,
-                    as_of: judged.get(&id).map(|judged| judged.as_of),
-                    marks: stored
-                        .iter()
-                        .map(|task| (task.id, (task.flagged, task.annotated)))
-                        .collect(),
-                    tasks: stored
-                        .iter()
-                        .map(convert::known_task)
-                        .collect::<Result<_, _>>()?,
-                    guards: voorveld_detect::Guards {
-                        held: held.get(&id).copied(),
-                        known_client: false,
-                        answered_elsewhere: BTreeSet::new(),
-                        came_at: BTreeMap::new(),
-                    },
-                    touched: BTreeSet::new(),
-                    becomes: BTreeMap::new(),
-                    evaluation: None,
-                    plan: voorveld_detect::Plan::default(),
-                },
-            );
+            let as_of = judged.get(&id).map(|judged| judged.as_of);
+            let household = Household::stored(id, memory, as_of, &stored, held.get(&id).copied())?;
+            households.insert(id, household);
         }
         let moved: Vec<SignalId> = came_from_elsewhere.into_iter().collect();
         for (home, purpose, signal) in tx.answered(&moved).await? {
@@ -200,22 +178,15 @@ impl Correlator {
         writes: &mut Writes,
     ) {
         let rules = self.rules.of(household.memory.partition);
-        household.judge(rules, &self.parts.calendar, &self.feeds, as_of);
+        let ruling = self.rules.ruling();
+        household.judge(rules, ruling.calendar(), &self.feeds, as_of);
         let metrics = &self.parts.metrics;
         for one in &household.plan.suppressed {
             metrics.suppressed.with_label_values(&[one.by.code()]).inc();
         }
-        apply(
-            household,
-            cause,
-            &self.parts.team_of,
-            rules,
-            &self.parts.words,
-            writes,
-            |change| {
-                metrics.task_changes.with_label_values(&[change]).inc();
-            },
-        );
+        apply(household, cause, ruling, rules, writes, |change| {
+            metrics.task_changes.with_label_values(&[change]).inc();
+        });
     }
 
     /// Writes everything that was judged, set by set.
@@ -242,19 +213,12 @@ impl Correlator {
         let ids: Vec<HouseholdId> = judged.iter().map(|one| one.id).collect();
         let (mut matches, mut suppressions, mut marks, mut wakes) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut shadow_rows = Vec::new();
         for one in judged {
             let Some(evaluation) = &one.evaluation else {
                 continue;
             };
-            matches.extend(evaluation.matches.iter().map(|found| MatchRow {
-                household: one.id,
-                rule: found.rule.clone(),
-                version: found.version,
-                anchor: found.anchor.to_string(),
-                municipality: one.memory.municipality,
-                witnesses: found.witnesses.clone(),
-                evidence: found.evidence.iter().map(ToString::to_string).collect(),
-            }));
+            matches.extend(evaluation.matches.iter().map(|found| one.match_row(found)));
             suppressions.extend(one.plan.suppressed.iter().map(|muted| SuppressionRow {
                 household: one.id,
                 rule: muted.rule.clone(),
@@ -273,7 +237,15 @@ impl Correlator {
                     next_look,
                 },
             ));
-            wakes.extend(next_look.map(|due| WakeUp {
+            let mut looks = vec![next_look];
+            if let Some(shadow) = self.rules.shadow()
+                && let Some((rules, calendar)) = shadow.of(one.memory.partition)
+            {
+                let (rows, shadow_look) = shadow::judge(one, rules, calendar);
+                shadow_rows.extend(rows);
+                looks.push(shadow_look.filter(|_| shadow_look != next_look));
+            }
+            wakes.extend(looks.into_iter().flatten().map(|due| WakeUp {
                 due,
                 household: one.id,
                 partition: one.memory.partition,
@@ -285,6 +257,10 @@ impl Correlator {
                 .await?;
             tx.replace_suppressions(&ids, &suppressions).await?;
             tx.write_judged(&marks).await?;
+            if let Some(shadow) = self.rules.shadow() {
+                tx.replace_shadow_matches(shadow.publication, &ids, &shadow_rows)
+                    .await?;
+            }
         }
         let mut raised = std::mem::take(&mut writes.raised);
         let fresh: BTreeSet<TaskId> = raised.iter().map(|task| task.id).collect();
@@ -381,6 +357,22 @@ impl Correlator {
         }
     }
 
+    /// Looks whether something was published, outside any transaction.
+    async fn pick_up(&mut self) -> Result<(), StageError> {
+        self.rules
+            .pick_up(&self.parts.store, &self.parts.metrics)
+            .await
+    }
+
+    /// Puts the rules in force in every partition that does not know them yet.
+    async fn settle(&mut self, held: &[Step]) -> Result<(), StageError> {
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin("claim").await?;
+        tx.advance_positions(READER, held, now).await?;
+        self.rules.prepare(&mut tx, held, now).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Judges the households whose day has come, one transaction for the lot. Says whether there were any.
     async fn wake(&mut self, held: &[Step], due: Vec<WakeUp>) -> Result<bool, StageError> {
         // One day at a time: a later day is judged after what the earlier one did is committed.
@@ -441,6 +433,7 @@ impl Work for Correlator {
                 moved.insert(SignalId::from_uuid(one.resolved.signal));
             }
         }
+        self.pick_up().await?;
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin("correlate").await?;
         tx.advance_positions(READER, steps, now).await?;
@@ -527,15 +520,18 @@ impl Work for Correlator {
     }
 
     async fn claimed(&mut self, held: &[Step]) -> Result<(), StageError> {
-        // Which rules judge is settled before the first record; a day that came waits for the records before it (T6).
-        let now = self.parts.clock.now();
-        let mut tx = self.parts.store.begin("claim").await?;
-        tx.advance_positions(READER, held, now).await?;
-        self.rules.prepare(&mut tx, held, now).await?;
-        Ok(tx.commit().await?)
+        // Which rules judge is settled before the first record; a day that came waits for the records before it (T6). The owner before us may have
+        // put in force what was published a moment ago.
+        self.rules.look_at_once();
+        self.pick_up().await?;
+        self.settle(held).await
     }
 
     async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError> {
+        self.pick_up().await?;
+        if self.rules.must_prepare(held) {
+            self.settle(held).await?;
+        }
         // A day waits for the records before it (T6); what a person did and what the rules say do not wait for the day.
         let due = self.due(held, &[NEXT_LOOK]).await?;
         if !due.is_empty() {
@@ -553,7 +549,7 @@ impl Work for Correlator {
 
     async fn between(&mut self, held: &[Step]) -> Result<(), StageError> {
         // Somebody waits at a screen for what they did; rules and days can wait until the backlog is worked off.
-        let due = self.due(held, &[NEXT_LOOK, RULES]).await?;
+        let due = self.due(held, &[NEXT_LOOK, RULES, BACKLOG]).await?;
         self.wake(held, due).await.map(drop)
     }
 

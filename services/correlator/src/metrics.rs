@@ -21,6 +21,8 @@ pub struct Metrics {
     pub crowded: IntCounter,
     /// `voorveld_correlator_waiting_seconds`: for how long a day that came has waited for the stages before.
     pub waiting_seconds: IntGauge,
+    /// `voorveld_correlator_unreadable_publications`: publications in force that this release cannot read; the rules stay as they were.
+    pub unreadable_publications: IntGauge,
     /// `voorveld_correlator_cache_total{outcome}`: households found or loaded.
     pub cache: IntCounterVec,
 }
@@ -59,7 +61,13 @@ impl Metrics {
             "Households found to have more signals than a household has",
         )?;
         registry.register(Box::new(crowded.clone()))?;
+        let unreadable_publications = IntGauge::new(
+            "voorveld_correlator_unreadable_publications",
+            "Publications in force that this release cannot read",
+        )?;
+        registry.register(Box::new(unreadable_publications.clone()))?;
         Ok(Self {
+            unreadable_publications,
             waiting_seconds,
             crowded,
             records: counters(

@@ -1,44 +1,207 @@
 //! Rules in force per partition: which set judges, and since when each version does (design: a replay judges as the first time did).
+//!
+//! What is published is looked for between batches; a new publication is read and checked before any transaction, and each partition's owner
+//! puts it in force in a transaction of its own, with the place in the log. So two owners may pick it up at different moments.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use voorveld_calendar::amsterdam_date;
-use voorveld_detect::{Rule, RuleSet};
-use voorveld_domain::RuleId;
+use voorveld_calendar::{Calendar, amsterdam_date};
+use voorveld_chassis::Stopwatch;
+use voorveld_detect::RuleSet;
+use voorveld_detect::explain::Words;
+use voorveld_domain::{AreaId, Purpose, RuleId, TeamId};
+use voorveld_policy::Policy;
 use voorveld_stage::StageError;
-use voorveld_store::Tx;
 use voorveld_store::judgements::{Activation, NewActivation};
 use voorveld_store::positions::Step;
+use voorveld_store::publications::{InForce, Standing};
+use voorveld_store::{Store, Tx};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
-/// The rules of each partition this process owns.
-pub(crate) struct RulesInForce {
-    published: RuleSet,
-    hash: String,
-    by_partition: HashMap<i32, RuleSet>,
+use crate::metrics::Metrics;
+use crate::published::{self, PublishError};
+
+/// How often an owner looks whether something was published.
+pub const LOOK_FOR_RULES_EVERY: Duration = Duration::from_secs(1);
+
+/// A policy as the correlator judges by it.
+pub(crate) struct Ruling {
+    policy: Arc<Policy>,
+    bundle: String,
+    rule_set: String,
+    words: Words,
 }
 
-impl RulesInForce {
-    pub(crate) fn new(published: RuleSet) -> Self {
-        let hash = published.hash().to_string();
+impl Ruling {
+    fn new(policy: Arc<Policy>) -> Self {
         Self {
-            published,
-            hash,
-            by_partition: HashMap::new(),
+            bundle: policy.bundle().hash().to_string(),
+            rule_set: policy.rules().hash().to_string(),
+            words: words(&policy),
+            policy,
         }
     }
 
+    pub(crate) fn calendar(&self) -> &Calendar {
+        self.policy.calendar()
+    }
+
+    pub(crate) const fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// Where a task of a purpose goes, by the area that the resolver found.
+    pub(crate) fn team_of(&self, area: Option<&AreaId>, purpose: Purpose) -> (AreaId, TeamId) {
+        let routing = self.policy.routing();
+        let area = area.unwrap_or_else(|| routing.area(None));
+        (area.clone(), routing.team(area, purpose).clone())
+    }
+}
+
+/// What the municipality calls its kinds and fields.
+#[must_use]
+pub fn words(policy: &Policy) -> Words {
+    let mut words = Words::default();
+    for kind in policy.catalogue().iter() {
+        words.kinds.insert(kind.id.clone(), kind.name.clone());
+        for field in &kind.fields {
+            words.fields.insert(field.name.clone(), field.label.clone());
+        }
+    }
+    words
+}
+
+/// What is judged beside the live rules.
+pub(crate) struct Shadow {
+    pub publication: i64,
+    ruling: Ruling,
+    by_partition: HashMap<i32, RuleSet>,
+}
+
+impl Shadow {
+    /// The shadow's rules in a partition in which it runs.
+    pub(crate) fn of(&self, partition: i32) -> Option<(&RuleSet, &Calendar)> {
+        let rules = self.by_partition.get(&partition)?;
+        Some((rules, self.ruling.calendar()))
+    }
+}
+
+/// The rules of each partition this process owns.
+pub(crate) struct RulesInForce {
+    live: Ruling,
+    shadow: Option<Shadow>,
+    by_partition: HashMap<i32, RuleSet>,
+    /// What was published when we last looked.
+    seen: InForce,
+    looked: Option<Stopwatch>,
+}
+
+impl RulesInForce {
+    pub(crate) fn new(policy: Arc<Policy>) -> Self {
+        Self {
+            live: Ruling::new(policy),
+            shadow: None,
+            by_partition: HashMap::new(),
+            seen: InForce::default(),
+            looked: None,
+        }
+    }
+
+    /// The rule set that judges.
     pub(crate) fn hash(&self) -> &str {
-        &self.hash
+        &self.live.rule_set
+    }
+
+    pub(crate) const fn ruling(&self) -> &Ruling {
+        &self.live
+    }
+
+    pub(crate) const fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
     }
 
     pub(crate) fn forget(&mut self) {
+        self.let_go();
+        self.looked = None;
+    }
+
+    /// The next look is not put off.
+    pub(crate) fn look_at_once(&mut self) {
+        self.looked = None;
+    }
+
+    /// Every partition is prepared anew: activations, backlogs, shadow.
+    fn let_go(&mut self) {
         self.by_partition.clear();
+        if let Some(shadow) = &mut self.shadow {
+            shadow.by_partition.clear();
+        }
     }
 
     pub(crate) fn of(&self, partition: i32) -> &RuleSet {
-        self.by_partition.get(&partition).unwrap_or(&self.published)
+        let own = self.by_partition.get(&partition);
+        own.unwrap_or_else(|| self.live.policy.rules())
+    }
+
+    /// Whether a partition does not know its rules yet.
+    pub(crate) fn must_prepare(&self, held: &[Step]) -> bool {
+        let knows = |step: &Step| self.by_partition.contains_key(&step.partition);
+        !held.iter().all(knows)
+    }
+
+    /// Looks whether something was published since, at most every [`LOOK_FOR_RULES_EVERY`]. What this release cannot read is not put in force: the
+    /// rules stay as they are, with an alarm, until a release that knows it is running.
+    pub(crate) async fn pick_up(
+        &mut self,
+        store: &Store,
+        metrics: &Metrics,
+    ) -> Result<(), StageError> {
+        let is_early = |since: &Stopwatch| since.elapsed() < LOOK_FOR_RULES_EVERY;
+        if self.looked.as_ref().is_some_and(is_early) {
+            return Ok(());
+        }
+        let now = store.in_force().await?;
+        if now != self.seen {
+            let mut unreadable = 0;
+            if let Some(live) = &now.live
+                && live.bundle != self.live.bundle
+            {
+                match read(store, live, "live").await? {
+                    Some(policy) => self.live = Ruling::new(Arc::new(policy)),
+                    None => unreadable += 1,
+                }
+            }
+            let running = self.shadow.as_ref().map(|shadow| shadow.publication);
+            if now.shadow.as_ref().map(|shadow| shadow.publication) != running {
+                self.shadow = None;
+                if let Some(shadow) = &now.shadow {
+                    match read(store, shadow, "shadow").await? {
+                        Some(policy) => {
+                            self.shadow = Some(Shadow {
+                                publication: shadow.publication,
+                                ruling: Ruling::new(Arc::new(policy)),
+                                by_partition: HashMap::new(),
+                            });
+                        }
+                        None => unreadable += 1,
+                    }
+                }
+            }
+            metrics.unreadable_publications.set(unreadable);
+            self.let_go();
+            self.seen = now;
+        }
+        self.looked = Some(Stopwatch::start());
+        Ok(())
+    }
+
+    /// The bundle that judges, when it is one that was published.
+    fn published_bundle(&self) -> Option<&str> {
+        let live = self.seen.live.as_ref()?;
+        (live.bundle == self.live.bundle).then_some(&*self.live.bundle)
     }
 
     /// Makes sure that each partition knows since when its rules judge it; writes an activation where the set is new to it.
@@ -48,92 +211,153 @@ impl RulesInForce {
         steps: &[Step],
         now: Timestamp,
     ) -> Result<(), StageError> {
-        let missing: Vec<&Step> = steps
+        let missing: Vec<Step> = steps
             .iter()
             .filter(|step| !self.by_partition.contains_key(&step.partition))
+            .copied()
             .collect();
         if missing.is_empty() {
             return Ok(());
         }
         let partitions: Vec<i32> = missing.iter().map(|step| step.partition).collect();
         let past = tx.activations(RESOLVED_TOPIC, &partitions).await?;
-        let mut fresh: Vec<Step> = Vec::new();
-        for step in missing {
-            let history: Vec<&Activation> = past
-                .iter()
-                .filter(|one| one.partition == step.partition)
-                .collect();
-            if history.last().is_none_or(|last| last.rule_set != self.hash) {
-                fresh.push(*step);
+        let history_of = |partition: i32| -> Vec<&Activation> {
+            let own = past.iter().filter(|one| one.partition == partition);
+            own.collect()
+        };
+        let bundle = self.published_bundle();
+        let (mut fresh, mut renamed): (Vec<Step>, Vec<Step>) = (Vec::new(), Vec::new());
+        for step in &missing {
+            match history_of(step.partition).last() {
+                Some(last) if last.rule_set != self.live.rule_set => fresh.push(*step),
+                None => fresh.push(*step),
+                // The same rules from other files: a calendar, a route, a comment. Nothing is judged anew.
+                Some(last) if bundle.is_some() && last.bundle.as_deref() != bundle => {
+                    renamed.push(*step);
+                }
+                Some(_) => {}
             }
-            let from = active_from(&self.published, &history, step.from);
-            self.by_partition.insert(
-                step.partition,
-                self.published.clone().with_activations(&from),
-            );
+        }
+        let published = self.live.policy.rules();
+        let noted: Vec<Step> = fresh.iter().chain(&renamed).copied().collect();
+        if !noted.is_empty() {
+            if let Some(rule) = published::changed(published, &tx.rule_sets().await?) {
+                return Err(StageError::Refused(
+                    PublishError::Changed {
+                        rule: rule.id.clone(),
+                        version: rule.version,
+                    }
+                    .to_string(),
+                ));
+            }
+            let new = NewActivation {
+                rule_set: &self.live.rule_set,
+                content: &published::content(published),
+                bundle,
+            };
+            tx.activate(RESOLVED_TOPIC, &noted, new, now).await?;
         }
         if !fresh.is_empty() {
-            if let Some(rule) = changed(&self.published, &tx.rule_sets().await?) {
-                self.by_partition.clear();
-                return Err(StageError::Refused(format!(
-                    "rule {} says something else than its version {} did when it was published; give it a higher version",
-                    rule.id, rule.version
-                )));
-            }
-            let content = content(&self.published);
-            let new = NewActivation {
-                rule_set: &self.hash,
-                content: &content,
-                bundle: None,
-            };
-            tx.activate(RESOLVED_TOPIC, &fresh, new, now).await?;
             // What was judged by other rules is judged anew: no match stays that no rule says any more (M3, I5).
-            let partitions: Vec<i32> = fresh.iter().map(|step| step.partition).collect();
-            let woken = tx
-                .wake_everybody(RESOLVED_TOPIC, &partitions, amsterdam_date(now))
-                .await?;
+            let woken = wake_everybody(tx, &fresh, now).await?;
             tracing::info!(
-                rule_set = &self.hash[..12],
+                rule_set = published::short(&self.live.rule_set),
                 partitions = fresh.len(),
                 households = woken,
                 "rule set is in force"
             );
         }
+        let woken = tx
+            .take_up_backlogs(RESOLVED_TOPIC, &missing, amsterdam_date(now), now)
+            .await?;
+        if 0 < woken {
+            tracing::info!(households = woken, "a backlog is worked off");
+        }
+        let backlogs = tx.backlogs().await?;
+        for step in &missing {
+            let history = history_of(step.partition);
+            let from = active_from(published, &history, step.from, &backlogs);
+            let rules = published.clone().with_activations(&from);
+            self.by_partition.insert(step.partition, rules);
+        }
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(());
+        };
+        let number = shadow.publication;
+        let begun = tx
+            .activate_shadow(RESOLVED_TOPIC, &missing, number, now)
+            .await?;
+        let begun: Vec<Step> = missing
+            .iter()
+            .filter(|step| begun.contains(&step.partition))
+            .copied()
+            .collect();
+        if !begun.is_empty() {
+            // What was judged before the shadow ran is judged once more, so that the two can be compared.
+            let woken = wake_everybody(tx, &begun, now).await?;
+            tracing::info!(
+                publication = number,
+                partitions = begun.len(),
+                households = woken,
+                "a shadow runs"
+            );
+        }
+        let since = tx
+            .shadow_activations(RESOLVED_TOPIC, &partitions, number)
+            .await?;
+        for step in &missing {
+            let rules = shadow.ruling.policy.rules();
+            let next = since.get(&step.partition).copied().unwrap_or(step.from);
+            let history = history_of(step.partition);
+            let from = active_from(rules, &history, next, &backlogs);
+            let rules = rules.clone().with_activations(&from);
+            shadow.by_partition.insert(step.partition, rules);
+        }
         Ok(())
     }
 }
 
-/// What is kept of a rule set: version and content of each rule.
-fn content(rules: &RuleSet) -> serde_json::Value {
-    rules
-        .rules()
-        .iter()
-        .map(|rule| {
-            let digest = rules.digest(&rule.id).map(|digest| digest.to_string());
-            let kept = serde_json::json!({ "version": rule.version, "digest": digest });
-            (rule.id.to_string(), kept)
-        })
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+async fn wake_everybody(tx: &mut Tx, at: &[Step], now: Timestamp) -> Result<u64, StageError> {
+    let partitions: Vec<i32> = at.iter().map(|step| step.partition).collect();
+    let due = amsterdam_date(now);
+    Ok(tx.wake_everybody(RESOLVED_TOPIC, &partitions, due).await?)
 }
 
-/// A rule that says something else under a version that was published before: published versions are immutable.
-fn changed<'a>(rules: &'a RuleSet, published: &[serde_json::Value]) -> Option<&'a Rule> {
-    rules.rules().iter().find(|rule| {
-        let digest = rules.digest(&rule.id).map(|digest| digest.to_string());
-        published
-            .iter()
-            .filter_map(|content| content.get(rule.id.as_str()))
-            .filter(|kept| kept["version"].as_u64() == Some(rule.version.into()))
-            .filter_map(|kept| kept["digest"].as_str())
-            .any(|kept| digest.as_deref().is_some_and(|digest| digest != kept))
-    })
+/// A published policy, or an alarm.
+async fn read(
+    store: &Store,
+    standing: &Standing,
+    mode: &'static str,
+) -> Result<Option<Policy>, StageError> {
+    match published::read(store, &standing.bundle).await {
+        Ok(policy) => Ok(Some(policy)),
+        Err(PublishError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::error!(
+                publication = standing.publication,
+                mode,
+                error = &error as &dyn std::error::Error,
+                "a publication is not put in force here: the rules stay as they are until a release that can read it is running"
+            );
+            Ok(None)
+        }
+    }
 }
 
-/// From which record on each rule's version judges a partition. What judged it from its first record on always did.
-fn active_from(published: &RuleSet, history: &[&Activation], next: i64) -> BTreeMap<RuleId, i64> {
+/// From which record on each rule's version judges a partition. What judged it from its first record on always did, and so does a version whose
+/// backlog is worked off. `next` is where a version begins that never judged here.
+pub(crate) fn active_from(
+    published: &RuleSet,
+    history: &[&Activation],
+    next: i64,
+    backlogs: &[(RuleId, u32)],
+) -> BTreeMap<RuleId, i64> {
     let mut from = BTreeMap::new();
     for rule in published.rules() {
+        let worked_off = |(id, version): &(RuleId, u32)| *id == rule.id && *version == rule.version;
+        if backlogs.iter().any(worked_off) {
+            continue;
+        }
         let knows = |one: &Activation| {
             one.content
                 .get(rule.id.as_str())
@@ -153,24 +377,4 @@ fn active_from(published: &RuleSet, history: &[&Activation], next: i64) -> BTree
         }
     }
     from
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rules(digest: u8) -> RuleSet {
-        let rules = voorveld_policy::Policy::shipped().rules().clone();
-        let id = rules.rules()[0].id.clone();
-        rules.with_digests([(id, voorveld_detect::RuleSetHash([digest; 32]))].into())
-    }
-
-    #[test]
-    fn a_rule_that_changed_under_its_published_version_is_told() {
-        let published = [content(&rules(1))];
-        assert_eq!(changed(&rules(1), &published), None);
-        let other = rules(2);
-        let found = changed(&other, &published).expect("it says something else");
-        assert_eq!(found.id, other.rules()[0].id);
-    }
 }

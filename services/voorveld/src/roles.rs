@@ -12,7 +12,7 @@ use voorveld_bus::{Log, TopicSpec};
 use voorveld_chassis::admin::{Admin, Health};
 use voorveld_chassis::telemetry::LogFilter;
 use voorveld_chassis::{Clock, Lifecycle, http, retry, shutdown_signal};
-use voorveld_detect::explain::Words;
+use voorveld_correlator::published::short;
 use voorveld_policy::Policy;
 use voorveld_seal::{IndexLabel, Sealer};
 use voorveld_store::Store;
@@ -165,8 +165,9 @@ impl House {
         .router();
         lifecycle.spawn_last("admin", http::serve(admin, router, lifecycle.leaving()));
 
-        let policy = Arc::new(office::policy(settings)?);
+        let own = Arc::new(office::policy(settings)?);
         let database = Database::open_known(settings).await?;
+        let policy = in_force(&own, services, &database.store, &clock).await?;
         let log = database.log(settings)?;
         // Worklists lean on the database alone.
         let leans_on_log = services.iter().any(|service| *service != Service::Outreach);
@@ -188,6 +189,7 @@ impl House {
             keys: settings.key_files()?,
             store: database.store.clone(),
             log: log.clone(),
+            own,
             policy: Arc::clone(&policy),
             clock,
             registry,
@@ -219,12 +221,44 @@ impl House {
     }
 }
 
+/// The policy in force: what is published, also when the files of this process say something else. Where nothing was published yet, these files are the
+/// first; only who judges may publish them.
+async fn in_force(
+    own: &Arc<Policy>,
+    services: &[Service],
+    store: &Store,
+    clock: &Clock,
+) -> anyhow::Result<Arc<Policy>> {
+    if services.contains(&Service::Correlator) {
+        office::install(store, own, clock.now()).await?;
+    }
+    let Some(published) = office::published(store).await? else {
+        return Ok(Arc::clone(own));
+    };
+    if published.bundle().hash() == own.bundle().hash() {
+        return Ok(Arc::clone(own));
+    }
+    let (files, in_force) = (
+        own.bundle().hash().to_string(),
+        published.bundle().hash().to_string(),
+    );
+    tracing::warn!(
+        files = short(&files),
+        published = short(&in_force),
+        "the policy files of this process are not what is published: rules, words and routes are those that were published, the door goes by the \
+         files; `voorveld rules diff` shows what differs, `voorveld rules publish` puts the files in force"
+    );
+    Ok(Arc::new(published))
+}
+
 /// What is at hand while roles are started; each is given its part of it and no more (I9).
 struct Hall<'a> {
     settings: &'a Settings,
     keys: KeyFiles,
     store: Store,
     log: Log,
+    /// The files of this process: what the door takes in goes by them.
+    own: Arc<Policy>,
     policy: Arc<Policy>,
     clock: Clock,
     registry: Registry,
@@ -256,7 +290,7 @@ impl Hall<'_> {
         let parts = voorveld_gateway::Parts {
             store: self.store.clone(),
             log: self.log.clone(),
-            policy: Arc::clone(&self.policy),
+            policy: Arc::clone(&self.own),
             sealer: Sealer::new(keys::sealing_key(&self.keys)?),
             references: secret.key(IndexLabel::References),
             digests: secret.key(IndexLabel::Digests),
@@ -350,18 +384,10 @@ impl Hall<'_> {
     }
 
     fn correlator(&self) -> anyhow::Result<()> {
-        let policy = Arc::clone(&self.policy);
         let parts = voorveld_correlator::Parts {
             store: self.store.clone(),
             log: self.log.clone(),
-            rules: self.policy.rules().clone(),
-            calendar: self.policy.calendar().clone(),
-            words: words(&self.policy),
-            team_of: Arc::new(move |_municipality, area, purpose| {
-                let routing = policy.routing();
-                let area = area.unwrap_or_else(|| routing.area(None));
-                (area.clone(), routing.team(area, purpose).clone())
-            }),
+            policy: Arc::clone(&self.policy),
             clock: self.clock.clone(),
             metrics: voorveld_correlator::Metrics::new(&self.registry)?,
             owner: self.owner.clone(),
@@ -369,19 +395,6 @@ impl Hall<'_> {
         voorveld_correlator::start(parts, self.lifecycle);
         Ok(())
     }
-}
-
-/// What the municipality calls its kinds and fields.
-#[must_use]
-pub fn words(policy: &Policy) -> Words {
-    let mut words = Words::default();
-    for kind in policy.catalogue().iter() {
-        words.kinds.insert(kind.id.clone(), kind.name.clone());
-        for field in &kind.fields {
-            words.fields.insert(field.name.clone(), field.label.clone());
-        }
-    }
-    words
 }
 
 /// This process, for people who look at positions: role, machine, number.

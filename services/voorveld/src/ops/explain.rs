@@ -17,7 +17,6 @@ use voorveld_store::timelines::TimelineRow;
 use super::office::{self, table};
 use crate::cli::Explain;
 use crate::config::Settings;
-use crate::roles;
 
 /// Prints signals and verdicts, silent ones too; ids and facts, never who lives there.
 pub async fn run(
@@ -79,9 +78,9 @@ async fn explained(
         with_safety: asked.with_safety,
     };
     let as_of = asked.as_of.unwrap_or_else(|| clock.today());
-    let policy = office::policy(settings)?;
+    let policy = office::policy_in_force(settings, store).await?;
     let rules = policy.rules();
-    let words = roles::words(&policy);
+    let words = voorveld_correlator::words(&policy);
     let evaluation = voorveld_correlator::explain::household(
         store,
         rules,

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
+use voorveld_correlator::published;
 use voorveld_domain::MunicipalityCode;
 use voorveld_policy::Policy;
+use voorveld_store::Store;
 use voorveld_store::audit::{About, NewAuditEvent};
 
 use jiff::Timestamp;
@@ -52,13 +54,44 @@ pub fn entry(
     }
 }
 
-/// The policy in force: the municipality's own files, or those of the release.
+/// The policy files of this process: the municipality's own, or those of the release.
 pub fn policy(settings: &Settings) -> anyhow::Result<Policy> {
     match &settings.policy_dir {
         Some(folder) => Policy::load(folder)
             .with_context(|| format!("the policy in {} is not valid", folder.display())),
         None => Ok(Policy::shipped()),
     }
+}
+
+/// The policy that was published last, with the checks of this release; `None` when nothing was published yet.
+pub async fn published(store: &Store) -> anyhow::Result<Option<Policy>> {
+    let Some(live) = store.in_force().await?.live else {
+        return Ok(None);
+    };
+    let policy = published::read(store, &live.bundle).await;
+    Ok(Some(policy.context("reading the published policy failed")?))
+}
+
+/// The policy in force: what was published, else the files.
+pub async fn policy_in_force(settings: &Settings, store: &Store) -> anyhow::Result<Policy> {
+    match published(store).await? {
+        Some(policy) => Ok(policy),
+        None => policy(settings),
+    }
+}
+
+/// Publishes these files as the first, unless something was published before.
+pub async fn install(store: &Store, policy: &Policy, now: Timestamp) -> anyhow::Result<()> {
+    let entries = |publication: i64| {
+        let subject = ("rule_publication", publication.to_string());
+        vec![NewAuditEvent {
+            actor: published::INSTALL.to_owned(),
+            ..entry(now, None, "rules.published", subject, "first start")
+        }]
+    };
+    published::install(store, policy, now, entries)
+        .await
+        .context("publishing the policy files as the first failed")
 }
 
 /// Lays rows out in columns under headings.

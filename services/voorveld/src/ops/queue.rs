@@ -78,7 +78,7 @@ pub async fn run(
             println!("{entry} is offered again with its new address");
         }
         Queue::Discard { entry, reason } => {
-            let policy = office::policy(settings)?;
+            let policy = office::policy_in_force(settings, store).await?;
             discard(store, clock, &policy, entry, &reason).await?;
         }
     }

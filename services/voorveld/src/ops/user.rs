@@ -35,7 +35,7 @@ pub async fn run(
                 bail!("a login has lower-case letters, digits, dots and hyphens");
             }
             let municipality = which_municipality(settings, municipality)?;
-            check_teams(settings, &teams)?;
+            check_teams(settings, store, &teams).await?;
             let hash = first_password(password_file.as_deref())?;
             let user = Record {
                 id: UserId::from_uuid(uuid::Uuid::now_v7()),
@@ -131,8 +131,8 @@ fn which_municipality(
     }
 }
 
-fn check_teams(settings: &Settings, teams: &[TeamId]) -> anyhow::Result<()> {
-    let policy = office::policy(settings)?;
+async fn check_teams(settings: &Settings, store: &Store, teams: &[TeamId]) -> anyhow::Result<()> {
+    let policy = office::policy_in_force(settings, store).await?;
     for team in teams {
         if policy.routing().find_team(team).is_none() {
             let known: Vec<String> = policy
