@@ -206,6 +206,20 @@ impl Store {
         })
         .collect())
     }
+
+    /// Whether every partition that is judged has taken up every backlog that was asked for.
+    pub async fn backlogs_are_taken_up(&self, topic: &str) -> Result<bool, StoreError> {
+        let missing = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                   SELECT 1 FROM (SELECT DISTINCT partition FROM rule_activations WHERE topic = $1) p, rule_backlogs b
+                   WHERE NOT EXISTS (SELECT 1 FROM backlog_activations a
+                       WHERE a.topic = $1 AND a.partition = p.partition AND a.backlog = b.backlog)) AS "missing!""#,
+            topic,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(!missing)
+    }
 }
 
 impl Tx {

@@ -10,6 +10,7 @@ mod household;
 mod live;
 mod memory;
 mod metrics;
+pub mod preview;
 pub mod published;
 mod rules;
 mod shadow;

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use uuid::Uuid;
 use voorveld_chassis::telemetry::LogFormat;
-use voorveld_domain::{KindId, MunicipalityCode, PartnerId, PartnerType, Role, TeamId};
+use voorveld_domain::{KindId, MunicipalityCode, PartnerId, PartnerType, Role, RuleId, TeamId};
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;
@@ -180,6 +180,9 @@ pub enum Command {
     /// Look at what is stuck, and mend it: dead letters and signals without a household
     #[command(subcommand, display_order = 15)]
     Queue(Queue),
+    /// Look at what rules are in force, publish others, run them beside as a shadow
+    #[command(subcommand, display_order = 15)]
+    Rules(Rules),
     /// Show who opened or changed what, when and why
     #[command(display_order = 16)]
     Audit(Audit),
@@ -495,6 +498,112 @@ pub enum Queue {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// `voorveld rules …`
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// List what was published: by whom, when, why, and which partitions of the log it judges
+    List {
+        /// Print JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what files say otherwise than what was published, rule by rule, in words and in values
+    Diff {
+        /// The folder with the policy files [default: policy_dir of the settings, else the files of this release]
+        #[arg(long, value_name = "FOLDER")]
+        policy: Option<PathBuf>,
+        /// What to compare with: `live`, or the start of a bundle's hash
+        #[arg(long, value_name = "live|HASH", default_value = "live")]
+        against: String,
+    },
+    /// Put policy files in force, after showing what that does to the open tasks and to last quarter
+    ///
+    /// Runs the rules' examples, refuses a rule that says something else under a version that was published, shows what would become of every open
+    /// task and what each rule would have found in the last 91 days, and asks. Whoever judges picks it up within seconds; tasks keep the version
+    /// that raised them.
+    #[command(
+        after_help = "Examples:\n  voorveld rules publish --policy ./policy --reason 'drempel naar 50 euro' --by 'A. Adviseur'\n  voorveld rules publish --policy ./policy --shadow --reason proef --by 'A. Adviseur'"
+    )]
+    Publish(RulesPublish),
+    /// Take a rule out of what is in force, or end the shadow
+    ///
+    /// The matches of a rule that is taken out go; open tasks that lean on nothing else are withdrawn, and a colleague who has one decides.
+    Retire(RulesRetire),
+    /// Compare the shadow with what is live: matches per rule, and households that only one of the two finds
+    Compare {
+        /// Print JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Work off the backlog of a rule: let it raise with signals that came before its version, too
+    ///
+    /// A new version matches all history but raises only with a signal that came after it. This shows what the rest would raise, per team, and asks.
+    Backlog(RulesBacklog),
+}
+
+/// `voorveld rules publish`
+#[derive(Debug, Args)]
+pub struct RulesPublish {
+    /// The folder with the policy files [default: policy_dir of the settings, else the files of this release]
+    #[arg(long, value_name = "FOLDER")]
+    pub policy: Option<PathBuf>,
+    /// Why; kept with the publication and in the audit log
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub reason: String,
+    /// Who answers for it, by name
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub by: String,
+    /// Run it beside what is live: it raises nothing, and ends the shadow before it
+    #[arg(long)]
+    pub shadow: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Only show what it would do
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+}
+
+/// `voorveld rules retire`
+#[derive(Debug, Args)]
+pub struct RulesRetire {
+    /// The rule, such as debt.single; or `shadow`
+    #[arg(value_name = "RULE|shadow")]
+    pub what: String,
+    /// Why; kept with the publication and in the audit log
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub reason: String,
+    /// Who answers for it, by name
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub by: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Only show what it would do
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+}
+
+/// `voorveld rules backlog`
+#[derive(Debug, Args)]
+pub struct RulesBacklog {
+    /// The rule, such as debt.single
+    #[arg(long, value_name = "RULE")]
+    pub rule: RuleId,
+    /// Why; kept in the audit log
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub reason: Option<String>,
+    /// Who answers for it, by name
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub by: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Only show what it would raise
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
 }
 
 /// `voorveld audit`

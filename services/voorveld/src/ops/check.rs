@@ -107,7 +107,8 @@ fn school_weeks(policy: &Policy) -> String {
     }
 }
 
-fn only_faults(report: &CheckReport) -> String {
+/// What does not hold, as a table.
+pub(super) fn only_faults(report: &CheckReport) -> String {
     let rows: Vec<Vec<String>> = report
         .rules
         .iter()

@@ -11,6 +11,7 @@ pub mod office;
 pub mod partner;
 pub mod push;
 pub mod queue;
+pub mod rules;
 pub mod simulate;
 pub mod user;
 
@@ -78,6 +79,12 @@ async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCo
         Command::Queue(command) => {
             at_desk(&settings, async |database, clock| {
                 queue::run(command, &settings, database, clock).await
+            })
+            .await
+        }
+        Command::Rules(command) => {
+            at_desk(&settings, async |database, clock| {
+                rules::run(command, &settings, &database.store, clock).await
             })
             .await
         }
