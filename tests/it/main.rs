@@ -8,6 +8,7 @@ mod house;
 mod kills;
 mod pipeline;
 mod process;
+mod published;
 mod retention;
 mod samples;
 mod shutdown;

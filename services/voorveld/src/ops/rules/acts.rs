@@ -23,6 +23,15 @@ const PROFILES_FILE: &str = "profiles.yaml";
 /// What `retire` calls the shadow.
 const SHADOW: &str = "shadow";
 
+/// What the rules' own examples are to whoever publishes.
+#[derive(Clone, Copy)]
+enum Examples {
+    /// One that does not hold is a mistake in the files.
+    MustHold,
+    /// One may count on a rule that is taken out, and taking a rule out cannot wait for somebody who rewrites it.
+    MayFail,
+}
+
 /// Somebody who publishes.
 #[derive(Clone, Copy)]
 struct Who<'a> {
@@ -30,6 +39,7 @@ struct Who<'a> {
     reason: &'a str,
     yes: bool,
     dry_run: bool,
+    examples: Examples,
 }
 
 /// Publishes the files of a folder.
@@ -50,6 +60,7 @@ pub async fn publish(
         reason: &asked.reason,
         yes: asked.yes,
         dry_run: asked.dry_run,
+        examples: Examples::MustHold,
     };
     put_in_force(&draft, mode, who, store, clock, |_| Vec::new()).await
 }
@@ -61,6 +72,7 @@ pub async fn retire(asked: &RulesRetire, store: &Store, clock: &Clock) -> anyhow
         reason: &asked.reason,
         yes: asked.yes,
         dry_run: asked.dry_run,
+        examples: Examples::MayFail,
     };
     if asked.what == SHADOW {
         return end_shadow(who, store, clock).await;
@@ -128,7 +140,14 @@ async fn put_in_force(
     let report = voorveld_policy::check(&policy);
     if !report.passed() {
         print!("{}", only_faults(&report));
-        bail!("examples of the rules do not hold; nothing was published");
+        match who.examples {
+            Examples::MustHold => {
+                bail!("examples of the rules do not hold; nothing was published")
+            }
+            Examples::MayFail => {
+                println!("These examples of other rules counted on the rule that is taken out.\n");
+            }
+        }
     }
     published::check_versions(store, &policy).await?;
     let seen = store.in_force().await?;
