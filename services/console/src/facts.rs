@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use voorveld_bus::{Log, PartitionRange};
-use voorveld_domain::{MunicipalityCode, TeamId};
-use voorveld_policy::Policy;
+use voorveld_domain::{MunicipalityCode, Purpose, RuleId, TeamId};
+use voorveld_policy::{Bundle, Policy};
 use voorveld_store::StoreError;
 use voorveld_store::console::{
     IntakePeriods, PartnerIntake, PendingReceipts, StagePosition, Waiting,
 };
+use voorveld_store::judgements::RuleComparison;
 
 use crate::{Parts, Stage};
 
@@ -83,6 +84,14 @@ pub(crate) struct TeamFacts {
     pub earliest_due: Option<Date>,
 }
 
+/// What the shadow finds of a rule beside what is live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShadowFacts {
+    /// What the rule is called.
+    pub title: String,
+    pub counts: RuleComparison,
+}
+
 /// Everything on the page.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
@@ -96,6 +105,8 @@ pub(crate) struct Facts {
     pub unproduced: Option<Waiting>,
     pub teams: Vec<TeamFacts>,
     pub holds: i64,
+    /// None when no shadow runs.
+    pub shadow: Option<Vec<ShadowFacts>>,
 }
 
 /// Gathers it for one municipality.
@@ -147,7 +158,39 @@ pub(crate) async fn gather(
         unproduced: store.waiting_unproduced().await?,
         teams,
         holds: store.active_holds(municipality).await?,
+        shadow: shadow(parts, municipality).await?,
     })
+}
+
+/// The shadow beside what is live, without what the safety desk alone may know (I10); a rule that nobody can read the files of counts as that.
+async fn shadow(
+    parts: &Parts,
+    municipality: MunicipalityCode,
+) -> Result<Option<Vec<ShadowFacts>>, StoreError> {
+    let Some(standing) = parts.store.in_force().await?.shadow else {
+        return Ok(None);
+    };
+    let compared = parts
+        .store
+        .compare_shadow(standing.publication, Some(municipality))
+        .await?;
+    let files = parts.store.bundle(&standing.bundle).await?;
+    // Without its files only what our own rules know of is shown.
+    let own = files
+        .and_then(|files| Bundle::of_files(files).ok())
+        .and_then(|bundle| Policy::of_bundle(&bundle).ok());
+    let rule_of = |id: &RuleId| {
+        let own = own.as_ref().and_then(|policy| policy.rules().get(id));
+        own.or_else(|| parts.policy.rules().get(id))
+    };
+    let shown = compared.into_iter().filter_map(|counts| {
+        let rule = rule_of(&counts.rule).filter(|rule| rule.purpose != Purpose::Safety)?;
+        Some(ShadowFacts {
+            title: rule.title.clone(),
+            counts,
+        })
+    });
+    Ok(Some(shown.collect()))
 }
 
 fn partner_facts(

@@ -13,7 +13,7 @@ use voorveld_accounts::{Accounts, Frame, Notice, PageUser, page};
 use voorveld_store::console::Waiting;
 
 use crate::Parts;
-use crate::facts::{Facts, PartnerFacts, Period, StageFacts, TeamFacts, gather};
+use crate::facts::{Facts, PartnerFacts, Period, ShadowFacts, StageFacts, TeamFacts, gather};
 
 /// A backlog older than this is an alarm on the page.
 const LATE_SECONDS: i64 = 300;
@@ -66,6 +66,7 @@ struct ConsolePage {
     stages: Vec<StageRow>,
     waiting: Vec<WaitingRow>,
     teams: Vec<TeamRow>,
+    shadow: Option<Vec<ShadowFacts>>,
 }
 
 struct PartnerRow {
@@ -156,6 +157,7 @@ pub(crate) async fn show(
                 team,
             })
             .collect(),
+        shadow: facts.shadow,
     };
     page(StatusCode::OK, &html)
 }

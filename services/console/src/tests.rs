@@ -270,3 +270,41 @@ async fn a_page_that_fetches_itself_again_does_not_keep_a_session_going(pool: Pg
         assert_eq!(answer.status(), status);
     }
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn rules_on_trial_stand_beside_what_is_live_without_those_of_the_safety_desk(pool: PgPool) {
+    let console = Console::open(pool.clone());
+    console.colleague(Role::Operations).await;
+    assert!(!console.page("/").await.contains("Regels op proef"));
+
+    let policy = Policy::shipped();
+    let hash = policy.bundle().hash().to_string();
+    let mut tx = console.store.begin("test").await.unwrap();
+    let shadow = voorveld_store::publications::NewPublication {
+        mode: voorveld_store::publications::Mode::Shadow,
+        bundle: &hash,
+        files: policy.bundle().files(),
+        rule_set: "r",
+        content: &serde_json::json!({}),
+        by: "A. Adviseur",
+        reason: "test",
+    };
+    let number = tx.publish(&shadow, console.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(console.page("/").await.contains("nog niets gevonden"));
+    sqlx::query(
+        "INSERT INTO shadow_matches SELECT $1, gen_random_uuid(), rule, '2025-11', place, 2, '{}', '[]', true
+         FROM (VALUES ('debt.high_amount', '0518'), ('safety.meldcode', '0518'), ('debt.high_amount', '0363')) n (rule, place)",
+    )
+    .bind(number)
+    .execute(&pool)
+    .await
+    .unwrap();
+    let page = console.page("/").await;
+    assert!(page.contains("Hoge achterstand") && page.contains("op proef versie 2"));
+    assert!(
+        page.contains("<td>0</td><td>1</td><td>0</td><td>1</td><td>1</td>"),
+        "one municipality: {page}"
+    );
+    assert!(!page.contains("meldcode"), "{page}");
+}
