@@ -12,7 +12,7 @@ use voorveld_store::judgements::{
 
 use crate::convert;
 use crate::household::Household;
-use crate::rules::Ruling;
+use crate::ruling::Ruling;
 
 /// What a batch writes besides timelines and matches.
 #[derive(Default)]

@@ -13,6 +13,7 @@ mod metrics;
 pub mod preview;
 pub mod published;
 mod rules;
+mod ruling;
 mod shadow;
 
 use std::sync::Arc;
@@ -27,7 +28,8 @@ use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 pub use live::Correlator;
 pub use memory::MAX_CACHED_SIGNALS;
 pub use metrics::Metrics;
-pub use rules::{LOOK_FOR_RULES_EVERY, words};
+pub use rules::LOOK_FOR_RULES_EVERY;
+pub use ruling::words;
 
 /// Name of this stage: its positions and its consumer group.
 pub const STAGE: &str = "correlator";
