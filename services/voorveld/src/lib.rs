@@ -9,6 +9,7 @@ pub mod database;
 pub mod embedded;
 pub mod health;
 mod housekeeping;
+mod in_force;
 pub mod keys;
 pub mod ops;
 pub mod roles;

@@ -12,7 +12,6 @@ use voorveld_bus::{Log, TopicSpec};
 use voorveld_chassis::admin::{Admin, Health};
 use voorveld_chassis::telemetry::LogFilter;
 use voorveld_chassis::{Clock, Lifecycle, http, retry, shutdown_signal};
-use voorveld_correlator::published::short;
 use voorveld_policy::Policy;
 use voorveld_seal::{IndexLabel, Sealer};
 use voorveld_store::Store;
@@ -23,6 +22,7 @@ use crate::config::{KeyFiles, Settings};
 use crate::database::Database;
 use crate::health;
 use crate::housekeeping;
+use crate::in_force;
 use crate::keys;
 use crate::ops::office;
 
@@ -167,7 +167,7 @@ impl House {
 
         let own = Arc::new(office::policy(settings)?);
         let database = Database::open_known(settings).await?;
-        let policy = in_force(&own, services, &database.store, &clock).await?;
+        let policy = in_force::policy(&own, services, &database.store, &clock).await?;
         let log = database.log(settings)?;
         // Worklists lean on the database alone.
         let leans_on_log = services.iter().any(|service| *service != Service::Outreach);
@@ -219,36 +219,6 @@ impl House {
             addresses,
         })
     }
-}
-
-/// The policy in force: what is published, also when the files of this process say something else. Where nothing was published yet, these files are the
-/// first; only who judges may publish them.
-async fn in_force(
-    own: &Arc<Policy>,
-    services: &[Service],
-    store: &Store,
-    clock: &Clock,
-) -> anyhow::Result<Arc<Policy>> {
-    if services.contains(&Service::Correlator) {
-        office::install(store, own, clock.now()).await?;
-    }
-    let Some(published) = office::published(store).await? else {
-        return Ok(Arc::clone(own));
-    };
-    if published.bundle().hash() == own.bundle().hash() {
-        return Ok(Arc::clone(own));
-    }
-    let (files, in_force) = (
-        own.bundle().hash().to_string(),
-        published.bundle().hash().to_string(),
-    );
-    tracing::warn!(
-        files = short(&files),
-        published = short(&in_force),
-        "the policy files of this process are not what is published: rules, words and routes are those that were published, the door goes by the \
-         files; `voorveld rules diff` shows what differs, `voorveld rules publish` puts the files in force"
-    );
-    Ok(Arc::new(published))
 }
 
 /// What is at hand while roles are started; each is given its part of it and no more (I9).

@@ -99,7 +99,7 @@ fn write_rule(
     }
     for change in &rule.changes {
         let place = match in_words(&change.path) {
-            Some(words) if words == change.path => change.path.clone(),
+            Some(words) if words == change.path => words.to_owned(),
             Some(words) => format!("{words} ({})", change.path),
             None => change.path.clone(),
         };
@@ -144,4 +144,52 @@ fn in_words(path: &str) -> Option<&'static str> {
         "retention_days" => "how long its matches are kept, in days",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_in_words_and_in_values() {
+        let mut files = Bundle::shipped().files().clone();
+        let rule = files.get_mut("rules/debt.high_amount.yaml").unwrap();
+        *rule = rule
+            .replace("version: 1", "version: 2")
+            .replace("amount_at_least: 500", "amount_at_least: 400")
+            .replace(
+                "deadline: { calendar_days: 7 }",
+                "deadline: { calendar_days: 14 }",
+            );
+        let settings = files.get_mut("settings.yaml").unwrap();
+        *settings = settings.replace("repeat_window_days: 90", "repeat_window_days: 60");
+        let text = told(&Bundle::shipped(), &Bundle::of_files(files).unwrap());
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert_eq!(lines[0], "debt.high_amount v1 -> v2 Hoge achterstand");
+        for line in [
+            "what it raises (raises.deadline.calendar_days): 7 -> 14",
+            "when it is true (when.each_signal.any_of[1].amount_at_least): 500 -> 400",
+            "repeat_window_days: 90 -> 60",
+        ] {
+            assert!(lines.contains(&line), "{text}");
+        }
+        assert!(text.contains("its term in words: "), "{text}");
+        assert_eq!(
+            told(&Bundle::shipped(), &Bundle::shipped()),
+            "Both say the same.\n"
+        );
+    }
+
+    #[test]
+    fn a_rule_that_is_gone_or_new_is_told_by_its_title() {
+        let rule = "debt.high_amount".parse().unwrap();
+        let without = Bundle::shipped().without_rule(&rule).unwrap();
+        let gone = told(&Bundle::shipped(), &without);
+        assert_eq!(gone, "debt.high_amount v1 is gone: Hoge achterstand\n");
+        let new = told(&without, &Bundle::shipped());
+        assert!(
+            new.starts_with("debt.high_amount v1 is new: Hoge achterstand\n"),
+            "{new}"
+        );
+    }
 }
