@@ -243,6 +243,10 @@ pub fn suppression(by: &SuppressedBy) -> String {
         SuppressedBy::KnownClient => {
             "Geen taak: een inwoner hier krijgt al hulp bij schulden of andere hulp.".into()
         }
+        SuppressedBy::Excluded { reason } => format!(
+            "Geen taak: hier is vastgelegd dat niemand contact zoekt ({}).",
+            reason.label()
+        ),
         SuppressedBy::Cooldown { until } => format!(
             "Geen taak: deze regel maakte kort geleden al een taak. Vanaf {} kan dat weer.",
             date_in_words(*until)

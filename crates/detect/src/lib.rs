@@ -40,7 +40,8 @@ pub use rule::{
 };
 pub use signal::{Decimal, FieldValue, Signal};
 pub use task::{
-    Closure, Ground, GroundKey, Guards, KnownTask, Plan, SuppressedBy, Suppression, TaskChange,
+    Closure, Exclusions, Ground, GroundKey, Guards, KnownTask, Objections, Plan, SuppressedBy,
+    Suppression, TaskChange,
 };
 pub use timeline::Timeline;
 

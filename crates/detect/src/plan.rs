@@ -123,7 +123,7 @@ struct Facts {
 
 impl<'a> Planner<'a> {
     fn plan(&self, matches: &[(&'a Rule, &'a Raises, &'a Match)], whole: &mut Plan) {
-        let candidates: Vec<Candidate<'a>> = matches
+        let mut candidates: Vec<Candidate<'a>> = matches
             .iter()
             .filter_map(|(rule, raises, found)| {
                 let unanswered = self.unanswered(rule, found);
@@ -135,6 +135,7 @@ impl<'a> Planner<'a> {
                 })
             })
             .collect();
+        self.exclude(&mut candidates, whole);
         let mut open: Vec<&KnownTask> = self
             .mutes
             .tasks
@@ -147,6 +148,21 @@ impl<'a> Planner<'a> {
         } else {
             self.raise(&candidates, whole);
         }
+    }
+
+    /// Leaves out what is about people whom nobody is to approach, so that its grounds go (K10); the safety desk hears of everybody.
+    fn exclude(&self, candidates: &mut Vec<Candidate<'a>>, whole: &mut Plan) {
+        if self.mutes.purpose == Purpose::Safety {
+            return;
+        }
+        candidates.retain(|candidate| {
+            let reason = self.mutes.guards.excluded.of(&candidate.unanswered);
+            if let Some(reason) = reason {
+                let by = SuppressedBy::Excluded { reason };
+                whole.suppressed.push(suppression(candidate, by));
+            }
+            reason.is_none()
+        });
     }
 
     fn unanswered(&self, rule: &Rule, found: &Match) -> Vec<&'a Signal> {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use voorveld_domain::{
-    Cents, HoldReason, Outcome, Purpose, RuleId, SignalId, TaskId, TaskState, Urgency,
+    Cents, DebtorId, HoldReason, Outcome, Purpose, RegistrationReason, RuleId, SignalId, TaskId,
+    TaskState, Urgency,
 };
 
-use crate::{Anchor, Evidence};
+use crate::{Anchor, Evidence, Signal};
 
 /// A task of this household as it stands, read under lock in the transaction that will write the changes (K3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +93,60 @@ pub struct Guards {
     pub held: Option<HoldReason>,
     /// A resident here is a client of debt help, or in another programme.
     pub known_client: bool,
+    /// Whom nobody is to approach: nothing is raised about them, and what was raised goes like a task without grounds (K10). Never heeded for
+    /// safety.
+    pub excluded: Exclusions,
     /// Signals of this household that were answered on a closed task elsewhere, before a move (K4).
     pub answered_elsewhere: BTreeSet<(Purpose, SignalId)>,
     /// Where in the log the copies of this household's signals came, for rules that came into force later ([`crate::RuleSet::has_newcomers`]). A
     /// signal that is not named counts as newly come.
     pub came_at: BTreeMap<SignalId, i64>,
+}
+
+/// Objections that stand (AVG art. 21): of the household, or of persons in it (S7).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Objections {
+    /// Somebody objected for the whole household.
+    pub household: bool,
+    /// Who objected for themselves.
+    pub debtors: BTreeSet<DebtorId>,
+}
+
+impl Objections {
+    /// Whether a signal is under objection. A safety marker never is: unsafety is a compelling ground (AVG art. 21(1)), and whom others must be
+    /// protected from would switch it off (I10).
+    #[must_use]
+    pub fn covers(&self, signal: &Signal) -> bool {
+        signal.domain.as_str() != Purpose::Safety.code()
+            && (self.household
+                || signal
+                    .debtor
+                    .is_some_and(|debtor| self.debtors.contains(&debtor)))
+    }
+}
+
+/// Exclusions that stand, each with its reason: of the household, or of persons in it (S7).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exclusions {
+    /// Why nobody here is to be approached.
+    pub household: Option<RegistrationReason>,
+    /// Who is not to be approached, and why.
+    pub debtors: BTreeMap<DebtorId, RegistrationReason>,
+}
+
+impl Exclusions {
+    /// Why these signals ask nothing of anybody: all of them are about somebody excluded.
+    #[must_use]
+    pub fn of(&self, signals: &[&Signal]) -> Option<RegistrationReason> {
+        if self.household.is_some() {
+            return self.household;
+        }
+        let mut reason = None;
+        for signal in signals {
+            reason = Some(*self.debtors.get(&signal.debtor?)?);
+        }
+        reason
+    }
 }
 
 /// What must become of a household's tasks.
@@ -210,6 +260,11 @@ pub enum SuppressedBy {
     },
     /// A resident here is a client already.
     KnownClient,
+    /// Nobody is to approach whom its unanswered witnesses are about.
+    Excluded {
+        /// Why: one of the official reasons.
+        reason: RegistrationReason,
+    },
     /// The rule raised shortly before (K9).
     Cooldown {
         /// The first day on which it may raise again.
@@ -234,6 +289,7 @@ impl SuppressedBy {
         "threshold",
         "repeat",
         "known_client",
+        "excluded",
         "cooldown",
         "too_old",
         "before_activation",
@@ -247,6 +303,7 @@ impl SuppressedBy {
             Self::Threshold { .. } => "threshold",
             Self::Repeat { .. } => "repeat",
             Self::KnownClient => "known_client",
+            Self::Excluded { .. } => "excluded",
             Self::Cooldown { .. } => "cooldown",
             Self::TooOld { .. } => "too_old",
             Self::BeforeActivation => "before_activation",

@@ -1,7 +1,9 @@
 //! One household's signals. How they came in leaves no trace here (I4).
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
-use voorveld_domain::SignalId;
+use voorveld_domain::{SignalId, Standing};
 
 use crate::Signal;
 use crate::rule::RuleSettings;
@@ -77,6 +79,21 @@ impl Timeline {
             .collect();
         signals.sort_unstable_by_key(|signal| signal.event_order());
         signals
+    }
+
+    /// The timeline as it is judged: a signal that counts by its copy and to which `standing` gives another one, under objection or past its
+    /// retention, does not count (S4). Nothing of it becomes a copy, so that it counts again when the reason ends.
+    #[must_use]
+    pub fn judged(&self, standing: impl Fn(&Signal) -> Standing) -> Cow<'_, Self> {
+        let is_changed = |signal: &Signal| signal.counts() && standing(signal) != Standing::Counted;
+        if !self.by_id.iter().any(is_changed) {
+            return Cow::Borrowed(self);
+        }
+        let mut judged = self.clone();
+        for signal in judged.by_id.iter_mut().filter(|signal| signal.counts()) {
+            signal.standing = standing(signal);
+        }
+        Cow::Owned(judged)
     }
 
     /// How many signals it holds.

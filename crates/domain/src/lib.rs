@@ -9,6 +9,7 @@ pub mod money;
 pub mod outreach;
 pub mod partner;
 pub mod person;
+pub mod registration;
 pub mod signal;
 
 pub use code::UnknownCode;
@@ -22,4 +23,7 @@ pub use outreach::{
 };
 pub use partner::{CountedType, PartnerType};
 pub use person::{Address, Bsn, BsnError, Identity, PersonName};
+pub use registration::{
+    FileCode, FileCodeError, RegistrationKind, RegistrationReason, RevocationReason,
+};
 pub use signal::{Filing, Presence, Revision, Standing, WithdrawalReason};

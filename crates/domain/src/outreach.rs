@@ -137,6 +137,8 @@ code_list!(
         Safety = "safety", "veiligheid";
         /// The resident objected.
         Objection = "objection", "bezwaar";
+        /// Going there is not safe.
+        UnsafeToVisit = "unsafe_to_visit", "niet veilig om langs te gaan";
     }
 );
 

@@ -8,6 +8,7 @@
 mod found;
 mod laws;
 mod oracle;
+mod retraction;
 mod scenarios;
 mod sentences;
 mod tables;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use expect_test::expect;
 use jiff::civil::date;
 use voorveld_calendar::{Calendar, Term};
-use voorveld_domain::PartnerType;
+use voorveld_domain::{PartnerType, RegistrationReason};
 
 use super::world::{World, cents, debt_signal, default_rules, rule_set, signal_id};
 use crate::explain::{self, Words};
@@ -165,6 +165,9 @@ fn a_suppression_says_in_dutch_why_there_is_no_task() {
         },
         SuppressedBy::Repeat { of: signal_id(1) },
         SuppressedBy::KnownClient,
+        SuppressedBy::Excluded {
+            reason: RegistrationReason::Deceased,
+        },
         SuppressedBy::Cooldown {
             until: date(2025, 3, 1),
         },
@@ -184,6 +187,7 @@ fn a_suppression_says_in_dutch_why_there_is_no_task() {
         Geen taak: het hoogste bedrag is € 40,00. Dat is lager dan de drempel van € 75,00, en er is geen andere soort partner en geen eerder signaal.
         Geen taak: dit herhaalt een signaal dat kort geleden al is opgepakt, en het bedrag is niet hoger.
         Geen taak: een inwoner hier krijgt al hulp bij schulden of andere hulp.
+        Geen taak: hier is vastgelegd dat niemand contact zoekt (overleden).
         Geen taak: deze regel maakte kort geleden al een taak. Vanaf 1 maart 2025 kan dat weer.
         Geen taak: het nieuwste signaal is van 3 januari 2025. Dat is meer dan 31 dagen geleden.
         Geen taak: de signalen waren er al voordat deze regel ging gelden."#]].assert_eq(&texts.join("\n"));

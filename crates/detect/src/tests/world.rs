@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use uuid::Uuid;
-use voorveld_calendar::{Calendar, Term, amsterdam_midnight};
+use voorveld_calendar::{Calendar, Term, amsterdam_midnight, plus_days};
 use voorveld_domain::{
-    Cents, DebtorId, Filing, HoldReason, Outcome, PartnerType, Presence, Purpose, Revision,
-    SignalId, Standing, TaskId, TaskState, Urgency,
+    Cents, DebtorId, Filing, HoldReason, Outcome, PartnerType, Presence, Purpose, RegistrationKind,
+    RegistrationReason, Revision, SignalId, Standing, TaskId, TaskState, Urgency,
 };
 
 use crate::*;
@@ -214,6 +214,9 @@ pub(super) struct World {
     pub(super) timeline: Timeline,
     pub(super) tasks: Vec<KnownTask>,
     pub(super) guards: Guards,
+    pub(super) objections: Objections,
+    /// How many days a signal is kept, whatever its kind.
+    pub(super) kept_days: Option<i32>,
     pub(super) calendar: Calendar,
     pub(super) feeds: Feeds,
     pub(super) as_of: Date,
@@ -226,16 +229,33 @@ impl World {
             timeline: Timeline::default(),
             tasks: Vec::new(),
             guards: Guards::default(),
+            objections: Objections::default(),
+            kept_days: None,
             calendar: Calendar::national(),
             feeds: Feeds::default(),
             as_of: Date::MIN,
         }
     }
 
+    /// The timeline with what is under objection, or expired, taken out of the count.
+    fn judged(&self) -> Timeline {
+        let judged = self.timeline.judged(|signal| {
+            let is_over = |days| plus_days(signal.event_date, days) <= self.as_of;
+            if self.kept_days.is_some_and(is_over) {
+                Standing::Expired
+            } else if self.objections.covers(signal) {
+                Standing::Objected
+            } else {
+                Standing::Counted
+            }
+        });
+        judged.into_owned()
+    }
+
     pub(super) fn evaluate(&self) -> Evaluation {
         evaluate(
             &self.rules,
-            &self.timeline,
+            &self.judged(),
             &self.calendar,
             &self.feeds,
             self.as_of,
@@ -245,7 +265,7 @@ impl World {
     fn plan(&self) -> Plan {
         plan(
             &self.evaluate(),
-            &self.timeline,
+            &self.judged(),
             &self.tasks,
             &self.guards,
             &self.rules,
@@ -368,25 +388,47 @@ impl World {
 /// Plays a scenario and tells what each line caused.
 ///
 /// A line is a day and what came: `rent 450` (partner type and euros, `-` for none), followed by any of `on=<event date>`,
-/// `debtor=<n>`, `rent=<monthly rent>`, `crisis`, `warm`, `ends=<day>`, `acute`; or `correct <n> <euros>`, `withdraw <n>`,
-/// `move <n>`, `claim`, `release`, `close <outcome>`, `lift`, `known`, `look`. Signals are numbered as they come.
+/// `debtor=<n>`, `rent=<monthly rent>`, `crisis`, `warm`, `ends=<day>`, `acute`; or `correct <n> <euros>`, `redate <n> <day>`, `school <n>`
+/// (it was no debt), `withdraw <n>`, `move <n>`, `claim`, `release`, `close <outcome>`, `hold`, `lift`, `known`, `unknown`, `object [<debtor>]`,
+/// `unobject`, `exclude <reason> [<debtor>]`, `include`, `keep <days>`, `look`. Signals are numbered as they come.
 pub(super) fn play(rules: RuleSet, scenario: &str) -> String {
-    let mut world = World::new(rules);
     let mut told = String::new();
-    let mut count = 0;
-    for line in scenario.lines().map(str::trim).filter(|l| !l.is_empty()) {
-        let mut words = line.split_whitespace();
-        let day: Date = words.next().expect("a day").parse().expect("a day");
-        assert!(world.as_of <= day, "scenarios go forward: {line}");
-        world.as_of = day;
-        let words: Vec<&str> = words.collect();
-        let plan = act(&mut world, &mut count, day, &words);
+    for (line, plan) in World::new(rules).live(scenario) {
         writeln!(told, "{line}").expect("strings take text");
         for text in plan.iter().flat_map(tell) {
             writeln!(told, "  {text}").expect("strings take text");
         }
     }
     told
+}
+
+impl World {
+    /// Lives through a scenario as [`play`] reads it: each line with what it caused.
+    pub(super) fn live<'a>(&mut self, scenario: &'a str) -> Vec<(&'a str, Option<Plan>)> {
+        let mut count = u32::try_from(self.timeline.len()).expect("few signals");
+        let lines = scenario.lines().map(str::trim).filter(|l| !l.is_empty());
+        lines
+            .map(|line| {
+                let (day, words) = line.split_once(' ').expect("a day and more");
+                let day: Date = day.parse().expect("a day");
+                assert!(self.as_of <= day, "scenarios go forward: {line}");
+                self.as_of = day;
+                let words: Vec<&str> = words.split_whitespace().collect();
+                (line, act(self, &mut count, day, &words))
+            })
+            .collect()
+    }
+}
+
+fn debtor_id(raw: &str) -> DebtorId {
+    let number = raw.parse::<u32>().expect("a number");
+    DebtorId::from_uuid(Uuid::from_u128(u128::from(number)))
+}
+
+fn exclusion(raw: &str) -> RegistrationReason {
+    let reason: RegistrationReason = raw.parse().expect("a reason");
+    assert_eq!(reason.kind(), RegistrationKind::Exclusion);
+    reason
 }
 
 fn euros(raw: &str) -> Option<Cents> {
@@ -404,6 +446,7 @@ fn act(world: &mut World, count: &mut u32, day: Date, words: &[&str]) -> Option<
         ["correct", number, amount] => {
             let mut signal = copy(world, number);
             signal.revision = signal.revision.next();
+            signal.standing = Standing::Counted;
             signal.amount = euros(amount);
             Some(world.record(signal))
         }
@@ -417,6 +460,20 @@ fn act(world: &mut World, count: &mut u32, day: Date, words: &[&str]) -> Option<
             let mut signal = copy(world, number);
             signal.filing = signal.filing.next();
             signal.presence = Presence::MovedAway;
+            Some(world.record(signal))
+        }
+        ["redate", number, date] => {
+            let mut signal = copy(world, number);
+            signal.revision = signal.revision.next();
+            signal.standing = Standing::Counted;
+            signal.event_date = date.parse().expect("a day");
+            Some(world.record(signal))
+        }
+        ["school", number] => {
+            let mut signal = copy(world, number);
+            signal.revision = signal.revision.next();
+            signal.standing = Standing::Counted;
+            signal.domain = "school".parse().expect("a domain");
             Some(world.record(signal))
         }
         ["claim"] => {
@@ -435,8 +492,45 @@ fn act(world: &mut World, count: &mut u32, day: Date, words: &[&str]) -> Option<
             world.guards.held = None;
             Some(world.judge())
         }
+        ["hold"] => {
+            world.guards.held = Some(HoldReason::UnsafeToVisit);
+            Some(world.judge())
+        }
         ["known"] => {
             world.guards.known_client = true;
+            Some(world.judge())
+        }
+        ["unknown"] => {
+            world.guards.known_client = false;
+            Some(world.judge())
+        }
+        ["object"] => {
+            world.objections.household = true;
+            Some(world.judge())
+        }
+        ["object", debtor] => {
+            world.objections.debtors.insert(debtor_id(debtor));
+            Some(world.judge())
+        }
+        ["unobject"] => {
+            world.objections = Objections::default();
+            Some(world.judge())
+        }
+        ["exclude", reason] => {
+            world.guards.excluded.household = Some(exclusion(reason));
+            Some(world.judge())
+        }
+        ["exclude", reason, debtor] => {
+            let (debtor, reason) = (debtor_id(debtor), exclusion(reason));
+            world.guards.excluded.debtors.insert(debtor, reason);
+            Some(world.judge())
+        }
+        ["include"] => {
+            world.guards.excluded = Exclusions::default();
+            Some(world.judge())
+        }
+        ["keep", days] => {
+            world.kept_days = Some(days.parse().expect("days"));
             Some(world.judge())
         }
         ["look"] => Some(world.judge()),
@@ -459,8 +553,7 @@ fn describe(signal: &mut Signal, word: &str) {
     match key {
         "on" => signal.event_date = value.parse().expect("a day"),
         "debtor" => {
-            let number = value.parse::<u32>().expect("a number");
-            signal.debtor = Some(DebtorId::from_uuid(Uuid::from_u128(u128::from(number))));
+            signal.debtor = Some(debtor_id(value));
         }
         "rent" => {
             let rent = FieldValue::Number(value.parse().expect("a number"));
