@@ -263,6 +263,18 @@ impl Tx {
         )
         .execute(&mut *self.inner)
         .await?;
+        // What a colleague had written down goes with the hold that came of it.
+        sqlx::query!(
+            "UPDATE registrations r SET revoked_at = $2, revoked_by = $3, revoked_why = CASE WHEN $4 = 'mistaken' THEN $4 ELSE 'ended' END
+             FROM holds h WHERE h.hold_id = $1 AND r.household_id = h.household_id AND r.reason = h.reason AND r.debtor_id IS NULL
+               AND r.revoked_at IS NULL",
+            hold,
+            now.to_sqlx() as _,
+            by.to_string(),
+            why,
+        )
+        .execute(&mut *self.inner)
+        .await?;
         // Only when the last one is gone may anybody go there again; the actor is not told to the teams.
         sqlx::query!(
             "INSERT INTO task_events (task_id, happened_at, actor, event, detail)

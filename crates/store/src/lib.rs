@@ -17,6 +17,7 @@ pub mod positions;
 pub mod publications;
 pub mod queue;
 pub mod receipts;
+pub mod registrations;
 pub mod sessions;
 pub mod summary;
 pub mod task_changes;

@@ -650,7 +650,12 @@ async fn evidence(
         what,
     };
     sqlx::query!(
-            r#"SELECT s.signal_id, s.revision, s.lives_here, s.standing, p.name AS "partner_name?", s.partner_type, s.kind,
+            r#"SELECT s.signal_id, s.revision, s.lives_here,
+                      CASE WHEN s.standing = 'counted' AND s.domain <> 'safety' AND EXISTS (
+                               SELECT 1 FROM registrations r WHERE r.kind = 'objection' AND r.revoked_at IS NULL
+                                 AND ((r.debtor_id IS NULL AND r.household_id = s.household_id) OR r.debtor_id = s.debtor_id))
+                           THEN 'objected' ELSE s.standing END AS "standing!",
+                      p.name AS "partner_name?", s.partner_type, s.kind,
                       s.event_date, s.first_received_at, s.amount_cents, s.crisis, s.warm_handover, s.supply_ends_on,
                       s.age_unknown, s.debtor_id, s.fields
                FROM signals s LEFT JOIN partners p ON p.partner_id = s.partner_id
