@@ -1,5 +1,12 @@
 //! What can go wrong between us and PostgreSQL.
 
+/// What refers to a household: the foreign keys at which filing a signal and erasing an empty household meet.
+const HOUSEHOLD_KEYS: [&str; 3] = [
+    "address_index_household_id_fkey",
+    "signal_homes_household_id_fkey",
+    "signal_homes_household_before_fkey",
+];
+
 /// An error of the database, or a row that breaks what we promised ourselves.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -42,6 +49,15 @@ impl StoreError {
                 // A colleague opened a task again in the moment in which a new one was raised (I8): repeated, the new one sees the other.
                 sqlx::Error::Database(_)
                     if self.is_unique_violation_of(crate::task_changes::ONE_OPEN_PER_PURPOSE) =>
+                {
+                    true
+                }
+                // A household was erased in the moment in which a signal was filed there: repeated, its address gets a new one.
+                sqlx::Error::Database(database)
+                    if database.is_foreign_key_violation()
+                        && database
+                            .constraint()
+                            .is_some_and(|broken| HOUSEHOLD_KEYS.contains(&broken)) =>
                 {
                     true
                 }

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod console;
 pub mod deliveries;
+pub mod erasures;
 pub mod error;
 pub mod holds;
 pub mod homes;

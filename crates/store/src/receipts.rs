@@ -126,6 +126,8 @@ pub struct Receipt {
     pub withdrawn: Option<String>,
     /// Whether somebody has finished with it (K12).
     pub closed: bool,
+    /// When its retention was over and everything but this was erased (S5).
+    pub erased_at: Option<Timestamp>,
     /// First receipt.
     pub first_received_at: Timestamp,
     /// Receipt of the current revision.
@@ -268,7 +270,7 @@ impl Tx {
         .collect()
     }
 
-    /// Locks one signal of this partner and says what is known of it.
+    /// Locks one signal of this partner and says what is known of it; one that was erased is known no more.
     pub async fn lock_receipt(
         &mut self,
         partner: &str,
@@ -277,7 +279,7 @@ impl Tx {
         let Some(row) = sqlx::query!(
             "SELECT reference_index, municipality, kind, revision, digest, state = 'acknowledged' AS \"acknowledged!\", withdrawn,
                 first_received_at, received_at
-             FROM signal_receipts WHERE partner_id = $1 AND signal_id = $2 FOR UPDATE",
+             FROM signal_receipts WHERE partner_id = $1 AND signal_id = $2 AND erased_at IS NULL FOR UPDATE",
             partner,
             signal,
         )
@@ -447,7 +449,7 @@ impl Store {
     ) -> Result<Option<Receipt>, StoreError> {
         let row = sqlx::query!(
             "SELECT municipality, kind, revision, state = 'acknowledged' AS \"acknowledged!\", withdrawn, first_received_at, received_at,
-                signal_is_closed(signal_id) AS \"closed!\"
+                signal_is_closed(signal_id) AS \"closed!\", erased_at
              FROM signal_receipts WHERE partner_id = $1 AND signal_id = $2",
             partner,
             signal,
@@ -463,6 +465,7 @@ impl Store {
                 acknowledged: row.acknowledged,
                 withdrawn: row.withdrawn,
                 closed: row.closed,
+                erased_at: row.erased_at.map(jiff_sqlx::Timestamp::to_jiff),
                 first_received_at: row.first_received_at.to_jiff(),
                 received_at: row.received_at.to_jiff(),
             })

@@ -11,6 +11,8 @@ use crate::{Store, StoreError, Tx};
 pub const WAKE_UPS_MAX_PER_BATCH: i64 = 1_000;
 /// Reason: a day that came, for something that only a day changes.
 pub const NEXT_LOOK: &str = "next_look";
+/// Reason: a day that came, on which signals of the household are past their retention (S4); judged so, they leave its timeline.
+pub const EXPIRY: &str = "expiry";
 /// Reason: another set of rules came into force.
 pub const RULES: &str = "rules";
 /// Reason: the backlog of a rule's version is worked off.

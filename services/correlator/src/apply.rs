@@ -10,6 +10,8 @@ use voorveld_store::judgements::{
     GoneGround, GroundRow, NewHold, NewTask, SystemEvent, TaskBecomes,
 };
 
+use voorveld_store::timelines::TimelineRow;
+
 use crate::convert;
 use crate::household::Household;
 use crate::ruling::Ruling;
@@ -24,6 +26,8 @@ pub(crate) struct Writes {
     pub gone: BTreeMap<(TaskId, GroundKey), GoneGround>,
     pub events: Vec<SystemEvent>,
     pub holds: Vec<NewHold>,
+    /// Copies whose retention is over, judged and let go.
+    pub erased: Vec<TimelineRow>,
 }
 
 /// What caused a judgement.

@@ -1,6 +1,7 @@
 //! One household while a batch is judged: what is known, what was decided, what is to be written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
@@ -8,12 +9,16 @@ use voorveld_detect::{
     Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline, find_matches,
     plan,
 };
-use voorveld_domain::{AreaId, HoldReason, HouseholdId, MunicipalityCode, SignalId, TaskId};
+use voorveld_domain::{
+    AreaId, DebtorId, HoldReason, HouseholdId, MunicipalityCode, SignalId, TaskId,
+};
 use voorveld_store::StoreError;
 use voorveld_store::judgements::{JudgedTask, MatchRow, TaskBecomes};
 use voorveld_store::timelines::TimelineRow;
 
 use crate::convert;
+use crate::registered::Registered;
+use crate::retention::Retention;
 
 /// The kind that says that a resident is a client of debt help.
 const KNOWN_CLIENT: &str = "known_debt_client";
@@ -53,11 +58,11 @@ impl Remembered {
     }
 
     /// Until when a resident is a client already, by a signal that counts: the last day, or for good when it names none.
-    pub(crate) fn known_client_until(&self) -> Option<Date> {
+    fn known_client_until(&self, timeline: &Timeline) -> Option<Date> {
         self.rows
             .values()
             .filter(|row| row.kind.as_str() == KNOWN_CLIENT)
-            .filter_map(|row| self.timeline.get(row.signal))
+            .filter_map(|row| timeline.get(row.signal))
             .filter(|signal| signal.counts())
             .map(|signal| {
                 signal
@@ -80,6 +85,27 @@ impl Remembered {
             .collect()
     }
 
+    /// Whom its signals name, as far as people are told apart.
+    pub(crate) fn debtors(&self) -> impl Iterator<Item = DebtorId> {
+        self.rows.values().filter_map(|row| row.debtor)
+    }
+
+    /// Lets go for good of the copies that have expired, and says which.
+    pub(crate) fn erase_expired(&mut self, retention: &Retention, as_of: Date) -> Vec<TimelineRow> {
+        let over: Vec<SignalId> = self
+            .rows
+            .values()
+            .filter(|row| retention.is_over(&row.kind, row.event_date, as_of))
+            .map(|row| row.signal)
+            .collect();
+        over.into_iter()
+            .filter_map(|signal| {
+                self.timeline.erase(signal);
+                self.rows.remove(&signal)
+            })
+            .collect()
+    }
+
     /// Where tasks of this household go: the area of the signal that came last and knows one.
     pub(crate) fn area(&self) -> Option<&AreaId> {
         self.rows
@@ -99,6 +125,10 @@ pub(crate) struct Household {
     /// Tasks that bore a mark (flagged, annotated) before this batch.
     pub marks: BTreeMap<TaskId, (bool, bool)>,
     pub guards: Guards,
+    /// What people registered, of the whole batch.
+    pub registered: Arc<Registered>,
+    /// The first day on which something registered stands no more.
+    pub registered_until: Option<Date>,
     /// Rows of the timeline that changed in this batch.
     pub touched: BTreeSet<SignalId>,
     /// Tasks that changed, and into what; also those that are new.
@@ -134,6 +164,8 @@ impl Household {
                 held,
                 ..Guards::default()
             },
+            registered: Arc::default(),
+            registered_until: None,
             touched: BTreeSet::new(),
             becomes: BTreeMap::new(),
             evaluation: None,
@@ -159,20 +191,26 @@ impl Household {
         &mut self,
         rules: &RuleSet,
         calendar: &Calendar,
+        retention: &Retention,
         feeds: &Feeds,
         as_of: Date,
     ) {
-        self.guards.known_client = self
-            .memory
-            .known_client_until()
-            .is_some_and(|last| as_of <= last);
+        let heeded = self.registered.about(self.id, &self.memory.timeline, as_of);
+        let timeline = heeded.judged(&self.memory.timeline, retention, as_of);
+        self.guards.known_client = heeded.known_client
+            || self
+                .memory
+                .known_client_until(&timeline)
+                .is_some_and(|last| as_of <= last);
+        self.guards.excluded = heeded.excluded;
+        self.registered_until = heeded.changes_on;
         if rules.has_newcomers() {
             self.guards.came_at = self.memory.came_at();
         }
-        let evaluation = find_matches(rules, &self.memory.timeline, calendar, feeds, as_of);
+        let evaluation = find_matches(rules, &timeline, calendar, feeds, as_of);
         self.plan = plan(
             &evaluation,
-            &self.memory.timeline,
+            &timeline,
             &self.tasks,
             &self.guards,
             rules,
@@ -191,12 +229,18 @@ impl Household {
             .and_then(|evaluation| evaluation.next_look);
         let client_no_more = self
             .memory
-            .known_client_until()
+            .known_client_until(&self.memory.timeline)
             .filter(|last| self.guards.known_client && *last < Date::MAX)
+            .filter(|last| self.as_of.is_some_and(|as_of| as_of <= *last))
             .and_then(|last| last.tomorrow().ok());
-        [evaluated, self.plan.look_again_on, client_no_more]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            evaluated,
+            self.plan.look_again_on,
+            client_no_more,
+            self.registered_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }

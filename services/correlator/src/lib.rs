@@ -12,6 +12,8 @@ mod memory;
 mod metrics;
 pub mod preview;
 pub mod published;
+mod registered;
+mod retention;
 mod rules;
 mod ruling;
 mod shadow;
@@ -29,7 +31,8 @@ pub use live::Correlator;
 pub use memory::MAX_CACHED_SIGNALS;
 pub use metrics::Metrics;
 pub use rules::LOOK_FOR_RULES_EVERY;
-pub use ruling::words;
+pub use ruling::{retention, words};
+pub use retention::Retention;
 
 /// Name of this stage: its positions and its consumer group.
 pub const STAGE: &str = "correlator";

@@ -10,19 +10,20 @@ use uuid::Uuid;
 use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::{Feeds, Timeline};
-use voorveld_domain::{HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
+use voorveld_domain::{DebtorId, HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
 use voorveld_stage::{StageError, Work};
 use voorveld_store::Tx;
 use voorveld_store::judgements::{Judged, SuppressionRow, TaskBecomes};
 use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::timelines::TimelineRow;
-use voorveld_store::wake_ups::{BACKLOG, NEXT_LOOK, RULES, WakeUp};
+use voorveld_store::wake_ups::{BACKLOG, EXPIRY, NEXT_LOOK, RULES, WakeUp};
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Resolved};
 
 use crate::apply::{Cause, Writes, apply};
 use crate::household::{Household, Remembered};
 use crate::memory::Memory;
+use crate::registered::Registered;
 use crate::rules::RulesInForce;
 use crate::{Parts, STAGE, convert, shadow};
 
@@ -111,6 +112,7 @@ impl Correlator {
         tx: &mut Tx,
         touched: &BTreeMap<HouseholdId, (i32, MunicipalityCode)>,
         moved: BTreeSet<SignalId>,
+        mut debtors: BTreeSet<DebtorId>,
     ) -> Result<BTreeMap<HouseholdId, Household>, StageError> {
         let ids: Vec<HouseholdId> = touched.keys().copied().collect();
         let mut tasks = tx.lock_and_read_tasks(&ids).await?;
@@ -157,10 +159,19 @@ impl Correlator {
                     .filter(|row| row.filing.get() > 1)
                     .map(|row| row.signal),
             );
+            debtors.extend(memory.debtors());
             let stored = tasks.remove(&id).unwrap_or_default();
             let as_of = judged.get(&id).map(|judged| judged.as_of);
             let household = Household::stored(id, memory, as_of, &stored, held.get(&id).copied())?;
             households.insert(id, household);
+        }
+        let touched: Vec<HouseholdId> = households.keys().copied().collect();
+        let standing = tx.standing_registrations(&touched, &debtors).await?;
+        if !standing.is_empty() {
+            let registered: Arc<Registered> = Arc::new(standing.into_iter().collect());
+            for household in households.values_mut() {
+                household.registered = Arc::clone(&registered);
+            }
         }
         let moved: Vec<SignalId> = came_from_elsewhere.into_iter().collect();
         for (home, purpose, signal) in tx.answered(&moved).await? {
@@ -179,7 +190,13 @@ impl Correlator {
     ) {
         let rules = self.rules.of(household.memory.partition);
         let ruling = self.rules.ruling();
-        household.judge(rules, ruling.calendar(), &self.feeds, as_of);
+        household.judge(
+            rules,
+            ruling.calendar(),
+            ruling.retention(),
+            &self.feeds,
+            as_of,
+        );
         let metrics = &self.parts.metrics;
         for one in &household.plan.suppressed {
             metrics.suppressed.with_label_values(&[one.by.code()]).inc();
@@ -281,6 +298,7 @@ impl Correlator {
         tx.lose_grounds(&gone).await?;
         tx.write_system_events(&writes.events, now).await?;
         tx.hold(&writes.holds, now).await?;
+        tx.erase_timelines(&writes.erased, now).await?;
         tx.add_wake_ups(RESOLVED_TOPIC, &wakes).await?;
         Ok(())
     }
@@ -395,7 +413,9 @@ impl Correlator {
                     .map(|code| (wake.household, (wake.partition, *code)))
             })
             .collect();
-        let mut households = self.load(&mut tx, &touched, BTreeSet::new()).await?;
+        let mut households = self
+            .load(&mut tx, &touched, BTreeSet::new(), BTreeSet::new())
+            .await?;
         let mut writes = Writes::default();
         for wake in &due {
             let Some(household) = households.get_mut(&wake.household) else {
@@ -407,11 +427,19 @@ impl Correlator {
                 request_id: None,
             };
             self.judge(household, as_of, &cause, &mut writes);
+            if wake.reason == EXPIRY {
+                let over = household.memory.erase_expired(&self.parts.retention, as_of);
+                writes.erased.extend(over);
+            }
         }
         self.write(&mut tx, &households, &mut writes).await?;
         tx.take_wake_ups(RESOLVED_TOPIC, &due).await?;
         tx.commit().await?;
         self.parts.metrics.wake_ups.inc_by(due.len() as u64);
+        self.parts
+            .metrics
+            .expired
+            .inc_by(writes.erased.len() as u64);
         tracing::info!(households = due.len(), %day, "households judged without a signal");
         self.remember(households);
         Ok(true)
@@ -424,8 +452,9 @@ impl Work for Correlator {
         let watch = Stopwatch::start();
         let (read, mut letters) = Self::read(records)?;
         let mut touched: BTreeMap<HouseholdId, (i32, MunicipalityCode)> = BTreeMap::new();
-        let mut moved = BTreeSet::new();
+        let (mut moved, mut debtors) = (BTreeSet::new(), BTreeSet::new());
         for one in &read {
+            debtors.extend(one.resolved.debtor.map(DebtorId::from_uuid));
             touched
                 .entry(one.household)
                 .or_insert((one.record.partition, one.municipality));
@@ -438,7 +467,7 @@ impl Work for Correlator {
         let mut tx = self.parts.store.begin("correlate").await?;
         tx.advance_positions(READER, steps, now).await?;
         self.rules.prepare(&mut tx, steps, now).await?;
-        let mut households = self.load(&mut tx, &touched, moved).await?;
+        let mut households = self.load(&mut tx, &touched, moved, debtors).await?;
         let mut writes = Writes::default();
         let (mut absorbed, mut repeated) = (0_u64, 0_u64);
         for one in &read {
@@ -533,7 +562,7 @@ impl Work for Correlator {
             self.settle(held).await?;
         }
         // A day waits for the records before it (T6); what a person did and what the rules say do not wait for the day.
-        let due = self.due(held, &[NEXT_LOOK]).await?;
+        let due = self.due(held, &[NEXT_LOOK, EXPIRY]).await?;
         if !due.is_empty() {
             return self.wake(held, due).await;
         }
@@ -549,7 +578,9 @@ impl Work for Correlator {
 
     async fn between(&mut self, held: &[Step]) -> Result<(), StageError> {
         // Somebody waits at a screen for what they did; rules and days can wait until the backlog is worked off.
-        let due = self.due(held, &[NEXT_LOOK, RULES, BACKLOG]).await?;
+        let due = self
+            .due(held, &[NEXT_LOOK, RULES, BACKLOG, EXPIRY])
+            .await?;
         self.wake(held, due).await.map(drop)
     }
 

@@ -13,6 +13,8 @@ pub struct Metrics {
     pub suppressed: IntCounterVec,
     /// `voorveld_correlator_wake_ups_total`: households judged without a signal.
     pub wake_ups: IntCounter,
+    /// `voorveld_correlator_expired_total`: copies of signals that left their timeline because their retention was over.
+    pub expired: IntCounter,
     /// `voorveld_correlator_commit_seconds`: from the first read to the commit of a batch.
     pub commit_seconds: Histogram,
     /// `voorveld_correlator_cached_signals`: signals of owned households kept in memory.
@@ -41,6 +43,11 @@ impl Metrics {
             "Households judged without a signal",
         )?;
         registry.register(Box::new(wake_ups.clone()))?;
+        let expired = IntCounter::new(
+            "voorveld_correlator_expired_total",
+            "Signals that left their timeline because their retention was over",
+        )?;
+        registry.register(Box::new(expired.clone()))?;
         let commit_seconds = Histogram::with_opts(HistogramOpts::new(
             "voorveld_correlator_commit_seconds",
             "Seconds from the first read to the commit of a batch",
@@ -91,6 +98,7 @@ impl Metrics {
                 "outcome",
             )?,
             wake_ups,
+            expired,
             commit_seconds,
             cached_signals,
         })

@@ -7,6 +7,8 @@ use voorveld_detect::explain::Words;
 use voorveld_domain::{AreaId, Purpose, TeamId};
 use voorveld_policy::Policy;
 
+use crate::Retention;
+
 /// A policy as the correlator judges by it.
 pub(crate) struct Ruling {
     pub policy: Arc<Policy>,
@@ -15,6 +17,7 @@ pub(crate) struct Ruling {
     /// The content hash of its rules.
     pub rule_set: String,
     words: Words,
+    retention: Retention,
 }
 
 impl Ruling {
@@ -23,6 +26,7 @@ impl Ruling {
             bundle: policy.bundle().hash().to_string(),
             rule_set: policy.rules().hash().to_string(),
             words: words(&policy),
+            retention: retention(&policy),
             policy,
         }
     }
@@ -35,12 +39,26 @@ impl Ruling {
         &self.words
     }
 
+    /// How long signals count and are kept.
+    pub(crate) const fn retention(&self) -> &Retention {
+        &self.retention
+    }
+
     /// Where a task of a purpose goes, by the area that the resolver found.
     pub(crate) fn team_of(&self, area: Option<&AreaId>, purpose: Purpose) -> (AreaId, TeamId) {
         let routing = self.policy.routing();
         let area = area.unwrap_or_else(|| routing.area(None));
         (area.clone(), routing.team(area, purpose).clone())
     }
+}
+
+/// How long signals of each kind are kept.
+#[must_use]
+pub fn retention(policy: &Policy) -> Retention {
+    let kinds = policy.catalogue().iter();
+    kinds
+        .map(|kind| (kind.id.clone(), kind.retention_days))
+        .collect()
 }
 
 /// What the municipality calls its kinds and fields.

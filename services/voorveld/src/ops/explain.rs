@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use voorveld_chassis::Clock;
-use voorveld_detect::{Rule, RuleSet, explain};
+use voorveld_detect::{Rule, RuleSet, Timeline, explain};
 use voorveld_domain::{HouseholdId, Presence, Purpose, SignalId, TaskId};
 use voorveld_store::Store;
 use voorveld_store::audit::About;
@@ -81,16 +81,18 @@ async fn explained(
     let policy = office::policy_in_force(settings, store).await?;
     let rules = policy.rules();
     let words = voorveld_correlator::words(&policy);
-    let evaluation = voorveld_correlator::explain::household(
+    let found = voorveld_correlator::explain::household(
         store,
         rules,
         policy.calendar(),
         &voorveld_detect::Feeds::default(),
+        &voorveld_correlator::retention(&policy),
         household,
         as_of,
     )
     .await?
     .with_context(|| format!("nothing was ever filed at household {household}"))?;
+    let evaluation = found.evaluation;
     let rows = store.timeline(household).await?;
     let action = if asked.with_safety {
         "household.explained_with_safety"
@@ -126,7 +128,7 @@ async fn explained(
                 row.amount
                     .map(|amount| amount.to_string())
                     .unwrap_or_default(),
-                counted(row).to_owned(),
+                counted(row, &found.timeline).to_owned(),
                 row.signal.to_string(),
             ]
         })
@@ -175,9 +177,12 @@ async fn explained(
     Ok(text)
 }
 
-fn counted(row: &TimelineRow) -> &'static str {
+fn counted(row: &TimelineRow, judged: &Timeline) -> &'static str {
     match row.presence {
-        Presence::LivesHere => row.standing.label(),
+        Presence::LivesHere => judged
+            .get(row.signal)
+            .map_or(row.standing, |signal| signal.standing)
+            .label(),
         Presence::MovedAway => "verhuisd naar een ander huishouden",
     }
 }

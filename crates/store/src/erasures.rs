@@ -1,0 +1,367 @@
+//! The end of signals: who must be judged again because something expired, and erasing what was judged so.
+//!
+//! In steps that each can be repeated: households with expired copies are woken; their owner judges them and lets the copies go ([`Tx::erase_timelines`]);
+//! signals without a household need nobody's judgement ([`Store::note_expired_elsewhere`]); then everything else of a signal goes together
+//! ([`Store::erase_signals`]): identities, filings, revisions, the receipt but for a tombstone, and whoever is named by no signal any more.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+use voorveld_domain::{DebtorId, KindId, Presence};
+
+use crate::timelines::TimelineRow;
+use crate::wake_ups::EXPIRY;
+use crate::{Store, StoreError, Tx};
+
+/// Most households woken, and most signals erased, in one transaction.
+pub const ERASED_MAX_PER_BATCH: i64 = 1_000;
+/// A revision that is still on its way is waited for as long as a log keeps it; after that it does not come.
+const ON_ITS_WAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(14 * 24);
+
+/// By kind the last event date that has expired; without a kind what goes for every other one.
+pub type ExpiredBy = [(Option<KindId>, Date)];
+
+/// What went with a batch of signals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Signals.
+    pub signals: u64,
+    /// Sealed identities.
+    pub identities: u64,
+    /// Households whose last signal went.
+    pub households: u64,
+    /// Persons whom no signal names any more.
+    pub persons: u64,
+}
+
+/// What would expire and go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expiring {
+    /// Copies on timelines.
+    pub on_timelines: i64,
+    /// Households that must be judged without them.
+    pub households: i64,
+    /// Signals without a household, or that never reached a timeline.
+    pub elsewhere: i64,
+    /// Signals that left their timeline and are erased with the next batch.
+    pub leaving: i64,
+}
+
+struct Columns {
+    kinds: Vec<String>,
+    lasts: Vec<jiff_sqlx::Date>,
+    other: jiff_sqlx::Date,
+}
+
+fn columns(expired: &ExpiredBy) -> Columns {
+    let (mut kinds, mut lasts, mut other) = (Vec::new(), Vec::new(), Date::MIN);
+    for (kind, last) in expired {
+        match kind {
+            Some(kind) => {
+                kinds.push(kind.to_string());
+                lasts.push(last.to_sqlx());
+            }
+            None => other = *last,
+        }
+    }
+    Columns {
+        kinds,
+        lasts,
+        other: other.to_sqlx(),
+    }
+}
+
+impl Store {
+    /// Wakes households that have expired copies on their timeline and wait for no such judgement yet. Says how many; fewer than
+    /// [`ERASED_MAX_PER_BATCH`] are all there were.
+    pub async fn wake_expired(
+        &self,
+        topic: &str,
+        expired: &ExpiredBy,
+        today: Date,
+    ) -> Result<u64, StoreError> {
+        let columns = columns(expired);
+        let woken = sqlx::query!(
+            "WITH over AS (
+                 SELECT s.household_id FROM UNNEST($2::text[], $3::date[]) AS k (kind, last)
+                 JOIN signals s ON s.kind = k.kind AND s.event_date <= k.last
+                 UNION
+                 SELECT household_id FROM signals WHERE kind <> ALL($2) AND event_date <= $4)
+             INSERT INTO wake_ups (topic, partition, household_id, due, reason)
+             SELECT $1, j.partition, j.household_id, $5, $6 FROM over JOIN household_judgements j USING (household_id)
+             WHERE j.partition IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM wake_ups w WHERE w.topic = $1 AND w.partition = j.partition
+                                 AND w.household_id = j.household_id AND w.reason = $6)
+             ORDER BY j.household_id LIMIT $7
+             ON CONFLICT DO NOTHING",
+            topic,
+            &columns.kinds,
+            &columns.lasts as _,
+            columns.other as _,
+            today.to_sqlx() as _,
+            EXPIRY,
+            ERASED_MAX_PER_BATCH,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(woken.rows_affected())
+    }
+
+    /// Notes for erasing the signals that expired where nobody judges them: without a household, or lost on their way to a timeline. Their event
+    /// date is the one that was kept to try again with, else that of their receipt.
+    pub async fn note_expired_elsewhere(
+        &self,
+        expired: &ExpiredBy,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let columns = columns(expired);
+        let noted = sqlx::query!(
+            "INSERT INTO erasures (signal_id, erased_at)
+             SELECT signal_id, $4 FROM expired_elsewhere($1, $2, $3) AS e (signal_id) LIMIT $5
+             ON CONFLICT DO NOTHING",
+            &columns.kinds,
+            &columns.lasts as _,
+            columns.other as _,
+            now.to_sqlx() as _,
+            ERASED_MAX_PER_BATCH,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(noted.rows_affected())
+    }
+
+    /// Erases everything of a batch of signals that were noted for it. Those that a later revision brought back stay, those that are still on their
+    /// way are left for another time.
+    pub async fn erase_signals(&self, now: Timestamp) -> Result<Erased, StoreError> {
+        let mut tx = self.begin("erase signals").await?;
+        let waited_for: jiff_sqlx::Timestamp = now
+            .checked_sub(ON_ITS_WAY)
+            .unwrap_or(Timestamp::MIN)
+            .to_sqlx();
+        sqlx::query!(
+            "DELETE FROM erasures e USING signal_homes h
+             WHERE h.signal_id = e.signal_id AND EXISTS (
+                 SELECT 1 FROM signals s WHERE s.household_id = h.household_id AND s.signal_id = h.signal_id AND s.lives_here)"
+        )
+        .execute(&mut *tx.inner)
+        .await?;
+        let leaving = sqlx::query!(
+            "SELECT e.signal_id, e.debtor_id FROM erasures e
+             LEFT JOIN signal_receipts r USING (signal_id)
+             LEFT JOIN LATERAL (SELECT revision, placed FROM signal_homes h WHERE h.signal_id = e.signal_id
+                                ORDER BY revision DESC, filing DESC LIMIT 1) h ON true
+             WHERE e.erased_at < $2 OR r.signal_id IS NULL OR h.revision IS NULL
+                OR (h.placed AND h.revision = r.revision AND r.state = 'acknowledged')
+             ORDER BY e.signal_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED",
+            ERASED_MAX_PER_BATCH,
+            waited_for as _,
+        )
+        .fetch_all(&mut *tx.inner)
+        .await?;
+        if leaving.is_empty() {
+            tx.commit().await?;
+            return Ok(Erased::default());
+        }
+        let signals: Vec<Uuid> = leaving.iter().map(|row| row.signal_id).collect();
+        let debtors: Vec<Uuid> = leaving.iter().filter_map(|row| row.debtor_id).collect();
+        let mut erased = Erased {
+            signals: u64::try_from(signals.len()).unwrap_or(u64::MAX),
+            ..tx.erase_all_of(&signals, now).await?
+        };
+        erased.persons = sqlx::query!(
+            "DELETE FROM debtor_index d WHERE d.debtor_id = ANY($1)
+               AND NOT EXISTS (SELECT 1 FROM signals s WHERE s.debtor_id = d.debtor_id)
+               AND NOT EXISTS (SELECT 1 FROM registrations r WHERE r.debtor_id = d.debtor_id AND r.revoked_at IS NULL)",
+            &debtors,
+        )
+        .execute(&mut *tx.inner)
+        .await?
+        .rows_affected();
+        sqlx::query!("DELETE FROM erasures WHERE signal_id = ANY($1)", &signals)
+            .execute(&mut *tx.inner)
+            .await?;
+        tx.commit().await?;
+        Ok(erased)
+    }
+
+    /// What expired by a day and is still there, for people who look before it goes.
+    pub async fn expiring(&self, expired: &ExpiredBy) -> Result<Expiring, StoreError> {
+        let columns = columns(expired);
+        let row = sqlx::query!(
+            r#"WITH over AS (
+                   SELECT s.household_id FROM UNNEST($1::text[], $2::date[]) AS k (kind, last)
+                   JOIN signals s ON s.kind = k.kind AND s.event_date <= k.last
+                   UNION ALL
+                   SELECT household_id FROM signals WHERE kind <> ALL($1) AND event_date <= $3)
+               SELECT (SELECT count(*) FROM over) AS "copies!", (SELECT count(DISTINCT household_id) FROM over) AS "households!",
+                      (SELECT count(*) FROM expired_elsewhere($1, $2, $3)) AS "elsewhere!",
+                      (SELECT count(*) FROM erasures) AS "leaving!""#,
+            &columns.kinds,
+            &columns.lasts as _,
+            columns.other as _,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Expiring {
+            on_timelines: row.copies,
+            households: row.households,
+            elsewhere: row.elsewhere,
+            leaving: row.leaving,
+        })
+    }
+}
+
+impl Tx {
+    /// Lets copies go whose household was judged without them. What lived there is noted, so that the rest of it is erased, too; a mark of having
+    /// moved away is just gone.
+    pub async fn erase_timelines(
+        &mut self,
+        rows: &[TimelineRow],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let households: Vec<Uuid> = rows.iter().map(|row| row.household.uuid()).collect();
+        let signals: Vec<Uuid> = rows.iter().map(|row| row.signal.uuid()).collect();
+        sqlx::query!(
+            "DELETE FROM signals s USING UNNEST($1::uuid[], $2::uuid[]) AS gone (household_id, signal_id)
+             WHERE s.household_id = gone.household_id AND s.signal_id = gone.signal_id",
+            &households,
+            &signals,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        let here: Vec<&TimelineRow> = rows
+            .iter()
+            .filter(|row| row.presence == Presence::LivesHere)
+            .collect();
+        let signals: Vec<Uuid> = here.iter().map(|row| row.signal.uuid()).collect();
+        let debtors: Vec<Option<Uuid>> = here
+            .iter()
+            .map(|row| row.debtor.map(DebtorId::uuid))
+            .collect();
+        sqlx::query!(
+            "INSERT INTO erasures (signal_id, debtor_id, erased_at)
+             SELECT n.*, $3 FROM UNNEST($1::uuid[], $2::uuid[]) AS n ON CONFLICT DO NOTHING",
+            &signals,
+            &debtors as _,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Everything of these signals but a tombstone, and the households whose last signals they were.
+    async fn erase_all_of(
+        &mut self,
+        signals: &[Uuid],
+        now: Timestamp,
+    ) -> Result<Erased, StoreError> {
+        let identities = sqlx::query!(
+            "DELETE FROM sealed_identities WHERE signal_id = ANY($1)",
+            signals
+        )
+        .execute(&mut *self.inner)
+        .await?
+        .rows_affected();
+        // Marks of having moved away, wherever they are.
+        sqlx::query!(
+            "DELETE FROM signals s USING (
+                 SELECT signal_id, household_id FROM signal_homes WHERE signal_id = ANY($1)
+                 UNION SELECT signal_id, household_before FROM signal_homes WHERE signal_id = ANY($1)) AS h
+             WHERE s.household_id = h.household_id AND s.signal_id = h.signal_id",
+            signals,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        let homes = sqlx::query!(
+            "DELETE FROM signal_homes WHERE signal_id = ANY($1) RETURNING household_id, household_before",
+            signals,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM signal_revisions WHERE signal_id = ANY($1)",
+            signals
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        // The reference and what was said are gone; the id stands in for both, so that the partner may use the reference anew.
+        sqlx::query!(
+            "UPDATE signal_receipts SET erased_at = $2, delivery_id = NULL, withdrawn = NULL,
+                 reference_index = uuid_send(signal_id) || uuid_send(signal_id), digest = uuid_send(signal_id) || uuid_send(signal_id)
+             WHERE signal_id = ANY($1) AND erased_at IS NULL",
+            signals,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        let mut left: Vec<Uuid> = homes
+            .into_iter()
+            .flat_map(|home| [home.household_id, home.household_before])
+            .flatten()
+            .collect();
+        left.sort_unstable();
+        left.dedup();
+        let households = self.erase_empty_households(&left).await?;
+        Ok(Erased {
+            identities,
+            households,
+            ..Erased::default()
+        })
+    }
+
+    /// Of these households those of which nothing is left: no signal, no open task, no hold, nothing registered.
+    async fn erase_empty_households(&mut self, households: &[Uuid]) -> Result<u64, StoreError> {
+        let empty = sqlx::query_scalar!(
+            r#"SELECT household_id AS "household!" FROM UNNEST($1::uuid[]) AS c (household_id)
+               WHERE NOT EXISTS (SELECT 1 FROM signal_homes h WHERE h.household_id = c.household_id)
+                 AND NOT EXISTS (SELECT 1 FROM signal_homes h WHERE h.household_before = c.household_id)
+                 AND NOT EXISTS (SELECT 1 FROM signals s WHERE s.household_id = c.household_id)
+                 AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.household_id = c.household_id AND t.state IN ('open', 'claimed'))
+                 AND NOT EXISTS (SELECT 1 FROM holds o WHERE o.household_id = c.household_id AND o.lifted_at IS NULL)
+                 AND NOT EXISTS (SELECT 1 FROM registrations r WHERE r.household_id = c.household_id AND r.debtor_id IS NULL
+                                   AND r.revoked_at IS NULL)
+               ORDER BY 1"#,
+            households,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        if empty.is_empty() {
+            return Ok(0);
+        }
+        // The resolver may file a signal here at this very moment: then one of the two is refused by the foreign key, and does it over.
+        sqlx::query!(
+            "DELETE FROM address_index WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        let erased = sqlx::query!(
+            "DELETE FROM households WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?
+        .rows_affected();
+        sqlx::query!("DELETE FROM matches WHERE household_id = ANY($1)", &empty)
+            .execute(&mut *self.inner)
+            .await?;
+        sqlx::query!(
+            "DELETE FROM suppressions WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM household_judgements WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(erased)
+    }
+}
