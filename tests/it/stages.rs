@@ -77,6 +77,14 @@ impl Stages {
         }
     }
 
+    /// How long the shipped policy keeps signals.
+    pub fn retention(&self) -> voorveld_correlator::Retention {
+        let kinds = self.policy.catalogue().iter();
+        kinds
+            .map(|kind| (kind.id.clone(), kind.retention_days))
+            .collect()
+    }
+
     pub async fn start(&mut self) {
         let lifecycle = Lifecycle::new();
         let registry = prometheus::Registry::new();

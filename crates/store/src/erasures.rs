@@ -365,3 +365,216 @@ impl Tx {
         Ok(erased)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use sqlx::PgPool;
+
+    /// Signals of households 1 and 2, of persons 5 and 6, all of 20 January 2024. Signal 12 has no household and never had. Invented.
+    const ROWS: &str = "
+        INSERT INTO partners VALUES ('p', 'P', '{0518}', '{}', '{}', 1, false, now(), NULL);
+        INSERT INTO households SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, '0518', '2024-01-20' FROM generate_series(1, 2) n;
+        INSERT INTO address_index SELECT '0518', 'k', 1, uuid_send(household_id), household_id FROM households;
+        INSERT INTO household_judgements SELECT household_id, '0518', '2024-01-20', NULL, 3 FROM households;
+        INSERT INTO debtor_index VALUES ('0518', 'k', 1, '5', '00000000-0000-0000-0000-000000000005'), ('0518', 'k', 1, '6', '00000000-0000-0000-0000-000000000006');
+        INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, first_received_at, received_at)
+            SELECT ('00000000-0000-0000-0000-0000000000' || n)::uuid, '0518', 'p', int4send(n), CASE n WHEN 13 THEN 'long' ELSE 'short' END, 1,
+                   int4send(n), 'acknowledged', '2024-01-20', '2024-01-20' FROM generate_series(10, 13) n;
+        INSERT INTO signal_revisions SELECT signal_id, 1, digest, received_at, 'r' FROM signal_receipts;
+        INSERT INTO sealed_identities SELECT signal_id, 1, 'x', received_at FROM signal_receipts;
+        INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before, withdrawn, record,
+                partition, placed, received_at, decided_at)
+            SELECT ('00000000-0000-0000-0000-0000000000' || n)::uuid, 1, f, '0518', 'p', CASE n WHEN 13 THEN 'long' ELSE 'short' END, h::uuid, b::uuid,
+                   false, r::jsonb, 0, true, '2024-01-20', '2024-01-20'
+            FROM (VALUES (10, 1, '00000000-0000-0000-0000-000000000001', NULL, NULL),
+                         (11, 1, '00000000-0000-0000-0000-000000000001', NULL, NULL),
+                         (11, 2, '00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000001', NULL),
+                         (12, 1, NULL, NULL, '{\"content\": {\"eventDate\": \"2024-01-20\"}}'),
+                         (13, 1, '00000000-0000-0000-0000-000000000002', NULL, NULL)) AS v (n, f, h, b, r);
+        INSERT INTO signals (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type, kind, domain,
+                event_date, first_received_at, received_at, crisis, warm_handover, debtor_id)
+            SELECT h::uuid, ('00000000-0000-0000-0000-0000000000' || n)::uuid, '0518', 1, f, here, 'counted', 'p', 'rent',
+                   CASE n WHEN 13 THEN 'long' ELSE 'short' END, 'debt', '2024-01-20', '2024-01-20', '2024-01-20', false, false, d::uuid
+            FROM (VALUES (10, 1, '00000000-0000-0000-0000-000000000001', true, '00000000-0000-0000-0000-000000000005'),
+                         (11, 2, '00000000-0000-0000-0000-000000000001', false, NULL),
+                         (11, 2, '00000000-0000-0000-0000-000000000002', true, '00000000-0000-0000-0000-000000000005'),
+                         (13, 1, '00000000-0000-0000-0000-000000000002', true, '00000000-0000-0000-0000-000000000006')) AS v (n, f, h, here, d)";
+
+    fn expired_on(day: Date) -> Vec<(Option<KindId>, Date)> {
+        let before = |days: i64| day.saturating_sub(jiff::Span::new().days(days));
+        vec![
+            (Some("short".parse().unwrap()), before(365)),
+            (Some("long".parse().unwrap()), before(1_095)),
+            (None, before(1_095)),
+        ]
+    }
+
+    async fn count(pool: &PgPool, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+    }
+
+    /// What an owner does with the households that were woken.
+    async fn let_go(store: &Store, kinds: &[&str]) {
+        let mut tx = store.begin("judge").await.unwrap();
+        let households =
+            [1, 2].map(|n| voorveld_domain::HouseholdId::from_uuid(Uuid::from_u128(n)));
+        let mut rows = tx.timelines(&households).await.unwrap();
+        rows.retain(|row| kinds.contains(&row.kind.as_str()));
+        let now = "2025-01-19T10:00:00Z".parse().unwrap();
+        tx.erase_timelines(&rows, now).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_signal_goes_wholly_and_who_and_where_it_alone_named(pool: PgPool) {
+        sqlx::raw_sql(ROWS).execute(&pool).await.unwrap();
+        let store = Store::from_pool(pool.clone());
+        let now: Timestamp = "2025-01-19T10:00:00Z".parse().unwrap();
+        let (before, day) = (date(2025, 1, 18), date(2025, 1, 19));
+        let wake = async |day| {
+            store
+                .wake_expired("t", &expired_on(day), day)
+                .await
+                .unwrap()
+        };
+        assert_eq!(wake(before).await, 0, "kept until the last day");
+        assert_eq!(
+            store
+                .note_expired_elsewhere(&expired_on(before), now)
+                .await
+                .unwrap(),
+            0
+        );
+        let expiring = store.expiring(&expired_on(day)).await.unwrap();
+        let expected = Expiring {
+            on_timelines: 3,
+            households: 2,
+            elsewhere: 1,
+            leaving: 0,
+        };
+        assert_eq!(expiring, expected);
+        assert_eq!(wake(day).await, 2);
+        assert_eq!(wake(day).await, 0, "each waits for one judgement");
+        assert_eq!(
+            store.erase_signals(now).await.unwrap(),
+            Erased::default(),
+            "nobody judged yet"
+        );
+        assert_eq!(
+            store
+                .note_expired_elsewhere(&expired_on(day), now)
+                .await
+                .unwrap(),
+            1
+        );
+        let_go(&store, &["short"]).await;
+        let erased = store.erase_signals(now).await.unwrap();
+        let all = Erased {
+            signals: 3,
+            identities: 3,
+            households: 1,
+            persons: 1,
+        };
+        assert_eq!(erased, all);
+        for (sql, left) in [
+            ("SELECT count(*) FROM signals", 1),
+            ("SELECT count(*) FROM sealed_identities", 1),
+            ("SELECT count(*) FROM signal_homes", 1),
+            ("SELECT count(*) FROM signal_revisions", 1),
+            ("SELECT count(*) FROM households", 1),
+            ("SELECT count(*) FROM address_index", 1),
+            ("SELECT count(*) FROM household_judgements", 1),
+            ("SELECT count(*) FROM debtor_index", 1),
+            ("SELECT count(*) FROM erasures", 0),
+            (
+                "SELECT count(*) FROM signal_receipts WHERE erased_at IS NULL",
+                1,
+            ),
+            (
+                "SELECT count(*) FROM signal_receipts WHERE octet_length(reference_index) = 4",
+                1,
+            ),
+        ] {
+            assert_eq!(count(&pool, sql).await, left, "{sql}");
+        }
+        let receipt = store
+            .receipt("p", Uuid::from_u128(0x10))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(receipt.erased_at, Some(now), "the tombstone says so");
+        let mut tx = store.begin("test").await.unwrap();
+        assert_eq!(tx.lock_receipt("p", receipt.signal).await.unwrap(), None);
+        assert_eq!(store.erase_signals(now).await.unwrap(), Erased::default());
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_a_correction_brought_back_stays_and_what_is_on_its_way_is_waited_for(
+        pool: PgPool,
+    ) {
+        sqlx::raw_sql(ROWS).execute(&pool).await.unwrap();
+        let store = Store::from_pool(pool.clone());
+        let_go(&store, &["short", "long"]).await;
+        let now: Timestamp = "2025-01-19T10:00:00Z".parse().unwrap();
+        sqlx::raw_sql(
+            "UPDATE signal_receipts SET revision = 2 WHERE signal_id = '00000000-0000-0000-0000-000000000010';
+             INSERT INTO signals (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type, kind,
+                domain, event_date, first_received_at, received_at, crisis, warm_handover)
+             VALUES ('00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000013', '0518', 2, 1, true, 'counted', 'p', 'rent', 'long',
+                'debt', '2025-01-10', now(), now(), false, false)",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        assert_eq!(
+            store.erase_signals(now).await.unwrap().signals,
+            1,
+            "only signal 11"
+        );
+        let left = "SELECT count(*) FROM erasures WHERE signal_id = '00000000-0000-0000-0000-000000000010'";
+        assert_eq!(
+            count(&pool, left).await,
+            1,
+            "its correction is still to come"
+        );
+        let later = now
+            .checked_add(jiff::SignedDuration::from_hours(15 * 24))
+            .unwrap();
+        assert_eq!(
+            store.erase_signals(later).await.unwrap().signals,
+            1,
+            "it never came"
+        );
+        assert_eq!(
+            count(&pool, "SELECT count(*) FROM sealed_identities").await,
+            2
+        );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn about_whom_something_is_registered_is_remembered(pool: PgPool) {
+        sqlx::raw_sql(ROWS).execute(&pool).await.unwrap();
+        sqlx::raw_sql(
+            "INSERT INTO registrations (registration_id, municipality, household_id, debtor_id, kind, reason, since, recorded_by, recorded_at)
+             VALUES ('00000000-0000-0000-0000-000000000020', '0518', '00000000-0000-0000-0000-000000000001', NULL, 'objection', 'by_resident',
+                     '2024-02-01', 'u', '2024-02-01'),
+                    ('00000000-0000-0000-0000-000000000021', '0518', '00000000-0000-0000-0000-000000000001',
+                     '00000000-0000-0000-0000-000000000005', 'objection', 'by_resident', '2024-02-01', 'u', '2024-02-01')",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let store = Store::from_pool(pool.clone());
+        let_go(&store, &["short"]).await;
+        let now: Timestamp = "2025-01-19T10:00:00Z".parse().unwrap();
+        let erased = store.erase_signals(now).await.unwrap();
+        assert_eq!(
+            (erased.signals, erased.households, erased.persons),
+            (2, 0, 0)
+        );
+        assert_eq!(count(&pool, "SELECT count(*) FROM address_index").await, 2);
+        assert_eq!(count(&pool, "SELECT count(*) FROM debtor_index").await, 2);
+    }
+}

@@ -1,120 +1,169 @@
 //! What is erased when its time is over: the retentions that stand in the tables' comments and need nobody's judgement.
 //!
-//! Signals, tasks and identities are not here: their end is a judgement of its own (a signal that expires stops counting, I5).
+//! Signals and identities are not here: their end is a judgement of its own (a signal that expires stops counting, I5; [`crate::erasures`]).
+
+use std::collections::BTreeMap;
 
 use jiff::{Timestamp, Zoned};
 use jiff_sqlx::ToSqlx;
+use sqlx::PgConnection;
 
 use crate::{Store, StoreError};
 
-/// How many rows of each sort went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What is swept, by table: what the table's comment promises, as a condition in the words of the test below.
+pub const SWEPT: [&str; 15] = [
+    "delivery_rows",
+    "deliveries",
+    "sessions",
+    "sign_in_failures",
+    "dead_letters",
+    "partner_keys",
+    "intake_counts",
+    "shadow_matches",
+    "tasks",
+    "holds",
+    "registrations",
+    "audit_events",
+    "users",
+    "signal_receipts",
+    "debtor_index",
+];
+
+/// How many rows of each table went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Results per row of deliveries that were complete 14 days ago.
-    pub delivery_rows: u64,
-    /// Deliveries of 13 months ago.
-    pub deliveries: u64,
-    /// Sessions past their expiry.
-    pub sessions: u64,
-    /// Wrong passwords of more than a day ago.
-    pub sign_in_failures: u64,
-    /// Dead letters decided on 14 days ago.
-    pub dead_letters: u64,
-    /// API keys that expired 90 days ago.
-    pub partner_keys: u64,
-    /// Counts per day of 25 months ago.
-    pub intake_counts: u64,
-    /// What shadows found that have ended.
-    pub shadow_matches: u64,
+    rows: BTreeMap<&'static str, u64>,
 }
 
 impl Swept {
     /// All together.
     #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.delivery_rows
-            + self.deliveries
-            + self.sessions
-            + self.sign_in_failures
-            + self.dead_letters
-            + self.partner_keys
-            + self.intake_counts
-            + self.shadow_matches
+    pub fn total(&self) -> u64 {
+        self.rows.values().sum()
+    }
+
+    /// By table, in the order of the alphabet.
+    pub fn by_table(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.rows.iter().map(|(table, rows)| (*table, *rows))
     }
 }
 
+/// For how long what closed, ended or was written down is kept, in calendar years †.
+const RECORDS_YEARS: i32 = 5;
+
 impl Store {
-    /// Erases what is past its retention; each table by itself, so that one that is locked does not keep the others.
-    pub async fn sweep(&self, now: &Zoned) -> Result<Swept, StoreError> {
-        let ago = |span: jiff::Span| now.saturating_sub(span);
-        let instant =
-            |span: jiff::Span| -> jiff_sqlx::Timestamp { ago(span).timestamp().to_sqlx() };
-        let fortnight = instant(jiff::Span::new().days(14));
-        let present: jiff_sqlx::Timestamp = Timestamp::to_sqlx(now.timestamp());
-        let delivery_rows = sqlx::query!(
-            "DELETE FROM delivery_rows r USING deliveries d WHERE d.delivery_id = r.delivery_id AND d.completed_at < $1",
-            fortnight,
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        let deliveries = sqlx::query!(
-            "DELETE FROM deliveries d WHERE d.received_at < $1
-             AND NOT EXISTS (SELECT 1 FROM deliveries later WHERE later.same_as = d.delivery_id AND later.received_at >= $1)",
-            instant(jiff::Span::new().months(13)),
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        let sessions = sqlx::query!("DELETE FROM sessions WHERE expires_at < $1", present)
-            .execute(&self.pool)
-            .await?
-            .rows_affected();
-        let sign_in_failures = sqlx::query!(
-            "DELETE FROM sign_in_failures WHERE failed_at < $1",
-            instant(jiff::Span::new().days(1))
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        let dead_letters = sqlx::query!(
-            "DELETE FROM dead_letters WHERE state <> 'waiting' AND decided_at < $1",
-            fortnight
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        let partner_keys = sqlx::query!(
-            "DELETE FROM partner_keys WHERE expires_at < $1",
-            instant(jiff::Span::new().days(90))
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        let intake_counts = sqlx::query!(
-            "DELETE FROM intake_counts WHERE day < $1",
-            ago(jiff::Span::new().months(25)).date().to_sqlx() as jiff_sqlx::Date,
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        let shadow_matches = sqlx::query!(
-            "DELETE FROM shadow_matches m USING shadow_ends e WHERE e.publication = m.publication"
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        Ok(Swept {
-            delivery_rows,
-            deliveries,
-            sessions,
-            sign_in_failures,
-            dead_letters,
-            partner_keys,
-            intake_counts,
-            shadow_matches,
-        })
+    /// Erases what is past its retention; each table by itself, so that one that is locked does not keep the others. `longest_days`: for how long the
+    /// kind of signal is kept that is kept longest.
+    pub async fn sweep(&self, now: &Zoned, longest_days: u16) -> Result<Swept, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        sweep(&mut connection, now, longest_days).await
     }
+
+    /// What [`Store::sweep`] would erase: the same statements, in a transaction that is rolled back.
+    pub async fn would_sweep(&self, now: &Zoned, longest_days: u16) -> Result<Swept, StoreError> {
+        let mut tx = self.begin("look what would be swept").await?;
+        sweep(&mut tx.inner, now, longest_days).await
+    }
+}
+
+async fn sweep(
+    connection: &mut PgConnection,
+    now: &Zoned,
+    longest_days: u16,
+) -> Result<Swept, StoreError> {
+    let ago = |span: jiff::Span| now.saturating_sub(span);
+    let instant = |span: jiff::Span| -> jiff_sqlx::Timestamp { ago(span).timestamp().to_sqlx() };
+    let fortnight = instant(jiff::Span::new().days(14));
+    let present: jiff_sqlx::Timestamp = Timestamp::to_sqlx(now.timestamp());
+    let years = instant(jiff::Span::new().years(RECORDS_YEARS));
+    let years_day: jiff_sqlx::Date = ago(jiff::Span::new().years(RECORDS_YEARS)).date().to_sqlx();
+    let mut swept = Swept::default();
+    macro_rules! delete {
+        ($table:literal, $sql:literal $(, $argument:expr)* $(,)?) => {
+            let gone = sqlx::query!($sql $(, $argument)*).execute(&mut *connection).await?.rows_affected();
+            swept.rows.insert($table, gone);
+        };
+    }
+    delete!(
+        "delivery_rows",
+        "DELETE FROM delivery_rows r USING deliveries d WHERE d.delivery_id = r.delivery_id AND d.completed_at < $1",
+        fortnight as _,
+    );
+    delete!(
+        "deliveries",
+        "DELETE FROM deliveries d WHERE d.received_at < $1
+         AND NOT EXISTS (SELECT 1 FROM deliveries later WHERE later.same_as = d.delivery_id AND later.received_at >= $1)",
+        instant(jiff::Span::new().months(13)) as _,
+    );
+    delete!(
+        "sessions",
+        "DELETE FROM sessions WHERE expires_at < $1",
+        present as _
+    );
+    delete!(
+        "sign_in_failures",
+        "DELETE FROM sign_in_failures WHERE failed_at < $1",
+        instant(jiff::Span::new().days(1)) as _,
+    );
+    delete!(
+        "dead_letters",
+        "DELETE FROM dead_letters WHERE state <> 'waiting' AND decided_at < $1",
+        fortnight as _,
+    );
+    delete!(
+        "partner_keys",
+        "DELETE FROM partner_keys WHERE expires_at < $1",
+        instant(jiff::Span::new().days(90)) as _,
+    );
+    delete!(
+        "intake_counts",
+        "DELETE FROM intake_counts WHERE day < $1",
+        ago(jiff::Span::new().months(25)).date().to_sqlx() as jiff_sqlx::Date,
+    );
+    delete!(
+        "shadow_matches",
+        "DELETE FROM shadow_matches m USING shadow_ends e WHERE e.publication = m.publication",
+    );
+    // Grounds, history and contact attempts go with their task.
+    delete!(
+        "tasks",
+        "DELETE FROM tasks WHERE state IN ('closed', 'withdrawn', 'merged') AND closed_at < $1",
+        years as _,
+    );
+    delete!(
+        "holds",
+        "DELETE FROM holds WHERE lifted_at < $1",
+        years as _
+    );
+    delete!(
+        "registrations",
+        "DELETE FROM registrations WHERE revoked_at < $1 OR until < $2",
+        years as _,
+        years_day as _,
+    );
+    delete!(
+        "audit_events",
+        "DELETE FROM audit_events WHERE happened_at < $1",
+        years as _,
+    );
+    delete!(
+        "users",
+        "DELETE FROM users u WHERE disabled_at < $1 AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.user_id)",
+        instant(jiff::Span::new().years(2)) as _,
+    );
+    delete!(
+        "signal_receipts",
+        "DELETE FROM signal_receipts WHERE erased_at < $1",
+        years as _,
+    );
+    delete!(
+        "debtor_index",
+        "DELETE FROM debtor_index d WHERE d.added_at < $1
+         AND NOT EXISTS (SELECT 1 FROM signals s WHERE s.debtor_id = d.debtor_id)
+         AND NOT EXISTS (SELECT 1 FROM registrations r WHERE r.debtor_id = d.debtor_id AND r.revoked_at IS NULL)",
+        instant(jiff::Span::new().days(i64::from(longest_days))) as _,
+    );
+    Ok(swept)
 }
 
 #[cfg(test)]
@@ -122,7 +171,7 @@ mod tests {
     use super::*;
     use sqlx::PgPool;
 
-    /// Each table with a row just past its retention and one that may stay a little longer. Invented.
+    /// Each table with a row just past its retention and one that may stay a little longer, or for as long as something stands. Invented.
     const ROWS: &str = "
         INSERT INTO partners VALUES ('p', 'P', '{0518}', '{}', '{}', 1, false, now(), NULL);
         INSERT INTO deliveries (delivery_id, partner_id, format, state, received_at, updated_at, completed_at) VALUES
@@ -141,14 +190,46 @@ mod tests {
             ('00000000-0000-0000-0000-000000000003', 's', 't', 0, 3, '', '', 'r', false, 'waiting', '2026-01-01', NULL);
         INSERT INTO partner_keys VALUES ('a', 'p', '', '2025-01-01', '2025-12-01'), ('b', 'p', '', '2025-01-01', '2026-03-01'),
             ('c', 'p', '', '2025-01-01', NULL);
-        INSERT INTO policy_bundles VALUES ('b', '{}', '2026-01-01');
-        INSERT INTO rule_sets VALUES ('r', '{}', '2026-01-01');
-        INSERT INTO rule_publications (bundle, rule_set, mode, published_by, published_at, reason) VALUES
-            ('b', 'r', 'shadow', 'x', '2026-01-01', 'y'), ('b', 'r', 'shadow', 'x', '2026-01-01', 'y');
-        INSERT INTO shadow_ends VALUES (1, 'x', '2026-02-01', 'y');
-        INSERT INTO shadow_matches VALUES (1, '00000000-0000-0000-0000-000000000001', 'r', '2026-01', '0518', 1, '{}', '[]', false),
-            (2, '00000000-0000-0000-0000-000000000001', 'r', '2026-01', '0518', 1, '{}', '[]', false);
-        INSERT INTO intake_counts VALUES ('2024-02-01', 'p', '', 'accepted', '', 1), ('2024-04-01', 'p', '', 'accepted', '', 1)";
+        INSERT INTO intake_counts VALUES ('2024-02-01', 'p', '', 'accepted', '', 1), ('2024-04-01', 'p', '', 'accepted', '', 1);
+        INSERT INTO users VALUES ('00000000-0000-0000-0000-000000000008', '0518', 'v', 'V', 'x', '{}', '{}', '2020-01-01', '2024-03-01', false),
+            ('00000000-0000-0000-0000-000000000007', '0518', 'w', 'W', 'x', '{}', '{}', '2020-01-01', '2024-05-01', false);
+        INSERT INTO tasks (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id, raised_as_of,
+            raised_at, closed_at) VALUES
+            ('00000000-0000-0000-0000-000000000001', '0518', '00000000-0000-0000-0000-00000000000a', 'debt_help', 'closed', 'routine', 1,
+             '2021-01-01', 't', 'a', '2021-01-01', '2021-01-01', '2021-03-01'),
+            ('00000000-0000-0000-0000-000000000002', '0518', '00000000-0000-0000-0000-00000000000a', 'debt_help', 'withdrawn', 'routine', 1,
+             '2021-01-01', 't', 'a', '2021-01-01', '2021-01-01', '2021-05-01'),
+            ('00000000-0000-0000-0000-000000000003', '0518', '00000000-0000-0000-0000-00000000000a', 'debt_help', 'open', 'routine', 1,
+             '2020-01-01', 't', 'a', '2020-01-01', '2020-01-01', NULL);
+        INSERT INTO task_grounds SELECT task_id, 'r', 'a', 1, 's', '{}', '[]', 'w', due_on, raised_as_of FROM tasks
+            WHERE task_id <> '00000000-0000-0000-0000-000000000003';
+        INSERT INTO task_events (task_id, happened_at, event, detail) SELECT task_id, raised_at, 'raised', '{}' FROM tasks
+            WHERE task_id <> '00000000-0000-0000-0000-000000000003';
+        INSERT INTO contact_attempts SELECT gen_random_uuid(), task_id, '2021-01-01', 'letter', 'morning', false, task_id, raised_at FROM tasks
+            WHERE task_id <> '00000000-0000-0000-0000-000000000003';
+        INSERT INTO holds (hold_id, municipality, household_id, reason, raised_at, lifted_at) VALUES
+            ('00000000-0000-0000-0000-000000000001', '0518', '00000000-0000-0000-0000-00000000000a', 'safety', '2020-01-01', '2021-03-01'),
+            ('00000000-0000-0000-0000-000000000002', '0518', '00000000-0000-0000-0000-00000000000a', 'safety', '2020-01-01', '2021-05-01'),
+            ('00000000-0000-0000-0000-000000000003', '0518', '00000000-0000-0000-0000-00000000000a', 'safety', '2020-01-01', NULL);
+        INSERT INTO registrations (registration_id, municipality, household_id, debtor_id, kind, reason, since, recorded_by, recorded_at, revoked_at,
+            revoked_why) VALUES
+            ('00000000-0000-0000-0000-000000000001', '0518', '00000000-0000-0000-0000-00000000000a', NULL, 'objection', 'by_resident',
+             '2020-01-01', 'u', '2020-01-01', '2021-03-01', 'taken_back'),
+            ('00000000-0000-0000-0000-000000000002', '0518', '00000000-0000-0000-0000-00000000000a', NULL, 'objection', 'by_resident',
+             '2020-01-01', 'u', '2020-01-01', '2021-05-01', 'taken_back'),
+            ('00000000-0000-0000-0000-000000000003', '0518', '00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-00000000000d',
+             'objection', 'by_resident', '2020-01-01', 'u', '2020-01-01', NULL, NULL);
+        INSERT INTO audit_events (happened_at, actor, action, subject_kind, subject_id, reason) VALUES
+            ('2021-03-01', 'u', 'a', 's', '1', 'r'), ('2021-05-01', 'u', 'a', 's', '2', 'r');
+        INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, first_received_at,
+            received_at, erased_at) VALUES
+            ('00000000-0000-0000-0000-000000000001', '0518', 'p', '1', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', '2021-03-01'),
+            ('00000000-0000-0000-0000-000000000002', '0518', 'p', '2', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', '2021-05-01'),
+            ('00000000-0000-0000-0000-000000000003', '0518', 'p', '3', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', NULL);
+        INSERT INTO debtor_index (municipality, key_id, normaliser_version, person_key, debtor_id, added_at) VALUES
+            ('0518', 'k', 1, 'a', '00000000-0000-0000-0000-00000000000a', '2023-03-01'),
+            ('0518', 'k', 1, 'b', '00000000-0000-0000-0000-00000000000b', '2023-05-01'),
+            ('0518', 'k', 1, 'd', '00000000-0000-0000-0000-00000000000d', '2020-05-01')";
 
     #[sqlx::test(migrations = "../../migrations")]
     async fn what_is_past_its_retention_goes_and_the_rest_stays(pool: PgPool) {
@@ -158,16 +239,23 @@ mod tests {
             .parse()
             .expect("an instant");
         let one_each = Swept {
-            delivery_rows: 1,
-            deliveries: 1,
-            sessions: 1,
-            sign_in_failures: 1,
-            dead_letters: 1,
-            partner_keys: 1,
-            intake_counts: 1,
-            shadow_matches: 1,
+            rows: SWEPT.iter().map(|table| (*table, 1)).collect(),
         };
-        assert_eq!(store.sweep(&now).await.expect("sweeps"), one_each);
-        assert_eq!(store.sweep(&now).await.expect("sweeps").total(), 0);
+        let looked = store.would_sweep(&now, 1_095).await.expect("looks");
+        assert_eq!(looked, one_each, "looking is the same");
+        let swept = store.sweep(&now, 1_095).await.expect("sweeps");
+        assert_eq!(swept, one_each, "looking erased nothing");
+        let again = store.sweep(&now, 1_095).await.expect("sweeps");
+        assert_eq!(again.total(), 0);
+        let left: i64 = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM task_grounds) + (SELECT count(*) FROM task_events) + (SELECT count(*) FROM contact_attempts)",
+        )
+        .fetch_one(&store.pool)
+        .await
+        .expect("counts");
+        assert_eq!(
+            left, 3,
+            "what belongs to a task went with it, and stayed with the others"
+        );
     }
 }

@@ -487,3 +487,170 @@ impl Tx {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use sqlx::PgPool;
+
+    const HOME: HouseholdId = HouseholdId::from_uuid(Uuid::from_u128(1));
+    const ELSEWHERE: HouseholdId = HouseholdId::from_uuid(Uuid::from_u128(2));
+    const PERSON: DebtorId = DebtorId::from_uuid(Uuid::from_u128(3));
+
+    fn now() -> Timestamp {
+        "2026-02-01T10:00:00Z".parse().unwrap()
+    }
+
+    fn town() -> MunicipalityCode {
+        "0518".parse().unwrap()
+    }
+
+    fn new(number: u128, debtor: Option<DebtorId>, reason: RegistrationReason) -> NewRegistration {
+        NewRegistration {
+            id: Uuid::from_u128(number),
+            municipality: town(),
+            household: HOME,
+            debtor,
+            reason,
+            file_code: Some("Z-26/1".parse().unwrap()),
+            since: date(2026, 2, 1),
+            until: None,
+            by: "cli:test".to_owned(),
+            at: now(),
+        }
+    }
+
+    async fn register(store: &Store, new: &NewRegistration) -> Registered {
+        let mut tx = store.begin("test").await.unwrap();
+        let registered = tx.register(new).await.unwrap();
+        tx.commit().await.unwrap();
+        registered
+    }
+
+    async fn signal(pool: &PgPool, household: HouseholdId, signal: u128) {
+        sqlx::query(
+            "INSERT INTO signals (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id,
+                partner_type, kind, domain, event_date, first_received_at, received_at, crisis, warm_handover, debtor_id)
+             VALUES ($1, $2, '0518', 1, 1, true, 'counted', 'p', 'rent', 'rent_arrears', 'debt', '2026-01-20', now(), now(), false, false, $3)",
+        )
+        .bind(household.uuid())
+        .bind(Uuid::from_u128(signal))
+        .bind(PERSON.uuid())
+        .execute(pool)
+        .await
+        .unwrap();
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_person_is_heeded_wherever_their_signals_live(pool: PgPool) {
+        signal(&pool, HOME, 10).await;
+        signal(&pool, ELSEWHERE, 11).await;
+        let store = Store::from_pool(pool);
+        let objection = new(20, Some(PERSON), RegistrationReason::ByResident);
+        let registered = register(&store, &objection).await;
+        assert_eq!(registered, Registered::New(vec![HOME, ELSEWHERE]));
+        assert_eq!(register(&store, &objection).await, Registered::Already);
+        let twice = new(21, Some(PERSON), RegistrationReason::ByResident);
+        assert_eq!(register(&store, &twice).await, Registered::Already);
+        let mut tx = store.begin("test").await.unwrap();
+        let persons = BTreeSet::from([PERSON]);
+        let standing = tx.standing_registrations(&[ELSEWHERE], &persons).await;
+        assert_eq!(standing.unwrap().len(), 1);
+        let nobody = BTreeSet::new();
+        let standing = tx.standing_registrations(&[HOME], &nobody).await;
+        assert_eq!(
+            standing.unwrap(),
+            [],
+            "it is about the person, not the household"
+        );
+        drop(tx);
+        let mut tx = store.begin("test").await.unwrap();
+        let why = RevocationReason::TakenBack;
+        let revoked = tx.revoke_registration(town(), objection.id, "u", why, now());
+        let Revoked::Done(_, touched) = revoked.await.unwrap() else {
+            panic!("it stood");
+        };
+        assert_eq!(touched, [HOME, ELSEWHERE]);
+        let again = tx.revoke_registration(town(), objection.id, "u", why, now());
+        assert_eq!(again.await.unwrap(), Revoked::NotStanding);
+        tx.commit().await.unwrap();
+        assert!(matches!(register(&store, &twice).await, Registered::New(_)));
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_ran_out_makes_room_and_another_municipality_is_not_reached(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let mut client = new(20, None, RegistrationReason::DebtHelp);
+        client.until = Some(date(2026, 2, 10));
+        assert!(matches!(
+            register(&store, &client).await,
+            Registered::New(_)
+        ));
+        let mut next = new(21, None, RegistrationReason::DebtHelp);
+        assert_eq!(register(&store, &next).await, Registered::Already);
+        next.at = "2026-02-11T10:00:00Z".parse().unwrap();
+        assert!(matches!(register(&store, &next).await, Registered::New(_)));
+        let listed = store.registrations(town(), None, 0).await.unwrap();
+        let revoked: Vec<_> = listed
+            .iter()
+            .map(|one| one.revoked.map(|(_, why)| why))
+            .collect();
+        assert_eq!(revoked, [None, Some(RevocationReason::Ended)]);
+        let standing = store
+            .registrations(town(), Some(date(2026, 2, 11)), 0)
+            .await;
+        assert_eq!(standing.unwrap().len(), 1);
+        let other: MunicipalityCode = "0307".parse().unwrap();
+        assert_eq!(store.registrations(other, None, 0).await.unwrap(), []);
+        let mut tx = store.begin("test").await.unwrap();
+        let revoked =
+            tx.revoke_registration(other, next.id, "u", RevocationReason::Mistaken, now());
+        assert_eq!(revoked.await.unwrap(), Revoked::NotStanding);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn unsafe_to_visit_is_a_hold_that_the_desk_lifts(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let unsafe_visit = new(20, None, RegistrationReason::UnsafeToVisit);
+        assert!(matches!(
+            register(&store, &unsafe_visit).await,
+            Registered::New(_)
+        ));
+        let mut tx = store.begin("test").await.unwrap();
+        let held = tx.active_holds(&[HOME]).await.unwrap();
+        assert_eq!(held[&HOME], HoldReason::UnsafeToVisit);
+        drop(tx);
+        let mut tx = store.begin("test").await.unwrap();
+        let revoked =
+            tx.revoke_registration(town(), unsafe_visit.id, "u", RevocationReason::Ended, now());
+        assert_eq!(revoked.await.unwrap(), Revoked::DeskOnly);
+        let hold = store.desk_holds(town()).await.unwrap().rows.remove(0);
+        let by = voorveld_domain::UserId::from_uuid(Uuid::from_u128(9));
+        let lifted = tx.lift_hold(town(), hold.id, &hold.seen, by, "safe_again", now());
+        assert_eq!(lifted.await.unwrap(), crate::holds::Lift::Lifted(HOME));
+        tx.commit().await.unwrap();
+        let listed = store.registrations(town(), None, 0).await.unwrap();
+        assert_eq!(
+            listed[0].revoked.map(|(_, why)| why),
+            Some(RevocationReason::Ended)
+        );
+    }
+
+    /// A judgement of a household where the person was never seen is under way when the person objects.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn an_act_waits_for_the_judgements_that_did_not_see_it(pool: PgPool) {
+        let store = Store::from_pool(pool.clone());
+        let mut judging = store.begin("judge").await.unwrap();
+        let persons = BTreeSet::from([PERSON]);
+        let seen = judging.standing_registrations(&[ELSEWHERE], &persons).await;
+        assert_eq!(seen.unwrap(), []);
+        let objection = new(20, Some(PERSON), RegistrationReason::ByResident);
+        let judged = async {
+            signal(&pool, ELSEWHERE, 11).await;
+            judging.commit().await.unwrap();
+        };
+        let (registered, ()) = tokio::join!(register(&store, &objection), judged);
+        assert_eq!(registered, Registered::New(vec![HOME, ELSEWHERE]));
+    }
+}

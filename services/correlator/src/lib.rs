@@ -5,6 +5,7 @@
 
 mod apply;
 mod convert;
+mod expiry;
 pub mod explain;
 mod household;
 mod live;
@@ -27,6 +28,7 @@ use voorveld_stage::Stage;
 use voorveld_store::Store;
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
+pub use expiry::Expiry;
 pub use live::Correlator;
 pub use memory::MAX_CACHED_SIGNALS;
 pub use metrics::Metrics;
@@ -63,6 +65,13 @@ pub fn start(parts: Parts, lifecycle: &Lifecycle) {
         store: parts.store.clone(),
         clock: parts.clock.clone(),
     };
+    let expiry = Expiry::new(
+        parts.store.clone(),
+        Arc::clone(&parts.retention),
+        parts.clock.clone(),
+        parts.metrics.clone(),
+    );
+    lifecycle.spawn("correlator.expiry", expiry.run(lifecycle.draining()));
     lifecycle.spawn(
         "correlator",
         stage.run(Correlator::new(parts), lifecycle.draining()),

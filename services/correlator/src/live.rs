@@ -428,7 +428,7 @@ impl Correlator {
             };
             self.judge(household, as_of, &cause, &mut writes);
             if wake.reason == EXPIRY {
-                let over = household.memory.erase_expired(&self.parts.retention, as_of);
+                let over = household.memory.erase_expired(self.rules.ruling().retention(), as_of);
                 writes.erased.extend(over);
             }
         }

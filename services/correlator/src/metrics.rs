@@ -15,6 +15,8 @@ pub struct Metrics {
     pub wake_ups: IntCounter,
     /// `voorveld_correlator_expired_total`: copies of signals that left their timeline because their retention was over.
     pub expired: IntCounter,
+    /// `voorveld_correlator_erased_total`: signals of which nothing is left but a tombstone.
+    pub erased: IntCounter,
     /// `voorveld_correlator_commit_seconds`: from the first read to the commit of a batch.
     pub commit_seconds: Histogram,
     /// `voorveld_correlator_cached_signals`: signals of owned households kept in memory.
@@ -48,6 +50,11 @@ impl Metrics {
             "Signals that left their timeline because their retention was over",
         )?;
         registry.register(Box::new(expired.clone()))?;
+        let erased = IntCounter::new(
+            "voorveld_correlator_erased_total",
+            "Signals of which nothing is left but a tombstone",
+        )?;
+        registry.register(Box::new(erased.clone()))?;
         let commit_seconds = Histogram::with_opts(HistogramOpts::new(
             "voorveld_correlator_commit_seconds",
             "Seconds from the first read to the commit of a batch",
@@ -99,6 +106,7 @@ impl Metrics {
             )?,
             wake_ups,
             expired,
+            erased,
             commit_seconds,
             cached_signals,
         })

@@ -29,6 +29,12 @@ impl Retention {
         plus_days(event_date, i32::from(days)) <= as_of
     }
 
+    /// For how many days the kind is kept that is kept longest.
+    #[must_use]
+    pub const fn longest(&self) -> u16 {
+        self.longest
+    }
+
     /// Each kind and the last event date that has expired on a day; without a kind what goes for every other one.
     #[must_use]
     pub fn over_on(&self, as_of: Date) -> Vec<(Option<KindId>, Date)> {

@@ -12,12 +12,14 @@ use voorveld_store::Store;
 /// How often.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// Sweeps the tables, and the log where it lives in the database, every hour until told to stop. A sweep that fails is tried
+/// Sweeps the tables, and the log where it lives in the database, every hour until told to stop. `longest_days`: for how long the kind of signal is kept
+/// that is kept longest. A sweep that fails is tried
 /// again the next time.
 pub async fn run(
     store: Store,
     log: Log,
     clock: Clock,
+    longest_days: u16,
     draining: CancellationToken,
 ) -> anyhow::Result<()> {
     let zone = TimeZone::get(CIVIL_ZONE)?;
@@ -28,7 +30,10 @@ pub async fn run(
             () = draining.cancelled() => return Ok(()),
             _ = hours.tick() => {}
         }
-        match store.sweep(&clock.now().to_zoned(zone.clone())).await {
+        match store
+            .sweep(&clock.now().to_zoned(zone.clone()), longest_days)
+            .await
+        {
             Ok(swept) if swept.total() > 0 => {
                 tracing::info!(
                     rows = swept.total(),
