@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
+use sqlx::PgConnection;
 use uuid::Uuid;
 use voorveld_domain::{
     DebtorId, FileCode, HoldReason, HouseholdId, MunicipalityCode, RegistrationKind,
-    RegistrationReason, RevocationReason, SignalId, TaskId,
+    RegistrationReason, RevocationReason, SignalId, TaskId, UserId,
 };
 
 use crate::judgements::NewHold;
@@ -224,29 +225,6 @@ impl Store {
         .collect()
     }
 
-    /// What stands about this household and these persons, oldest first.
-    pub async fn registrations_about(
-        &self,
-        household: HouseholdId,
-        debtors: &[DebtorId],
-        today: Date,
-    ) -> Result<Vec<Registration>, StoreError> {
-        let debtors: Vec<Uuid> = debtors.iter().map(|debtor| debtor.uuid()).collect();
-        registrations_where!(
-            "r.revoked_at IS NULL AND (r.until IS NULL OR $3 <= r.until)
-               AND ((r.debtor_id IS NULL AND r.household_id = $1) OR r.debtor_id = ANY($2))
-             ORDER BY r.recorded_at, r.registration_id",
-            household.uuid(),
-            &debtors,
-            today.to_sqlx() as jiff_sqlx::Date,
-        )
-        .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(Registration::try_from)
-        .collect()
-    }
-
     /// Whom this id names: a task, a household, or a signal where it lives now.
     pub async fn subject(
         &self,
@@ -414,23 +392,19 @@ impl Tx {
         .transpose()
     }
 
-    /// Notes in the histories of a household's open tasks that something was registered or revoked: codes only.
+    /// Notes in the history of the task at which it was written down: the kind only.
     pub async fn tell_registered(
         &mut self,
-        household: HouseholdId,
-        event: &str,
+        task: TaskId,
         kind: RegistrationKind,
-        actor: Option<Uuid>,
+        actor: UserId,
         at: Timestamp,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO task_events (task_id, happened_at, actor, event, detail)
-             SELECT task_id, $2, $3, $4, $5 FROM tasks
-             WHERE household_id = $1 AND state IN ('open', 'claimed') AND purpose <> 'safety' ORDER BY task_id",
-            household.uuid(),
+            "INSERT INTO task_events (task_id, happened_at, actor, event, detail) VALUES ($1, $2, $3, 'registered', $4)",
+            task.uuid(),
             at.to_sqlx() as _,
-            actor,
-            event,
+            actor.uuid(),
             serde_json::json!({ "kind": kind.code() }),
         )
         .execute(&mut *self.inner)
@@ -486,6 +460,26 @@ impl Tx {
         .await?;
         Ok(())
     }
+}
+
+/// What was registered about this household and these persons and not revoked, oldest first.
+pub(crate) async fn registrations_about(
+    connection: &mut PgConnection,
+    household: HouseholdId,
+    debtors: &[DebtorId],
+) -> Result<Vec<Registration>, StoreError> {
+    let debtors: Vec<Uuid> = debtors.iter().map(|debtor| debtor.uuid()).collect();
+    registrations_where!(
+        "r.revoked_at IS NULL AND ((r.debtor_id IS NULL AND r.household_id = $1) OR r.debtor_id = ANY($2))
+         ORDER BY r.recorded_at, r.registration_id",
+        household.uuid(),
+        &debtors,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(Registration::try_from)
+    .collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use voorveld_domain::{
 };
 
 use crate::holds::{DeskHold, DeskList, holds_of};
+use crate::registrations::{Registration, registrations_about};
 use crate::{Store, StoreError, Tx};
 
 /// Most tasks on one page of a list.
@@ -309,6 +310,8 @@ pub struct TaskFile {
     pub events: Vec<TaskEvent>,
     /// What was tried, oldest first.
     pub attempts: Vec<ContactAttempt>,
+    /// What was registered about the household, or about a person in the evidence (K13), and not revoked; on a task of the safety desk none (K1).
+    pub registrations: Vec<Registration>,
     /// The active holds of the household, on a task of the safety desk; on any other none, whether there are any or not (I10).
     pub holds: Vec<DeskHold>,
 }
@@ -596,6 +599,12 @@ async fn read_file(connection: &mut PgConnection, task: Task) -> Result<TaskFile
     witnesses.sort_unstable();
     witnesses.dedup();
     let signals = evidence(connection, task.household, &witnesses).await?;
+    let registrations = if task.purpose == Purpose::Safety {
+        Vec::new()
+    } else {
+        let debtors: Vec<DebtorId> = signals.iter().filter_map(|signal| signal.debtor).collect();
+        registrations_about(connection, task.household, &debtors).await?
+    };
     let events = sqlx::query!(
         r#"SELECT e.happened_at, u.display_name AS "actor_name?", e.event, e.detail
                FROM task_events e LEFT JOIN users u ON u.user_id = e.actor
@@ -636,6 +645,7 @@ async fn read_file(connection: &mut PgConnection, task: Task) -> Result<TaskFile
         signals,
         events,
         attempts,
+        registrations,
         holds,
     })
 }

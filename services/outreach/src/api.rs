@@ -21,9 +21,9 @@ use voorveld_domain::{ContactChannel, DayPart, Outcome, SignalId, TaskId};
 use voorveld_store::task_changes::NewContactAttempt;
 
 use crate::App;
-use crate::desk::{Desk, Listed, OpeningReason, parse_day};
+use crate::desk::{Desk, Listed, NewRegistrationForm, OpeningReason, RegisteredAbout, parse_day};
 use crate::error::TaskError;
-use crate::view::{HoldView, IdentityView, MarkerView, TaskCard, TaskView};
+use crate::view::{HoldView, IdentityView, MarkerView, RegistrationView, TaskCard, TaskView};
 
 /// Largest body: the largest act says five short things.
 const BODY_MAX_BYTES: usize = 16 * 1024;
@@ -78,6 +78,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(record_result))
         .routes(routes!(undo))
         .routes(routes!(open_identity))
+        .routes(routes!(register_at_task))
+        .routes(routes!(list_registrations, register))
+        .routes(routes!(revoke_registration))
         .routes(routes!(show_safety))
         .routes(routes!(lift_hold))
         .routes(routes!(open_marker))
@@ -269,6 +272,22 @@ async fn sign_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
+fn wrong(column: &str, expected: &str) -> Problem {
+    Problem::new(ProblemType::InvalidRequest)
+        .error(ProblemDetail::new("invalid", expected).in_column(column))
+}
+
+fn page_number(raw: Option<&str>) -> Result<u32, Problem> {
+    match raw {
+        None => Ok(1),
+        Some(raw) => raw
+            .parse()
+            .ok()
+            .filter(|page| (1..=PAGES_MAX).contains(page))
+            .ok_or_else(|| wrong("page", "Geef een getal van 1 tot en met 1000.")),
+    }
+}
+
 /// Which part of the worklist.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -320,10 +339,6 @@ async fn list_tasks(
     ApiUser(who): ApiUser,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<TaskList>, Problem> {
-    let wrong = |column: &str, expected: &str| {
-        Problem::new(ProblemType::InvalidRequest)
-            .error(ProblemDetail::new("invalid", expected).in_column(column))
-    };
     let listed = match query.list.as_deref() {
         None | Some("all") => Listed::All,
         Some("open") => Listed::Open,
@@ -331,14 +346,7 @@ async fn list_tasks(
         Some("finished") => Listed::Finished,
         Some(_) => return Err(wrong("list", "Kies all, open, mine of finished.")),
     };
-    let page = match query.page.as_deref() {
-        None => 1,
-        Some(raw) => raw
-            .parse()
-            .ok()
-            .filter(|page| (1..=PAGES_MAX).contains(page))
-            .ok_or_else(|| wrong("page", "Geef een getal van 1 tot en met 1000."))?,
-    };
+    let page = page_number(query.page.as_deref())?;
     let found = desk
         .worklist(&who.user, listed, i64::from(page) - 1)
         .await?;
@@ -534,6 +542,195 @@ async fn open_identity(
         .ok_or_else(|| TaskError::Sealed.into())
 }
 
+/// Something that the rules must heed. No text about anybody: a code for the reason, and at most a file number of your own.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewRegistration {
+    /// Made by you: sending the same twice writes it down once.
+    id: Option<Uuid>,
+    /// `household`, or the person's key in the task.
+    about: String,
+    /// Objection: `by_resident`, `by_representative`. Known client: `debt_help`, `other_track`. Exclusion: `deceased`, `not_resident`, `legal_person`,
+    /// `detention`, `unlawful_residence`, `whereabouts_unknown`, `unsafe_to_visit`.
+    reason: String,
+    /// Number of a file of your own: 2 to 32 letters, digits, hyphens, points or slashes, and no BSN.
+    file_code: Option<String>,
+    /// Since which day; today when absent.
+    #[schema(format = Date)]
+    since: Option<String>,
+    /// The last day, where there is one.
+    #[schema(format = Date)]
+    until: Option<String>,
+}
+
+impl NewRegistration {
+    fn parse(&self) -> Result<NewRegistrationForm, TaskError> {
+        let about = match self.about.as_str() {
+            "household" => RegisteredAbout::Household,
+            "person" => RegisteredAbout::Named,
+            key => Uuid::try_parse(key)
+                .map(RegisteredAbout::Person)
+                .map_err(|_| TaskError::Invalid {
+                    field: "about",
+                    expected: "Kies household, of een persoon.",
+                })?,
+        };
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        NewRegistrationForm::parse(
+            self.id,
+            about,
+            &self.reason,
+            &text(&self.file_code),
+            &text(&self.since),
+            &text(&self.until),
+        )
+    }
+}
+
+act!(
+    /// Registers an objection, a known client or an exclusion at a task. Your name and the reason are logged. The household is judged again within seconds.
+    register_at_task, "/tasks/{id}/registrations", NewRegistration,
+    |desk, who, id, body| desk.register_at_task(&who.user, id, &body.parse()?).await?
+);
+
+/// Which part of the list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RegistrationsQuery {
+    /// `standing` (the default) or `all`.
+    #[serde(default)]
+    list: Option<String>,
+    /// Which page, from 1.
+    #[serde(default)]
+    #[param(minimum = 1, maximum = 1000)]
+    page: Option<String>,
+}
+
+/// A page of what was registered.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RegistrationList {
+    /// Newest first.
+    registrations: Vec<RegistrationView>,
+    /// Which page this is.
+    page: u32,
+    /// Whether there is another page.
+    more: bool,
+}
+
+/// What was registered in your municipality: for the privacy officer.
+#[utoipa::path(get, path = "/registrations", tag = "registrations", params(RegistrationsQuery),
+    responses(
+        (status = 200, description = "A page of the list", body = RegistrationList),
+        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is signed in", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "You are not the privacy officer", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn list_registrations(
+    State(desk): State<Arc<Desk>>,
+    ApiUser(who): ApiUser,
+    Query(query): Query<RegistrationsQuery>,
+) -> Result<Json<RegistrationList>, Problem> {
+    let only_standing = match query.list.as_deref() {
+        None | Some("standing") => true,
+        Some("all") => false,
+        Some(_) => return Err(wrong("list", "Kies standing of all.")),
+    };
+    let page = page_number(query.page.as_deref())?;
+    let found = desk
+        .registrations(&who.user, only_standing, i64::from(page) - 1)
+        .await?;
+    Ok(Json(RegistrationList {
+        registrations: found
+            .rows
+            .iter()
+            .map(|row| desk.registration_view(&who.user, row, None))
+            .collect(),
+        page,
+        more: found.more,
+    }))
+}
+
+/// The same about whom an id names.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewRegistrationOf {
+    /// Id of a task, a signal or a household.
+    subject: Uuid,
+    /// Made by you: sending the same twice writes it down once.
+    id: Option<Uuid>,
+    /// `household`, or `person`: whom the signal names.
+    about: String,
+    /// As at a task.
+    reason: String,
+    /// As at a task.
+    file_code: Option<String>,
+    /// As at a task.
+    #[schema(format = Date)]
+    since: Option<String>,
+    /// As at a task.
+    #[schema(format = Date)]
+    until: Option<String>,
+}
+
+/// Registers an objection, a known client or an exclusion about whom an id names: for the privacy officer. Your name and the reason are logged.
+#[utoipa::path(post, path = "/registrations", tag = "registrations", request_body = NewRegistrationOf,
+    responses(
+        (status = 204, description = "It is registered"),
+        (status = 400, description = "A value is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is signed in", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The CSRF token is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "You are not the privacy officer", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The same stands already", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn register(
+    State(desk): State<Arc<Desk>>,
+    ApiUser(who): ApiUser,
+    Body(body): Body<NewRegistrationOf>,
+) -> Result<StatusCode, Problem> {
+    let subject = body.subject;
+    let new = NewRegistration {
+        id: body.id,
+        about: body.about,
+        reason: body.reason,
+        file_code: body.file_code,
+        since: body.since,
+        until: body.until,
+    };
+    desk.register(&who.user, subject, &new.parse()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why a registration stands no more.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRevocation {
+    /// `taken_back`, `rejected`, `ended` or `mistaken`.
+    reason: String,
+}
+
+/// Revokes a registration: the privacy officer any, a colleague what they wrote down in the last ten minutes. Your name and the reason are logged.
+#[utoipa::path(post, path = "/registrations/{id}/revocation", tag = "registrations", params(("id" = String, Path, format = Uuid)),
+    request_body = NewRevocation,
+    responses(
+        (status = 204, description = "It is revoked"),
+        (status = 400, description = "A value is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody is signed in", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The CSRF token is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such registration, or it is not yours to revoke", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It stands no more, or it is too late to take it back yourself", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn revoke_registration(
+    State(desk): State<Arc<Desk>>,
+    ApiUser(who): ApiUser,
+    Path(id): Path<String>,
+    Body(revocation): Body<NewRevocation>,
+) -> Result<StatusCode, Problem> {
+    desk.revoke(&who.user, own_id(&id)?, &revocation.reason)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// What the safety desk works on. The first of each; the numbers say how many there are behind them.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -595,7 +792,7 @@ async fn show_safety(
 struct NewLift {
     /// What the hold said of the reports you have seen.
     seen: String,
-    /// `handed_over`, `no_unsafety`, `mistaken` or `objection_gone`.
+    /// `handed_over`, `no_unsafety`, `mistaken`, `objection_gone` or `safe_again`.
     reason: String,
 }
 

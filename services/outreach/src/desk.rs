@@ -1,5 +1,6 @@
 //! What people do at the desk: look, take, try, finish, open. One function per act; pages and API call the same.
 
+mod registrations;
 mod safety;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::error::TaskError;
 use crate::metrics::Metrics;
 use crate::{PartitionOf, Parts};
 
+pub(crate) use registrations::{About as RegisteredAbout, NewRegistrationForm};
 pub(crate) use safety::{JudgedMarker, LiftReason};
 
 /// How long a result can be taken back.
@@ -438,6 +440,9 @@ impl Desk {
             .collect();
         signals.sort_by_key(|signal| std::cmp::Reverse((signal.event_date, signal.id)));
         signals.truncate(OPENED_MAX);
+        if signals.is_empty() {
+            return Err(TaskError::Objected);
+        }
         let signals: Vec<(SignalId, i32)> = signals
             .iter()
             .map(|signal| (signal.id, signal.revision))

@@ -24,6 +24,15 @@ pub(crate) enum TaskError {
     /// The marker was judged, corrected, withdrawn or placed meanwhile.
     #[error("the marker has changed")]
     MarkerChanged,
+    /// The same stands already.
+    #[error("it is registered already")]
+    AlreadyRegistered,
+    /// It was revoked, or ran out, meanwhile.
+    #[error("the registration stands no more")]
+    RegistrationChanged,
+    /// The person objected: nobody opens who it is.
+    #[error("the person objected")]
+    Objected,
     /// Another colleague has the task.
     #[error("somebody else has the task")]
     NotYours,
@@ -74,6 +83,11 @@ impl TaskError {
             Self::MarkerChanged => {
                 "Deze melding is intussen veranderd of al beoordeeld. Kijk wat er nu staat."
             }
+            Self::AlreadyRegistered => "Dit is al vastgelegd.",
+            Self::RegistrationChanged => "Deze registratie geldt niet meer. Kijk wat er nu staat.",
+            Self::Objected => {
+                "Voor deze persoon is bezwaar vastgelegd, of de signalen tellen niet meer mee. De gegevens blijven dicht."
+            }
             Self::NotYours => "Een collega heeft deze taak. Overleg met die collega.",
             Self::NotNow => "Dit kan nu niet met deze taak. Kijk wat er nu staat.",
             Self::TooLate => {
@@ -105,6 +119,9 @@ impl TaskError {
             | Self::Changed
             | Self::HoldChanged
             | Self::MarkerChanged
+            | Self::AlreadyRegistered
+            | Self::RegistrationChanged
+            | Self::Objected
             | Self::NotYours
             | Self::NotNow
             | Self::TooLate
@@ -130,7 +147,12 @@ impl TaskError {
 fn code(error: &TaskError) -> &'static str {
     match error {
         TaskError::Held => "held",
-        TaskError::Changed | TaskError::HoldChanged | TaskError::MarkerChanged => "changed",
+        TaskError::Changed
+        | TaskError::HoldChanged
+        | TaskError::MarkerChanged
+        | TaskError::RegistrationChanged => "changed",
+        TaskError::AlreadyRegistered => "already_registered",
+        TaskError::Objected => "objected",
         TaskError::NotYours => "not_yours",
         TaskError::NotNow => "not_now",
         TaskError::TooLate => "too_late",

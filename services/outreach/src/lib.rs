@@ -108,7 +108,7 @@ pub fn router(config: &Config, parts: Parts) -> anyhow::Result<(Router, Accounts
         Door {
             role: "outreach",
             title: "Voorveld",
-            for_roles: &[Role::TeamMember, Role::SafetyDesk],
+            for_roles: &[Role::TeamMember, Role::SafetyDesk, Role::PrivacyOfficer],
             https: config.https,
             page_of: pages::page_of,
         },

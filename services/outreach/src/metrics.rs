@@ -5,7 +5,7 @@ use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 /// Counters of what people do.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    /// Changes to tasks, by change: claimed, released, contact, closed, reopened.
+    /// Changes to tasks, by change: claimed, released, contact, closed, reopened, hold_lifted, marker_judged, registered, revoked.
     pub changes: IntCounterVec,
     /// Changes that came too late: somebody else was first.
     pub conflicts: IntCounter,

@@ -8,17 +8,19 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use voorveld_domain::{
-    AreaId, ContactChannel, DayPart, Outcome, Purpose, Standing, TaskId, TaskState, TeamId, Urgency,
+    AreaId, ContactChannel, DayPart, Outcome, Purpose, RegistrationKind, RegistrationReason,
+    RevocationReason, Standing, TaskId, TaskState, TeamId, Urgency,
 };
 use voorveld_policy::{FieldShape, Policy, SignalKind};
 use voorveld_store::holds::{DeskHold, UnplacedMarker};
+use voorveld_store::registrations::Registration;
 use voorveld_store::tasks::{EvidenceSignal, Task, TaskFile};
 use voorveld_store::users::User;
 use voorveld_wire::signal_v1::{FieldValue, SealedIdentity};
 
 use crate::access::is_stopped;
 use crate::desk::{
-    Desk, JudgedMarker, LiftReason, Opened, OpeningReason, may_open, outcomes_of, persons,
+    Desk, JudgedMarker, LiftReason, Opened, OpeningReason, Person, may_open, outcomes_of, persons,
 };
 use crate::words;
 
@@ -110,12 +112,16 @@ pub(crate) struct TaskView {
     pub grounds: Vec<GroundView>,
     /// What was signalled, per named person.
     pub persons: Vec<PersonView>,
+    /// What was registered about the household or about one of these persons, and stands.
+    pub registrations: Vec<RegistrationView>,
     /// What was tried.
     pub attempts: Vec<AttemptView>,
     /// What happened.
     pub history: Vec<EventView>,
     /// What you can do now.
     pub actions: Vec<Action>,
+    /// Whether you can register an objection, a known client or an exclusion here.
+    pub can_register: bool,
     /// The results this task can end with, while you can end it.
     pub results: Vec<Coded>,
     /// Why contact with the household is held: on a task of the safety desk, and nowhere else.
@@ -180,6 +186,45 @@ pub(crate) struct MarkerView {
     pub since_words: String,
 }
 
+/// Something registered: an objection, a known client, an exclusion.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RegistrationView {
+    /// With this it is revoked.
+    pub id: Uuid,
+    /// At which household it was written down.
+    #[schema(example = "K7D-4QM")]
+    pub household: String,
+    /// What sort of thing: objection, `known_client`, exclusion.
+    pub kind: Coded,
+    /// Why.
+    pub reason: Coded,
+    /// Whether it is about one person; else about the household.
+    pub of_person: bool,
+    /// For whom it holds, in words; on a task as the evidence calls them.
+    pub about: String,
+    /// Number of a file of the municipality's own.
+    pub file_code: Option<String>,
+    /// Since when.
+    #[schema(value_type = String, format = Date)]
+    pub since: Date,
+    /// Since when, in words.
+    pub since_words: String,
+    /// The last day.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub until: Option<Date>,
+    /// The same in words.
+    pub until_words: Option<String>,
+    /// Who wrote it down.
+    pub by: Option<String>,
+    /// Whether the rules heed it.
+    pub stands: bool,
+    /// When and why it was revoked, in words.
+    pub revoked: Option<String>,
+    /// Whether you can revoke it.
+    pub revocable: bool,
+}
+
 /// Something a colleague can do with a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -230,6 +275,8 @@ pub(crate) struct PersonView {
     pub key: Uuid,
     /// Persoon A, Persoon B, Onbekende persoon.
     pub label: String,
+    /// Whether the person can be told apart, so that something can be registered about them alone.
+    pub known: bool,
     /// What was signalled about this person.
     pub signals: Vec<SignalView>,
     /// Who it is, once opened.
@@ -365,9 +412,11 @@ impl Desk {
             advice: None,
             grounds: Vec::new(),
             persons: Vec::new(),
+            registrations: Vec::new(),
             attempts: Vec::new(),
             history: Vec::new(),
             actions: actions(&card, task, undo_until.is_some()),
+            can_register: !card.held && task.purpose != Purpose::Safety,
             results: Vec::new(),
             holds: Vec::new(),
             undo_until,
@@ -400,6 +449,7 @@ impl Desk {
             })
             .collect();
         view.persons = self.person_views(&file.signals, opened, today);
+        view.registrations = self.registration_views(user, file);
         view.attempts = file
             .attempts
             .iter()
@@ -449,6 +499,58 @@ impl Desk {
         }
     }
 
+    /// What a task's page shows of what was registered. A person is called as in the evidence, and no other resident is in it (K13).
+    fn registration_views(&self, user: &User, file: &TaskFile) -> Vec<RegistrationView> {
+        let today = self.clock.today();
+        let labels: BTreeMap<Uuid, String> = labelled(persons(&file.signals))
+            .map(|(person, label)| (person.key, label))
+            .collect();
+        file.registrations
+            .iter()
+            .filter(|one| one.stands(today) && !one.reason.is_hold())
+            .map(|one| {
+                let label = one.debtor.and_then(|debtor| labels.get(&debtor.uuid()));
+                self.registration_view(user, one, label.map(String::as_str))
+            })
+            .collect()
+    }
+
+    /// Something registered; `person` is what the evidence beside it calls whom it is about.
+    pub fn registration_view(
+        &self,
+        user: &User,
+        registration: &Registration,
+        person: Option<&str>,
+    ) -> RegistrationView {
+        let today = self.clock.today();
+        let (kind, reason) = (registration.reason.kind(), registration.reason);
+        let about = match (registration.debtor, person) {
+            (None, _) => "het hele huishouden",
+            (Some(_), Some(person)) => person,
+            (Some(_), None) => "één persoon",
+        };
+        RegistrationView {
+            id: registration.id,
+            household: words::household_label(registration.household),
+            kind: Coded::new(kind.code(), kind.label()),
+            reason: Coded::new(reason.code(), reason.label()),
+            of_person: registration.debtor.is_some(),
+            about: about.to_owned(),
+            file_code: registration.file_code.clone(),
+            since: registration.since,
+            since_words: words::day(registration.since, today),
+            until: registration.until,
+            until_words: registration.until.map(|until| words::day(until, today)),
+            by: registration.recorded_by_name.clone(),
+            stands: registration.stands(today),
+            revoked: registration.revoked.map(|(at, why)| {
+                let day = words::day(self.clock.date_of(at), today);
+                format!("ingetrokken op {day}: {}", why.label())
+            }),
+            revocable: self.may_revoke(user, registration),
+        }
+    }
+
     /// What the safety desk sees of a report without a household.
     pub fn marker_view(&self, marker: &UnplacedMarker) -> MarkerView {
         let since = self.clock.date_of(marker.received_at);
@@ -472,24 +574,15 @@ impl Desk {
         opened: Option<(Uuid, &Opened)>,
         today: Date,
     ) -> Vec<PersonView> {
-        let mut letters = 'A'..='Z';
-        persons(signals)
-            .into_iter()
-            .map(|person| {
-                let label = if person.known {
-                    letters.next().map_or_else(
-                        || "Nog een persoon".to_owned(),
-                        |letter| format!("Persoon {letter}"),
-                    )
-                } else {
-                    "Onbekende persoon".to_owned()
-                };
+        labelled(persons(signals))
+            .map(|(person, label)| {
                 let opened = opened
                     .filter(|(key, _)| *key == person.key)
                     .map(|(_, opened)| opened);
                 PersonView {
                     key: person.key,
                     label,
+                    known: person.known,
                     signals: person
                         .signals
                         .iter()
@@ -556,6 +649,22 @@ impl Desk {
             }),
         }
     }
+}
+
+/// Persons as a page calls them while nobody knows who they are.
+fn labelled(persons: Vec<Person>) -> impl Iterator<Item = (Person, String)> {
+    let mut letters = 'A'..='Z';
+    persons.into_iter().map(move |person| {
+        let label = if person.known {
+            letters.next().map_or_else(
+                || "Nog een persoon".to_owned(),
+                |letter| format!("Persoon {letter}"),
+            )
+        } else {
+            "Onbekende persoon".to_owned()
+        };
+        (person, label)
+    })
 }
 
 /// What a signal's own fields say, with the labels of the catalogue.
@@ -735,6 +844,28 @@ fn coded_outcome(outcome: Outcome) -> Coded {
 /// The lists of the forms.
 pub(crate) fn lift_choices() -> Vec<Coded> {
     LiftReason::ALL
+        .iter()
+        .map(|reason| Coded::new(reason.code(), reason.label()))
+        .collect()
+}
+
+/// What can be registered, by kind: for the groups of a list.
+pub(crate) fn registration_choices() -> Vec<(Coded, Vec<Coded>)> {
+    RegistrationKind::ALL
+        .iter()
+        .map(|kind| {
+            let reasons = RegistrationReason::ALL
+                .iter()
+                .filter(|reason| reason.kind() == *kind)
+                .map(|reason| Coded::new(reason.code(), reason.label()))
+                .collect();
+            (Coded::new(kind.code(), kind.label()), reasons)
+        })
+        .collect()
+}
+
+pub(crate) fn revocation_choices() -> Vec<Coded> {
+    RevocationReason::ALL
         .iter()
         .map(|reason| Coded::new(reason.code(), reason.label()))
         .collect()

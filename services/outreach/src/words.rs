@@ -2,7 +2,7 @@
 
 use jiff::civil::{Date, Weekday};
 use voorveld_calendar::Calendar;
-use voorveld_domain::{ContactChannel, DayPart, HouseholdId, Outcome};
+use voorveld_domain::{ContactChannel, DayPart, HouseholdId, Outcome, RegistrationKind};
 use voorveld_store::tasks::TaskEvent;
 
 /// No vowels and nothing that looks like something else: a code that cannot become a word and can be read aloud.
@@ -130,6 +130,13 @@ pub(crate) fn event(event: &TaskEvent) -> String {
         "reopened" => "Afronden ongedaan gemaakt".to_owned(),
         "held" => "Nu geen contact".to_owned(),
         "lifted" => "Contact mag weer".to_owned(),
+        "registered" => {
+            let kind = text("kind").and_then(|code| code.parse::<RegistrationKind>().ok());
+            kind.map_or_else(
+                || "Vastgelegd".to_owned(),
+                |kind| format!("Vastgelegd: {}", kind.label()),
+            )
+        }
         "closed" => {
             let outcome = text("outcome").and_then(|code| code.parse::<Outcome>().ok());
             outcome.map_or_else(

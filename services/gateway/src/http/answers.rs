@@ -179,8 +179,6 @@ pub enum Status {
     Withdrawn,
     /// Somebody has finished with it. It does not say who, or how.
     Closed,
-    /// Its retention was over. We erased it; this receipt is all that is left.
-    Erased,
 }
 
 /// A receipt.
@@ -205,10 +203,6 @@ pub struct ReceiptAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     withdrawal_reason: Option<String>,
-    /// When its retention was over and we erased all but this, UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, format = DateTime, nullable = false, required = false)]
-    erased_at: Option<Timestamp>,
     /// When we first received it, UTC.
     #[schema(value_type = String, format = DateTime)]
     first_received_at: Timestamp,
@@ -224,9 +218,7 @@ impl From<Receipt> for ReceiptAnswer {
             revision: receipt.revision,
             kind: receipt.kind,
             municipality: receipt.municipality,
-            status: if receipt.erased_at.is_some() {
-                Status::Erased
-            } else if receipt.withdrawn.is_some() {
+            status: if receipt.withdrawn.is_some() {
                 Status::Withdrawn
             } else if receipt.closed {
                 Status::Closed
@@ -235,7 +227,6 @@ impl From<Receipt> for ReceiptAnswer {
             },
             acknowledged: receipt.acknowledged,
             withdrawal_reason: receipt.withdrawn,
-            erased_at: receipt.erased_at,
             first_received_at: receipt.first_received_at,
             received_at: receipt.received_at,
         }

@@ -117,6 +117,9 @@ fn complete(operation: &mut Operation, has_input: bool, has_body: bool) {
         problems.push(ProblemType::InvalidRequest);
         problems.push(ProblemType::NotFound);
     }
+    if operation.tags.iter().flatten().any(|tag| tag == "signals") {
+        problems.push(ProblemType::Gone);
+    }
     if !is_open {
         problems.extend([ProblemType::Unauthenticated, ProblemType::Unavailable]);
     }

@@ -251,6 +251,22 @@ fn unknown_signal() -> Problem {
     Problem::new(ProblemType::NotFound).detail("Dit signaal kennen wij niet, of het is niet van u.")
 }
 
+/// S5: that a signal was erased is a place, too.
+fn erased_signal() -> Problem {
+    Problem::new(ProblemType::Gone)
+        .detail("De bewaartermijn van dit signaal is voorbij. Wij hebben het gewist.")
+}
+
+/// Why a signal of this caller cannot be changed: there was none, or it is erased.
+async fn no_signal(door: &Door, caller: &Caller, id: Uuid) -> Problem {
+    let receipt = door.intake.store().receipt(&caller.partner.id, id).await;
+    match receipt {
+        Ok(Some(receipt)) if receipt.erased_at.is_some() => erased_signal(),
+        Ok(_) => unknown_signal(),
+        Err(error) => door.store_problem(&error),
+    }
+}
+
 /// Correct a signal.
 ///
 /// The body replaces the whole signal. Equal to what we have: nothing changes. Different: the next revision. It is also the only way to make a
@@ -286,8 +302,10 @@ pub async fn correct_signal(
         .intake
         .correct(origin, id, claim, flaws)
         .await
-        .map_err(|error| door.take_problem(&error))?
-        .ok_or_else(unknown_signal)?;
+        .map_err(|error| door.take_problem(&error))?;
+    let Some(outcome) = outcome else {
+        return Err(no_signal(&door, &caller, id).await);
+    };
     match &outcome {
         Outcome::Refused(flaws) => Err(refused(flaws, "")),
         Outcome::Taken { .. } => Ok(Json(SignalResult::of(&outcome, "")).into_response()),
@@ -328,8 +346,10 @@ pub async fn withdraw_signal(
         .intake
         .withdraw(origin, id, reason)
         .await
-        .map_err(|error| door.take_problem(&error))?
-        .ok_or_else(unknown_signal)?;
+        .map_err(|error| door.take_problem(&error))?;
+    let Some(outcome) = outcome else {
+        return Err(no_signal(&door, &caller, id).await);
+    };
     Ok((StatusCode::OK, Json(SignalResult::of(&outcome, ""))).into_response())
 }
 
@@ -367,7 +387,8 @@ fn reason(body: &Value) -> Result<WithdrawalReason, Vec<Flaw>> {
 
 /// Read the receipt of a signal.
 ///
-/// It says that we have the signal and whether you took it back. It never says where the signal went or what came of it.
+/// It says that we have the signal and whether you took it back. It never says where the signal went or what came of it. After the retention of its kind
+/// the signal is erased; then this answers 410.
 #[utoipa::path(
     get, path = "/signals/{id}", operation_id = "readSignal", tag = "signals",
     params(("id" = Uuid, Path, description = "The id you got when you delivered the signal.")),
@@ -378,13 +399,17 @@ pub async fn read_signal(
     caller: Caller,
     PathId(id): PathId,
 ) -> Result<Json<ReceiptAnswer>, Problem> {
-    door.intake
+    let receipt = door
+        .intake
         .store()
         .receipt(&caller.partner.id, id)
         .await
         .map_err(|error| door.store_problem(&error))?
-        .map(|receipt| Json(receipt.into()))
-        .ok_or_else(unknown_signal)
+        .ok_or_else(unknown_signal)?;
+    if receipt.erased_at.is_some() {
+        return Err(erased_signal());
+    }
+    Ok(Json(receipt.into()))
 }
 
 /// One result, or a list of them.

@@ -17,6 +17,7 @@ pub(crate) enum LiftReason {
     NoUnsafety,
     Mistaken,
     ObjectionGone,
+    SafeAgain,
 }
 
 impl LiftReason {
@@ -25,6 +26,7 @@ impl LiftReason {
         Self::NoUnsafety,
         Self::Mistaken,
         Self::ObjectionGone,
+        Self::SafeAgain,
     ];
 
     pub const fn code(self) -> &'static str {
@@ -33,6 +35,7 @@ impl LiftReason {
             Self::NoUnsafety => "no_unsafety",
             Self::Mistaken => "mistaken",
             Self::ObjectionGone => "objection_gone",
+            Self::SafeAgain => "safe_again",
         }
     }
 
@@ -42,6 +45,7 @@ impl LiftReason {
             Self::NoUnsafety => "Beoordeeld: geen acute of structurele onveiligheid",
             Self::Mistaken => "Ten onrechte gemeld",
             Self::ObjectionGone => "Bezwaar ingetrokken of afgewezen",
+            Self::SafeAgain => "Het is weer veilig om langs te gaan",
         }
     }
 

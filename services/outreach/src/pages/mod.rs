@@ -1,5 +1,6 @@
-//! The pages: worklist, task, safety desk.
+//! The pages: worklist, task, safety desk, registrations.
 
+mod registrations;
 mod safety;
 mod task;
 mod worklist;
@@ -26,6 +27,18 @@ pub(crate) fn routes() -> Router<App> {
             "/taken/{id}/personen/{person}",
             get(task::back).post(task::open_person),
         )
+        .route(
+            "/taken/{id}/vastleggen",
+            get(registrations::ask).post(registrations::register_at_task),
+        )
+        .route(
+            "/registraties",
+            get(registrations::show).post(registrations::register),
+        )
+        .route(
+            "/registraties/{id}/intrekken",
+            get(registrations::back).post(registrations::revoke),
+        )
         .route("/veiligheid", get(safety::show))
         .route("/veiligheid/holds/{hold}", post(safety::lift))
         .route(
@@ -46,6 +59,8 @@ pub(crate) fn page_of(path: &str) -> &str {
         &path[..TASKS.len() + id]
     } else if path.starts_with("/veiligheid") {
         "/veiligheid"
+    } else if path.starts_with("/registraties") {
+        "/registraties"
     } else {
         "/"
     }
@@ -61,6 +76,7 @@ pub(crate) async fn not_found() -> impl IntoResponse {
 enum Place {
     Worklist,
     Safety,
+    Registrations,
     Elsewhere,
 }
 
@@ -79,6 +95,13 @@ fn nav(who: &SignedIn, place: Place) -> Vec<Nav> {
             href: "/veiligheid",
             label: "Veiligheid",
             current: place == Place::Safety,
+        });
+    }
+    if who.user.has_role(Role::PrivacyOfficer) {
+        nav.push(Nav {
+            href: "/registraties",
+            label: "Registraties",
+            current: place == Place::Registrations,
         });
     }
     nav

@@ -9,14 +9,15 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 use voorveld_accounts::{Accounts, Frame, Notice, PageUser, SignedForm, SignedIn, page};
-use voorveld_domain::{Purpose, TaskId};
+use voorveld_domain::{Purpose, RegistrationKind, TaskId};
 use voorveld_store::task_changes::NewContactAttempt;
 
 use super::{Place, nav};
 use crate::desk::{Desk, Opened, OpeningReason, parse_day};
 use crate::error::TaskError;
 use crate::view::{
-    Action, Coded, TaskView, channel_choices, day_part_choices, lift_choices, reason_choices,
+    Action, Coded, RegistrationView, TaskView, channel_choices, day_part_choices, lift_choices,
+    reason_choices, revocation_choices,
 };
 
 #[derive(Template)]
@@ -33,6 +34,7 @@ struct TaskPage {
     day_parts: Vec<Coded>,
     reasons: Vec<Coded>,
     lift_reasons: Vec<Coded>,
+    revoke_reasons: Vec<Coded>,
     undo_minutes: i64,
     is_safety: bool,
 }
@@ -40,6 +42,14 @@ struct TaskPage {
 impl TaskPage {
     fn can(&self, action: Action) -> bool {
         self.task.actions.contains(&action)
+    }
+
+    /// What debt help or another programme knows already: the team can end the task with that.
+    fn known_client(&self) -> Option<&RegistrationView> {
+        self.task
+            .registrations
+            .iter()
+            .find(|one| one.kind.code == RegistrationKind::KnownClient.code())
     }
 }
 
@@ -52,6 +62,12 @@ fn told(done: &str) -> Option<&'static str> {
         "afgerond" => Some("De taak is afgerond."),
         "ongedaan" => Some("Het afronden is ongedaan gemaakt."),
         "vrij" => Some("Contact met dit huishouden mag weer."),
+        "vastgelegd" => Some(
+            "Het is vastgelegd. Wat dit voor de taak betekent, staat hier over een paar seconden.",
+        ),
+        "ingetrokken" => Some(
+            "De registratie is ingetrokken. Wat dit voor de taak betekent, staat hier over een paar seconden.",
+        ),
         _ => None,
     }
 }
@@ -89,7 +105,7 @@ pub(super) async fn back(Path((id, _)): Path<(String, String)>) -> Response {
     }
 }
 
-fn task_id(raw: &str) -> Option<TaskId> {
+pub(super) fn task_id(raw: &str) -> Option<TaskId> {
     Uuid::try_parse(raw).ok().map(TaskId::from_uuid)
 }
 
@@ -155,6 +171,7 @@ impl Page<'_> {
             day_parts: day_part_choices(),
             reasons: reason_choices(reasons),
             lift_reasons,
+            revoke_reasons: revocation_choices(),
             undo_minutes: left.max(1),
             is_safety,
         };

@@ -60,7 +60,12 @@ pub(super) async fn show(
 ) -> Response {
     let user = &who.user;
     if !user.has_role(Role::TeamMember) {
-        return Redirect::to("/veiligheid").into_response();
+        let first = if user.has_role(Role::SafetyDesk) {
+            "/veiligheid"
+        } else {
+            "/registraties"
+        };
+        return Redirect::to(first).into_response();
     }
     let (listed, list, heading) = match query.lijst.as_str() {
         "mijn" => (Listed::Mine, "mijn", "Mijn taken"),

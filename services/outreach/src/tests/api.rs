@@ -241,6 +241,8 @@ fn the_document_names_every_act() {
     assert_eq!(
         paths,
         [
+            "/registrations",
+            "/registrations/{id}/revocation",
             "/safety",
             "/safety/holds/{id}/lift",
             "/safety/markers/{id}/identity",
@@ -251,6 +253,7 @@ fn the_document_names_every_act() {
             "/tasks/{id}/claim",
             "/tasks/{id}/contact-attempts",
             "/tasks/{id}/identities",
+            "/tasks/{id}/registrations",
             "/tasks/{id}/release",
             "/tasks/{id}/result",
             "/tasks/{id}/undo",
