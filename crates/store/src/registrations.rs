@@ -291,6 +291,18 @@ impl Tx {
         .collect()
     }
 
+    /// Locks the open tasks of a household, as every change to them does.
+    pub async fn lock_tasks_of(&mut self, household: HouseholdId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "SELECT task_id FROM tasks WHERE household_id = $1 AND state IN ('open', 'claimed')
+             ORDER BY household_id, purpose, task_id FOR UPDATE",
+            household.uuid(),
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
     /// Writes a registration down. One that holds ([`RegistrationReason::is_hold`]) holds the household and tells its open tasks, in words that
     /// are the same for every hold (K11). Take the lock of the household's tasks first, as every change does.
     pub async fn register(&mut self, new: &NewRegistration) -> Result<Registered, StoreError> {

@@ -6,7 +6,10 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueP
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use uuid::Uuid;
 use voorveld_chassis::telemetry::LogFormat;
-use voorveld_domain::{KindId, MunicipalityCode, PartnerId, PartnerType, Role, RuleId, TeamId};
+use voorveld_domain::{
+    FileCode, KindId, MunicipalityCode, PartnerId, PartnerType, RegistrationReason,
+    RevocationReason, Role, RuleId, TeamId,
+};
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;
@@ -97,6 +100,16 @@ fn partner_type() -> impl TypedValueParser<Value = PartnerType> {
         .try_map(|code| code.parse::<PartnerType>())
 }
 
+fn registration_reason() -> impl TypedValueParser<Value = RegistrationReason> {
+    PossibleValuesParser::new(RegistrationReason::ALL.iter().map(|known| known.code()))
+        .try_map(|code| code.parse::<RegistrationReason>())
+}
+
+fn revocation_reason() -> impl TypedValueParser<Value = RevocationReason> {
+    PossibleValuesParser::new(RevocationReason::ALL.iter().map(|known| known.code()))
+        .try_map(|code| code.parse::<RevocationReason>())
+}
+
 fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.iter().map(|known| known.code()))
         .try_map(|code| code.parse::<Role>())
@@ -183,9 +196,15 @@ pub enum Command {
     /// Look at what rules are in force, publish others, run them beside as a shadow
     #[command(subcommand, display_order = 15)]
     Rules(Rules),
+    /// Register, list or revoke objections, known clients and exclusions
+    #[command(subcommand, display_order = 15, alias = "registrations")]
+    Registration(Registration),
     /// Show who opened or changed what, when and why
     #[command(display_order = 16)]
     Audit(Audit),
+    /// Show what is past its retention and will be erased; erases nothing itself
+    #[command(display_order = 17)]
+    Retention,
     /// Show what is known of a household and what each rule says of it, also the rules that stay silent
     #[command(display_order = 17)]
     Explain(Explain),
@@ -498,6 +517,58 @@ pub enum Queue {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// `voorveld registration …`
+#[derive(Debug, Subcommand)]
+pub enum Registration {
+    /// Register an objection, a known client or an exclusion
+    ///
+    /// The rules heed it within seconds: signals under objection stop counting, nothing is raised about who is excluded. There are no words
+    /// about anybody: a reason from the list, and at most the number of a file of your own.
+    #[command(
+        after_help = "Example:\n  voorveld registration add 0198c0de-0000-7000-8000-000000000001 --person --reason by_resident"
+    )]
+    Add(RegistrationAdd),
+    /// List what stands, newest first
+    List {
+        /// Also what was revoked or is over
+        #[arg(long)]
+        all: bool,
+        /// Print JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a registration: signals count again
+    Revoke {
+        /// Its id in the list
+        id: Uuid,
+        /// Why it stands no more
+        #[arg(long, value_name = "REASON", value_parser = revocation_reason())]
+        reason: RevocationReason,
+    },
+}
+
+/// `voorveld registration add`
+#[derive(Debug, Clone, Args)]
+pub struct RegistrationAdd {
+    /// A task, a signal or a household, by its id
+    pub subject: Uuid,
+    /// About the person whom the signal names, wherever their signals live; without it about the household
+    #[arg(long)]
+    pub person: bool,
+    /// What, and why
+    #[arg(long, value_name = "REASON", value_parser = registration_reason())]
+    pub reason: RegistrationReason,
+    /// Since which day [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<jiff::civil::Date>,
+    /// The last day
+    #[arg(long, value_name = "DATE")]
+    pub until: Option<jiff::civil::Date>,
+    /// Number of a file of your own; no name and no BSN
+    #[arg(long, value_name = "NUMBER")]
+    pub file_code: Option<FileCode>,
 }
 
 /// `voorveld rules …`

@@ -187,8 +187,7 @@ impl Desk {
             About::Person(_) => return Err(Self::nobody()),
         };
         let mut tx = self.store.begin("register").await?;
-        // The lock of every change to a household's tasks.
-        tx.lock_and_read_tasks(&[subject.household]).await?;
+        tx.lock_tasks_of(subject.household).await?;
         self.write_down(
             &mut tx,
             user,

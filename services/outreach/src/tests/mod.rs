@@ -5,4 +5,5 @@ mod api;
 mod desk;
 mod house;
 mod people;
+mod registrations;
 mod sight;

@@ -11,6 +11,8 @@ pub mod office;
 pub mod partner;
 pub mod push;
 pub mod queue;
+pub mod registration;
+pub mod retention;
 pub mod rules;
 pub mod simulate;
 pub mod user;
@@ -85,6 +87,18 @@ async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCo
         Command::Rules(command) => {
             at_desk(&settings, async |database, clock| {
                 rules::run(command, &settings, &database.store, clock).await
+            })
+            .await
+        }
+        Command::Registration(command) => {
+            at_desk(&settings, async |database, clock| {
+                registration::run(command, &settings, &database.store, clock).await
+            })
+            .await
+        }
+        Command::Retention => {
+            at_desk(&settings, async |database, clock| {
+                retention::run(&settings, &database.store, clock).await
             })
             .await
         }
