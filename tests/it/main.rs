@@ -9,6 +9,7 @@ mod kills;
 mod pipeline;
 mod process;
 mod published;
+mod registrations;
 mod retention;
 mod samples;
 mod shutdown;

@@ -62,6 +62,15 @@ impl RegistrationReason {
         }
     }
 
+    /// Whether it can have a last day. An objection stands until somebody revokes it, a death for good, and a hold until the safety desk lifts it.
+    #[must_use]
+    pub const fn may_end(self) -> bool {
+        !matches!(
+            self,
+            Self::ByResident | Self::ByRepresentative | Self::Deceased | Self::UnsafeToVisit
+        )
+    }
+
     /// Whether it holds the household (K11) instead of muting what is raised about it.
     #[must_use]
     pub const fn is_hold(self) -> bool {

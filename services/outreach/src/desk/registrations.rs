@@ -88,15 +88,8 @@ impl NewRegistrationForm {
         if today < since {
             return invalid("since", "Vul een datum in van vandaag of eerder.");
         }
-        let ends = !matches!(
-            self.reason,
-            RegistrationReason::ByResident
-                | RegistrationReason::ByRepresentative
-                | RegistrationReason::Deceased
-                | RegistrationReason::UnsafeToVisit
-        );
         match self.until {
-            Some(_) if !ends => invalid(
+            Some(_) if !self.reason.may_end() => invalid(
                 "until",
                 "Hier hoort geen einddatum bij: het geldt totdat iemand het intrekt.",
             ),

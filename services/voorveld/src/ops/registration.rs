@@ -1,5 +1,6 @@
 //! `voorveld registration add|list|revoke`: objections, known clients and exclusions at a command line, as the office writes them down.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -56,6 +57,12 @@ async fn add(
     };
     if asked.reason.is_hold() && debtor.is_some() {
         bail!("{} is about a household: leave --person out", asked.reason);
+    }
+    if asked.until.is_some() && !asked.reason.may_end() {
+        bail!(
+            "{} stands until it is revoked: leave --until out",
+            asked.reason
+        );
     }
     let (now, today) = (clock.now(), clock.today());
     if asked.since.is_some_and(|since| today < since) {
@@ -125,10 +132,11 @@ async fn list(
     // Why a household is held is the safety desk's to know (K11).
     rows.retain(|row| !row.reason.is_hold());
     if json {
-        return Ok(rows
-            .iter()
-            .map(|row| format!("{}\n", as_json(row)))
-            .collect());
+        let mut text = String::new();
+        for row in &rows {
+            writeln!(text, "{}", as_json(row))?;
+        }
+        return Ok(text);
     }
     let lines: Vec<Vec<String>> = rows
         .iter()
