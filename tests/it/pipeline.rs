@@ -231,18 +231,19 @@ async fn matches_are_those_of_the_pure_function_over_what_was_sent(pool: PgPool)
     let mut expected = std::collections::BTreeSet::new();
     for household in households {
         let household = voorveld_domain::HouseholdId::from_uuid(household.parse().expect("an id"));
-        let evaluation = voorveld_correlator::explain::household(
+        let explained = voorveld_correlator::explain::household(
             &stages.store,
             stages.policy.rules(),
             stages.policy.calendar(),
             &voorveld_detect::Feeds::default(),
+            &stages.retention(),
             household,
             date(2025, 1, 20),
         )
         .await
         .expect("answers")
         .expect("is known");
-        expected.extend(evaluation.matches.iter().map(|found| {
+        expected.extend(explained.evaluation.matches.iter().map(|found| {
             let witnesses: Vec<String> = found.witnesses.iter().map(ToString::to_string).collect();
             format!("{} {} {}", found.rule, found.anchor, witnesses.join(","))
         }));
