@@ -84,7 +84,7 @@ ALTER TABLE rule_activations
 CREATE INDEX rule_activations_partition ON rule_activations (topic, partition, activation); -- what judged a partition, in order
 CREATE INDEX rule_activations_bundle ON rule_activations (bundle);
 
-COMMENT ON TABLE rule_sets IS 'Every rule set that was published or judged, by content. Retention: as long as a task names it.';
+COMMENT ON TABLE rule_sets IS 'Every rule set that was published or judged, by content. Retention: for ever; a replay judges by it, and it says nothing of anybody.';
 
 -- What was published is not changed, by nobody: what comes next is a row of its own.
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

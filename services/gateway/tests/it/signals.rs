@@ -678,3 +678,38 @@ async fn a_correction_without_a_date_is_as_old_as_its_signal(pool: PgPool) {
         .collect();
     assert_eq!(dates, [date(2026, 2, 3); 3]);
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_erased_signal_says_so_and_its_reference_is_free(pool: PgPool) {
+    let world = World::new(pool).await;
+    let first = id(&world
+        .json("POST", "/v1/signals", &signal("A-1"))
+        .await
+        .json());
+    sqlx::query("INSERT INTO erasures (signal_id, erased_at) VALUES ($1, now())")
+        .bind(first)
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let store = voorveld_store::Store::from_pool(world.pool.clone());
+    let erased = store.erase_signals(jiff::Timestamp::now()).await.unwrap();
+    assert_eq!(erased.signals, 1);
+    let place = format!("/v1/signals/{first}");
+    let withdrawal = format!("{place}/withdrawal");
+    for answer in [
+        world.get(&place).await,
+        world.json("PUT", &place, &signal("A-1")).await,
+        world
+            .json("POST", &withdrawal, &json!({"reason": "paid"}))
+            .await,
+    ] {
+        assert_eq!(answer.status, StatusCode::GONE, "S5");
+        assert_eq!(answer.json()["type"], "urn:voorveld:problem:gone");
+    }
+    let again = world
+        .json("POST", "/v1/signals", &signal("A-1"))
+        .await
+        .json();
+    assert_eq!(again["outcome"], "accepted");
+    assert_ne!(id(&again), first, "the reference names another signal now");
+}
