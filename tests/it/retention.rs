@@ -45,3 +45,40 @@ fn every_table_says_how_long_it_keeps_what() {
         assert!(comment.contains("Retention: "), "{table}");
     }
 }
+
+/// What the end of a signal takes along (`store::erasures`, `tests/it/registrations.rs`).
+const ENDS_WITH_A_SIGNAL: [&str; 11] = [
+    "address_index",
+    "debtor_index",
+    "erasures",
+    "household_judgements",
+    "households",
+    "matches",
+    "sealed_identities",
+    "signal_homes",
+    "signal_revisions",
+    "signals",
+    "suppressions",
+];
+/// What goes with the row it belongs to, by its foreign key (`store::housekeeping`).
+const ENDS_WITH_A_TASK: [&str; 3] = ["contact_attempts", "task_events", "task_grounds"];
+/// What the log trims and cleans itself (`bus`), and what whoever takes it deletes.
+const TAKEN: [&str; 3] = ["log_members", "log_records", "wake_ups"];
+
+#[test]
+fn every_table_is_emptied_by_something_or_says_that_it_stays() {
+    let emptied: Vec<&str> = voorveld_store::housekeeping::SWEPT
+        .iter()
+        .chain(&ENDS_WITH_A_SIGNAL)
+        .chain(&ENDS_WITH_A_TASK)
+        .chain(&TAKEN)
+        .copied()
+        .collect();
+    for (table, comment) in comments_of_migrations() {
+        let (_, retention) = comment.split_once("Retention: ").unwrap();
+        let stays = ["for ever", "as long as the agreement", "until taken off"]
+            .iter()
+            .any(|words| retention.starts_with(words));
+        assert_ne!(stays, emptied.contains(&table.as_str()), "{table}");
+    }
+}
