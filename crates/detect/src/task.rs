@@ -285,7 +285,7 @@ pub enum SuppressedBy {
 
 impl SuppressedBy {
     /// The stable codes, for counters.
-    pub const CODES: [&'static str; 7] = [
+    pub const CODES: [&'static str; 8] = [
         "threshold",
         "repeat",
         "known_client",

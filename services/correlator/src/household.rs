@@ -1,13 +1,14 @@
 //! One household while a batch is judged: what is known, what was decided, what is to be written.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{
-    Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline, find_matches,
-    plan,
+    Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline,
+    find_matches, plan,
 };
 use voorveld_domain::{
     AreaId, DebtorId, HoldReason, HouseholdId, MunicipalityCode, SignalId, TaskId,
@@ -184,6 +185,13 @@ impl Household {
             witnesses: found.witnesses.clone(),
             evidence: found.evidence.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    /// Its signals without what does not count on a day by what was registered or by its retention.
+    pub(crate) fn heeded(&self, retention: &Retention, as_of: Date) -> Cow<'_, Timeline> {
+        self.registered
+            .about(self.id, &self.memory.timeline, as_of)
+            .judged(&self.memory.timeline, retention, as_of)
     }
 
     /// Judges as of a day; the caller applies the plan.

@@ -32,9 +32,9 @@ pub use expiry::Expiry;
 pub use live::Correlator;
 pub use memory::MAX_CACHED_SIGNALS;
 pub use metrics::Metrics;
+pub use retention::Retention;
 pub use rules::LOOK_FOR_RULES_EVERY;
 pub use ruling::{retention, words};
-pub use retention::Retention;
 
 /// Name of this stage: its positions and its consumer group.
 pub const STAGE: &str = "correlator";
@@ -67,7 +67,7 @@ pub fn start(parts: Parts, lifecycle: &Lifecycle) {
     };
     let expiry = Expiry::new(
         parts.store.clone(),
-        Arc::clone(&parts.retention),
+        Arc::new(retention(&parts.policy)),
         parts.clock.clone(),
         parts.metrics.clone(),
     );

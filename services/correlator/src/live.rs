@@ -256,9 +256,9 @@ impl Correlator {
             ));
             let mut looks = vec![next_look];
             if let Some(shadow) = self.rules.shadow()
-                && let Some((rules, calendar)) = shadow.of(one.memory.partition)
+                && let Some((rules, ruling)) = shadow.of(one.memory.partition)
             {
-                let (rows, shadow_look) = shadow::judge(one, rules, calendar);
+                let (rows, shadow_look) = shadow::judge(one, rules, ruling, &self.feeds);
                 shadow_rows.extend(rows);
                 looks.push(shadow_look.filter(|_| shadow_look != next_look));
             }
@@ -428,7 +428,9 @@ impl Correlator {
             };
             self.judge(household, as_of, &cause, &mut writes);
             if wake.reason == EXPIRY {
-                let over = household.memory.erase_expired(self.rules.ruling().retention(), as_of);
+                let over = household
+                    .memory
+                    .erase_expired(self.rules.ruling().retention(), as_of);
                 writes.erased.extend(over);
             }
         }
@@ -578,9 +580,7 @@ impl Work for Correlator {
 
     async fn between(&mut self, held: &[Step]) -> Result<(), StageError> {
         // Somebody waits at a screen for what they did; rules and days can wait until the backlog is worked off.
-        let due = self
-            .due(held, &[NEXT_LOOK, RULES, BACKLOG, EXPIRY])
-            .await?;
+        let due = self.due(held, &[NEXT_LOOK, RULES, BACKLOG, EXPIRY]).await?;
         self.wake(held, due).await.map(drop)
     }
 

@@ -3,11 +3,12 @@
 //! Households are read page by page, so that memory stays bounded however many there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use uuid::Uuid;
-use voorveld_detect::{Ground, RuleSet, SuppressedBy, TaskChange, Timeline, evaluate};
+use voorveld_detect::{Feeds, Ground, RuleSet, SuppressedBy, TaskChange, Timeline, find_matches};
 use voorveld_domain::{HouseholdId, Purpose, RuleId, TaskId, TeamId};
 use voorveld_policy::Policy;
 use voorveld_store::judgements::Activation;
@@ -15,6 +16,7 @@ use voorveld_store::{Store, StoreError, Tx};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 use crate::household::{Household, Remembered};
+use crate::registered::Registered;
 use crate::rules::active_from;
 
 /// How many households are read at once.
@@ -157,6 +159,13 @@ async fn read(tx: &mut Tx, ids: &[HouseholdId]) -> Result<Vec<Household>, StoreE
         .map(|row| row.signal)
         .collect();
     let answered = tx.answered(&came_from_elsewhere).await?;
+    let debtors = memories.values().flat_map(Remembered::debtors).collect();
+    let registered: Registered = tx
+        .standing_registrations(ids, &debtors)
+        .await?
+        .into_iter()
+        .collect();
+    let registered = Arc::new(registered);
     memories
         .into_iter()
         .map(|(id, memory)| {
@@ -164,6 +173,7 @@ async fn read(tx: &mut Tx, ids: &[HouseholdId]) -> Result<Vec<Household>, StoreE
             let tasks = tasks.get(&id).map_or(&[][..], Vec::as_slice);
             let mut household =
                 Household::stored(id, memory, as_of, tasks, held.get(&id).copied())?;
+            household.registered = Arc::clone(&registered);
             household.guards.answered_elsewhere = answered
                 .iter()
                 .filter(|(home, ..)| *home != id)
@@ -248,6 +258,7 @@ async fn open_tasks(
 ) -> Result<(), StoreError> {
     let backlogs = store.begin("preview").await?.backlogs().await?;
     let judges = Judges::now(store, draft, &backlogs).await?;
+    let retention = crate::retention(draft);
     let mut after = HouseholdId::from_uuid(Uuid::nil());
     loop {
         let mut tx = store.begin("preview").await?;
@@ -259,7 +270,13 @@ async fn open_tasks(
         for mut household in read(&mut tx, &ids).await? {
             let as_of = household.as_of.map_or(today, |last| last.max(today));
             let rules = judges.of(household.memory.partition);
-            household.judge(rules, draft.calendar(), as_of);
+            household.judge(
+                rules,
+                draft.calendar(),
+                &retention,
+                &Feeds::default(),
+                as_of,
+            );
             for (task, purpose, fate) in fates(&household) {
                 *preview.tasks.entry(fate).or_default() += 1;
                 let examples = preview.examples.entry(fate).or_default();
@@ -280,6 +297,7 @@ async fn last_quarter(
     preview: &mut Preview,
 ) -> Result<(), StoreError> {
     let today = voorveld_calendar::amsterdam_date(now);
+    let (live_retention, draft_retention) = (crate::retention(live), crate::retention(draft));
     let every_rule = [live, draft].map(|policy| policy.rules().rules());
     for rule in every_rule.into_iter().flatten() {
         preview.quarter.entry(rule.id.clone()).or_default();
@@ -294,9 +312,10 @@ async fn last_quarter(
         after = *last;
         for household in read(&mut tx, &ids).await? {
             preview.households += 1;
-            let timeline = &household.memory.timeline;
-            let found = |policy: &Policy| recent(policy, timeline, today, since);
-            let (live, draft) = (found(live), found(draft));
+            let found = |policy: &Policy, retention| {
+                recent(policy, &household.heeded(retention, today), today, since)
+            };
+            let (live, draft) = (found(live, &live_retention), found(draft, &draft_retention));
             let rules: BTreeSet<&RuleId> = live.keys().chain(draft.keys()).collect();
             for rule in rules {
                 let count = preview.quarter.entry(rule.clone()).or_default();
@@ -318,7 +337,13 @@ fn recent(
     today: Date,
     since: Timestamp,
 ) -> BTreeMap<RuleId, u64> {
-    let evaluation = evaluate(policy.rules(), timeline, policy.calendar(), today);
+    let evaluation = find_matches(
+        policy.rules(),
+        timeline,
+        policy.calendar(),
+        &Feeds::default(),
+        today,
+    );
     let mut counts = BTreeMap::new();
     for found in &evaluation.matches {
         let is_recent = |id| {
@@ -342,6 +367,7 @@ pub async fn backlog(
     let mut backlogs = store.begin("preview").await?.backlogs().await?;
     backlogs.push((rule.clone(), version));
     let judges = Judges::now(store, policy, &backlogs).await?;
+    let retention = crate::retention(policy);
     let mut told = Backlog::default();
     let mut after = HouseholdId::from_uuid(Uuid::nil());
     loop {
@@ -355,7 +381,13 @@ pub async fn backlog(
             told.households += 1;
             let as_of = household.as_of.map_or(today, |last| last.max(today));
             let rules = judges.of(household.memory.partition);
-            household.judge(rules, policy.calendar(), as_of);
+            household.judge(
+                rules,
+                policy.calendar(),
+                &retention,
+                &Feeds::default(),
+                as_of,
+            );
             for (purpose, _) in raises(&household) {
                 let routing = policy.routing();
                 let area = household.memory.area();

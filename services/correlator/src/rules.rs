@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use voorveld_calendar::{Calendar, amsterdam_date};
+use voorveld_calendar::amsterdam_date;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::RuleSet;
 use voorveld_domain::RuleId;
@@ -36,9 +36,9 @@ pub(crate) struct Shadow {
 
 impl Shadow {
     /// The shadow's rules in a partition in which it runs.
-    pub(crate) fn of(&self, partition: i32) -> Option<(&RuleSet, &Calendar)> {
+    pub(crate) fn of(&self, partition: i32) -> Option<(&RuleSet, &Ruling)> {
         let rules = self.by_partition.get(&partition)?;
-        Some((rules, self.ruling.calendar()))
+        Some((rules, &self.ruling))
     }
 }
 

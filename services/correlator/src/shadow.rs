@@ -1,30 +1,32 @@
 //! The shadow at work: judged beside the live rules, on what they left, and nothing is done with its plan.
 
 use jiff::civil::Date;
-use voorveld_calendar::Calendar;
-use voorveld_detect::{GroundKey, RuleSet, TaskChange, evaluate, plan};
+use voorveld_detect::{Feeds, GroundKey, RuleSet, TaskChange, find_matches, plan};
 use voorveld_store::judgements::ShadowRow;
 
 use crate::household::Household;
+use crate::ruling::Ruling;
 
 /// What a shadow says of a household that was judged just now, and when that may change without a signal.
 pub(crate) fn judge(
     household: &Household,
     rules: &RuleSet,
-    calendar: &Calendar,
+    ruling: &Ruling,
+    feeds: &Feeds,
 ) -> (Vec<ShadowRow>, Option<Date>) {
     let Some(as_of) = household.as_of else {
         return (Vec::new(), None);
     };
-    let timeline = &household.memory.timeline;
-    let evaluation = evaluate(rules, timeline, calendar, as_of);
+    let timeline = household.heeded(ruling.retention(), as_of);
+    let calendar = ruling.calendar();
+    let evaluation = find_matches(rules, &timeline, calendar, feeds, as_of);
     let mut guards = household.guards.clone();
     if rules.has_newcomers() {
         guards.came_at = household.memory.came_at();
     }
     let planned = plan(
         &evaluation,
-        timeline,
+        &timeline,
         &household.tasks,
         &guards,
         rules,

@@ -83,6 +83,7 @@ fn reference(id: &str, days: u16, reach: Reach, per: BTreeSet<Same>) -> Rule {
         cooldown: None,
         not_older_than_days: None,
         retention_days: 365,
+        in_force: voorveld_calendar::Period::new(jiff::civil::Date::MIN, jiff::civil::Date::MAX),
         active_from: None,
     }
 }
