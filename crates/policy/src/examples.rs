@@ -5,12 +5,13 @@ use std::fmt;
 
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 use voorveld_calendar::amsterdam_midnight;
 use voorveld_detect::{
     Closure, Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, RuleSet, Signal,
-    SuppressedBy, TaskChange, Timeline, evaluate, plan,
+    TaskChange, Timeline, evaluate, plan,
 };
 use voorveld_domain::{
     DebtorId, FieldName, Filing, KindId, Outcome, PartnerId, PartnerType, Presence, Revision,
@@ -19,13 +20,21 @@ use voorveld_domain::{
 
 use crate::Policy;
 use crate::catalogue::{SUPPLY_ENDS_ON, SignalCatalogue};
+use crate::schema::{signal_fields, suppressed_by};
+use crate::tree::Path;
+use crate::words::nearest;
 use crate::yaml::{Code, Euros, Parsed};
 
-/// One example of a rule.
-#[derive(Debug, Clone, Deserialize)]
+/// A household on paper, its signals one by one, and what must come of it. Run with the live code, each time the rules are read.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "example")]
 pub(crate) struct ExampleFile {
+    /// What it shows, in a few words.
+    #[schemars(length(min = 1))]
     pub(crate) name: String,
+    /// What comes in, each on the day it is `received`, else on the day it is `on`.
+    #[schemars(length(min = 1))]
     signals: Vec<SignalFile>,
     /// A colleague closes what is open.
     closed: Option<ClosedFile>,
@@ -33,28 +42,39 @@ pub(crate) struct ExampleFile {
     complete_through: Option<Date>,
     /// A last day on which the household is judged, without a signal.
     judged_on: Option<Date>,
+    /// What must have come of it in the end; what is not named is not looked at.
     pub(crate) expect: ExpectFile,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// A signal of an example.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "example_signal")]
 struct SignalFile {
+    /// Which kind of signals.yaml.
     kind: Parsed<KindId>,
-    /// The event date.
+    /// The event date (*signaaldatum*).
     on: Date,
-    /// When it came in; absent: on the event date.
+    /// When it came in: on the event date when it is not said.
     received: Option<Date>,
+    /// The arrears in euros; cents between quotes, such as "499.99".
     amount: Option<Euros>,
+    /// Who sends it: an organisation of the kind's first partner type when it is not said.
     partner: Option<Parsed<PartnerId>>,
+    /// Of which type the sender is: the kind's first when it is not said.
     partner_type: Option<Code<PartnerType>>,
+    /// Whether the partner calls it a crisis (*crisissignaal*).
     #[serde(default)]
     crisis: bool,
+    /// Whether the partner hands over in person (*warme overdracht*).
     #[serde(default)]
     warm_handover: bool,
-    /// Whom it names; people are numbered, 0 is unknown.
+    /// Whom it names: residents are numbered, 0 is unknown; 1 when it is not said.
     #[serde(default = "first_person")]
     person: u8,
+    /// The kind's own fields, as a partner writes them.
     #[serde(default)]
+    #[schemars(schema_with = "signal_fields")]
     fields: BTreeMap<Parsed<FieldName>, String>,
     /// The day the partner takes it back.
     withdrawn: Option<Date>,
@@ -64,23 +84,30 @@ const fn first_person() -> u8 {
     1
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// A colleague closes what is open.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "closed")]
 struct ClosedFile {
+    /// On which day.
     on: Date,
+    /// With which result.
     outcome: Code<Outcome>,
 }
 
-/// What must come of it; what is not named is not looked at.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// What must have come of an example; what is not named is not looked at.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "expect")]
 pub(crate) struct ExpectFile {
     /// Whether the rule has a match.
     #[serde(rename = "match")]
     pub(crate) matches: Option<bool>,
     /// How many matches the rule has.
+    #[schemars(range(max = 1000))]
     count: Option<usize>,
     /// The signals that its last match leans on, numbered from 1 in the order they are written.
+    #[schemars(inner(range(min = 1, max = 1000)))]
     witnesses: Option<Vec<usize>>,
     /// Whether an open task leans on the rule.
     task: Option<bool>,
@@ -88,28 +115,49 @@ pub(crate) struct ExpectFile {
     urgency: Option<Code<Urgency>>,
     /// When its term ends.
     due: Option<Date>,
-    /// Its step on the ladder.
+    /// Its step on the ladder: letter, telephone, visit, card.
+    #[schemars(range(min = 1, max = 4))]
     step: Option<u8>,
     /// Whether the household is held.
     held: Option<bool>,
     /// What keeps the rule from raising.
+    #[serde(default)]
+    #[schemars(schema_with = "suppressed_by")]
     suppressed_by: Option<String>,
 }
 
 impl ExampleFile {
-    /// What is wrong with how the example is written.
-    pub(crate) fn faults(&self, catalogue: &SignalCatalogue) -> Vec<String> {
+    /// What is wrong with how the example is written, each with the way to it within the example.
+    pub(crate) fn faults(&self, catalogue: &SignalCatalogue) -> Vec<(Path, String)> {
         let mut faults = Vec::new();
-        for signal in &self.signals {
+        for (index, signal) in self.signals.iter().enumerate() {
+            let mut fault = |at: &[&str], message: String| {
+                let index = index.to_string();
+                let path = ["signals", &index].into_iter().chain(at.iter().copied());
+                faults.push((path.map(str::to_owned).collect(), message));
+            };
             let Some(kind) = catalogue.get(&signal.kind.0) else {
-                faults.push(format!("`{}` is not a kind of signals.yaml", signal.kind.0));
+                let kinds = catalogue.iter().map(|kind| kind.id.as_str());
+                let meant = nearest(signal.kind.0.as_str(), kinds);
+                fault(
+                    &["kind"],
+                    format!("`{}` is not a kind of signals.yaml{meant}", signal.kind.0),
+                );
                 continue;
             };
             for (Parsed(name), raw) in &signal.fields {
+                let at = ["fields", name.as_str()];
                 match kind.field(name.as_str()) {
-                    None => faults.push(format!("kind `{}` has no field `{name}`", kind.id)),
+                    None => {
+                        let names = kind.fields.iter().map(|field| field.name.as_str());
+                        let meant = nearest(name.as_str(), names);
+                        fault(
+                            &at,
+                            format!("kind `{}` has no field `{name}`{meant}", kind.id),
+                        );
+                    }
                     Some(field) if field.parse(raw).is_err() => {
-                        faults.push(format!("`{name}`: expected {}", field.expected()));
+                        fault(&at, format!("`{name}`: expected {}", field.expected()));
                     }
                     Some(_) => {}
                 }
@@ -117,16 +165,18 @@ impl ExampleFile {
             if let Some(Code(partner_type)) = signal.partner_type
                 && !kind.partner_types.contains(&partner_type)
             {
-                faults.push(format!("`{partner_type}` does not send kind `{}`", kind.id));
+                fault(
+                    &["partner_type"],
+                    format!("`{partner_type}` does not send kind `{}`", kind.id),
+                );
             }
         }
-        if let Some(code) = &self.expect.suppressed_by
-            && !SuppressedBy::CODES.contains(&code.as_str())
-        {
-            faults.push(format!(
-                "`{code}`: expected one of {}",
-                SuppressedBy::CODES.join(", ")
-            ));
+        for (index, number) in self.expect.witnesses.iter().flatten().enumerate() {
+            if *number > self.signals.len() {
+                let path = ["expect", "witnesses", &index.to_string()].map(str::to_owned);
+                let message = format!("there is no signal {number} in this example");
+                faults.push((path.into(), message));
+            }
         }
         faults
     }

@@ -13,13 +13,17 @@ mod denied;
 mod diff;
 mod error;
 mod examples;
+mod form;
 mod intake;
 mod legal;
 mod profiles;
 mod routing;
 mod rules;
+mod schema;
 mod settings;
 mod source;
+mod tree;
+mod words;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -40,6 +44,7 @@ pub use intake::{Admitted, Claim, IntakeRefusal};
 pub use legal::{Certainty, Cover, LegalGround, LegalGrounds};
 pub use profiles::{Profile, ProfileState, Profiles};
 pub use routing::{Area, Routing, Team};
+pub use schema::rule_schema;
 pub use settings::Settings;
 use voorveld_calendar::Calendar;
 /// What a field of a signal holds, as [`Field::parse`] reads it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_norway::Value;
 use voorveld_calendar::{Calendar, Period, Term};
@@ -15,14 +16,17 @@ use voorveld_detect::{
 use voorveld_domain::{Cents, KindId, Outcome, Purpose, RuleId, SignalDomain, Urgency};
 
 use crate::catalogue::{SignalCatalogue, SignalKind};
-use crate::condition::{ConditionFile, Conditions, Near};
+use crate::condition::{ConditionFile, Conditions};
 use crate::denied::Denied;
 use crate::error::PolicyErrors;
 use crate::examples::ExampleFile;
 use crate::legal::{LegalGround, LegalGrounds};
 use crate::profiles::{Profile, Profiles, told};
+use crate::schema::rule_schema_value;
 use crate::settings::Settings;
-use crate::yaml::{Code, Located, Parsed, read_whole};
+use crate::tree::Path;
+use crate::words::nearest;
+use crate::yaml::{Code, Formed, Parsed, read_formed};
 
 /// The examples of one rule, with where they stand.
 #[derive(Debug, Clone)]
@@ -68,14 +72,15 @@ impl Rules {
         let mut examples = Vec::new();
         let mut texts = BTreeMap::new();
         let mut origin: BTreeMap<RuleId, String> = BTreeMap::new();
+        let schema = rule_schema_value();
         for (file, text) in files {
-            let Some(item) = read_whole::<RuleFile>(file, text, errors) else {
+            let Some(item) = read_formed::<RuleFile>(file, text, schema, errors) else {
                 continue;
             };
-            let value: Value =
-                serde_norway::from_str(text).expect("what was read once reads again");
+            // Where its form is broken it may not be read as a whole: then it is looked at when that is mended.
+            let value: Value = serde_norway::from_str(text).unwrap_or_default();
             for (name, refusal) in denied.in_condition(&value["when"]) {
-                errors.push(file, Some(item.line_with(&name)), refusal);
+                errors.push(file, item.tree.line_of_word("when", &name), refusal);
             }
             let Some(Checked { rule, profile }) =
                 against.and_then(|against| item.value.check(file, &item, against, errors))
@@ -85,7 +90,7 @@ impl Rules {
             if let Some(other) = origin.insert(rule.id.clone(), file.to_owned()) {
                 errors.push(
                     file,
-                    Some(item.line_of("id")),
+                    Some(item.line(&["id"])),
                     format_args!("rule `{}` is in {other} already", rule.id),
                 );
                 continue;
@@ -98,7 +103,13 @@ impl Rules {
                     .value
                     .examples
                     .iter()
-                    .map(|example| (item.line_with(&example.name), example.clone()))
+                    .enumerate()
+                    .map(|(index, example)| {
+                        (
+                            item.line(&["examples", &index.to_string()]),
+                            example.clone(),
+                        )
+                    })
                     .collect(),
             });
             if profile.days().is_none() {
@@ -266,93 +277,148 @@ fn write_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-#[derive(Debug, Deserialize)]
+/// A rule of Voorveld: when it is true of a household, on which legal ground, and what follows.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RuleFile {
+#[schemars(title = "A rule of Voorveld", rename = "rule")]
+pub(crate) struct RuleFile {
+    /// Its name for ever, such as `debt.multiple`.
     id: Parsed<RuleId>,
+    /// Raise it with each change; a published version never changes.
+    #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     version: u32,
+    /// What it is called on screen, in plain Dutch.
+    #[schemars(length(min = 1))]
     title: String,
+    /// What it does and what is wanted, in plain Dutch: the neighbourhood team (*wijkteam*) and the resident read it.
+    #[schemars(length(min = 1))]
     explanation: String,
+    /// What it is for (*doel*). Signals meet only within a purpose.
     purpose: Code<Purpose>,
+    /// The ground of legal.yaml (*grondslag*) that covers every kind the rule looks at, for this purpose.
     legal_basis: String,
-    /// The profile of its ground; may be said for the reader, and must then be that one.
+    /// The profile of its ground (*profiel*); may be said for the reader, and must then be that one.
     profile: Option<String>,
+    /// Which signals it looks at: of these domains and of these kinds.
     looks_at: LooksAtFile,
+    /// When it is true of a household.
     when: ConditionFile,
+    /// A task for a team. Without `raises` and `holds` the match is only shown.
     raises: Option<RaisesFile>,
+    /// A hold on all contact with the household, and a task for the safety desk. Only for the purpose `safety`.
     holds: Option<RaisesFile>,
+    /// What may keep it from raising a task; the match stays.
     #[serde(default)]
     muted_by: BTreeSet<MuteFile>,
+    /// How long it keeps silent after it has raised a task.
     cooldown: Option<CooldownFile>,
+    /// With a newest signal older than this many days it raises no task: the match is shown, and joins a task that is open.
     not_older_than_days: Option<u16>,
+    /// How many days its matches are kept (*bewaartermijn*).
+    #[schemars(range(min = 1))]
     retention_days: u16,
+    /// Households on paper: at least one in which the rule is true and one in which it is not. Run with the live code.
     examples: Vec<ExampleFile>,
 }
 
-#[derive(Debug, Deserialize)]
+/// Which signals a rule looks at. It sees no others.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "looks_at")]
 struct LooksAtFile {
+    /// All kinds of these domains of signals.yaml that are received here.
     #[serde(default)]
     domains: Vec<Parsed<SignalDomain>>,
+    /// These kinds of signals.yaml.
     #[serde(default)]
     kinds: Vec<Parsed<KindId>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The task that follows.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "raises")]
 struct RaisesFile {
+    /// How urgent it is (*urgentie*).
     urgency: Code<Urgency>,
+    /// By when somebody has seen to it, counted from the first receipt of the signal.
     deadline: DeadlineFile,
+    /// Where on the ladder of letter, telephone, visit and card it begins.
     ladder: LadderFile,
 }
 
-#[derive(Debug, Deserialize)]
+/// By when: exactly one of these.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[schemars(rename = "deadline")]
 enum DeadlineFile {
+    /// So many working days (*werkdagen*).
     WorkingDays(u16),
+    /// So many days; an end that is no working day moves to the next one.
     CalendarDays(u16),
+    /// So many working days, but never after so many before the end of supply (*einde levering*); past that it escalates at once.
     SupplyEnd {
+        /// So many working days from receipt: 3 by law.
         working_days: u16,
+        /// And never after so many working days before supply ends.
         before_end_working_days: u16,
     },
 }
 
-#[derive(Debug, Deserialize)]
+/// Where on the ladder of channels (letter, telephone, visit, card through the door) a task begins.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ladder")]
 struct LadderFile {
+    /// The lowest step it begins on: 1 letter, 2 telephone, 3 visit, 4 card.
+    #[schemars(range(min = 1, max = 4))]
     starts_at: u8,
+    /// Whether it takes the task one step up, as *opeenvolgend* does.
     #[serde(default)]
     step_up: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "muted_by")]
 enum MuteFile {
+    /// An amount below the threshold of settings.yaml. Only with `single_in_month`.
     Threshold,
+    /// A repeat of what is known: same partner, kind and resident, amount not higher.
     Repeat,
+    /// A resident who is a client already.
     KnownClient,
+    /// Anything but an amount that rose since somebody saw to the last one.
     UnlessRisen,
 }
 
-#[derive(Debug, Deserialize)]
+/// How long a rule keeps silent after it has raised a task. What it suppresses stays visible.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "cooldown")]
 struct CooldownFile {
+    /// How many days: from day D on it speaks again on D + days.
     days: u16,
+    /// From when they count.
     from: CooldownFromFile,
+    /// Only after these results (*uitkomsten*); empty: after any. Only with `from: result`.
     #[serde(default)]
     after_outcomes: BTreeSet<Code<Outcome>>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "cooldown_from")]
 enum CooldownFromFile {
+    /// The day the task got this ground.
     Raising,
+    /// The day the task was closed with a result.
     Result,
 }
 
-/// One rule file while it is checked: notes faults with their lines.
+/// One rule file while it is checked: notes faults at their places.
 struct Checker<'a> {
-    at: &'a Located<RuleFile>,
+    at: &'a Formed<RuleFile>,
     file: &'a str,
     against: &'a Against<'a>,
     errors: &'a mut PolicyErrors,
@@ -368,22 +434,36 @@ struct Checked<'a> {
 }
 
 impl Checker<'_> {
-    fn fault(&mut self, line: usize, message: impl fmt::Display) {
+    fn fault(&mut self, path: &[impl AsRef<str>], message: impl fmt::Display) {
         self.sound = false;
-        self.errors.push(self.file, Some(line), message);
+        let path: Path = path.iter().map(|step| step.as_ref().to_owned()).collect();
+        // What is broken was told already, and what was put in its place is not the municipality's.
+        if !self.at.is_broken(&path) {
+            let line = self.at.tree.line(&path);
+            self.errors.push(self.file, Some(line), message);
+        }
     }
 
-    /// The kinds the rule looks at: those it names, and of the domains it names those that are received here.
-    fn kinds(&mut self) -> BTreeSet<KindId> {
+    fn is_broken(&self, key: &str) -> bool {
+        self.at.is_broken(&[key.to_owned()])
+    }
+
+    /// The kinds the rule looks at: those it names, and of the domains it names those that are received here. `None` when they cannot be told.
+    fn kinds(&mut self) -> Option<BTreeSet<KindId>> {
+        let is_formed = !self.is_broken("looks_at");
+        let was_sound = std::mem::replace(&mut self.sound, is_formed);
         let looks_at = &self.at.value.looks_at;
         let catalogue = self.against.catalogue;
         let mut kinds = BTreeSet::new();
-        for Parsed(domain) in &looks_at.domains {
+        for (index, Parsed(domain)) in looks_at.domains.iter().enumerate() {
             let mut of_domain = catalogue.of_domain(domain).peekable();
             if of_domain.peek().is_none() {
+                let known: BTreeSet<&str> =
+                    catalogue.iter().map(|kind| kind.domain.as_str()).collect();
+                let meant = nearest(domain.as_str(), known);
                 self.fault(
-                    self.at.line_of("looks_at"),
-                    format_args!("no kind in signals.yaml is of domain `{domain}`"),
+                    &["looks_at", "domains", &index.to_string()],
+                    format_args!("no kind in signals.yaml is of domain `{domain}`{meant}"),
                 );
             }
             kinds.extend(
@@ -392,17 +472,21 @@ impl Checker<'_> {
                     .map(|kind| kind.id.clone()),
             );
         }
-        for Parsed(id) in &looks_at.kinds {
+        for (index, Parsed(id)) in looks_at.kinds.iter().enumerate() {
+            let path = ["looks_at", "kinds", &index.to_string()];
             match catalogue.get(id) {
-                None => self.fault(
-                    self.at.line_with(id.as_str()),
-                    format_args!("`{id}` is not a kind of signals.yaml"),
-                ),
+                None => {
+                    let meant = nearest(id.as_str(), catalogue.iter().map(|kind| kind.id.as_str()));
+                    self.fault(
+                        &path,
+                        format_args!("`{id}` is not a kind of signals.yaml{meant}"),
+                    );
+                }
                 Some(kind) if self.received_on(kind).is_none() => {
                     let ground = self.against.grounds.get(&kind.ground);
                     let why = ground.map_or_else(String::new, |ground| self.never_because(ground));
                     self.fault(
-                        self.at.line_with(id.as_str()),
+                        &path,
                         format_args!("`{id}` is not received here: its {why}"),
                     );
                 }
@@ -413,11 +497,13 @@ impl Checker<'_> {
         }
         if kinds.is_empty() && self.sound {
             self.fault(
-                self.at.line_of("looks_at"),
+                &["looks_at"],
                 "expected `domains` or `kinds` of which something is received here",
             );
         }
-        kinds
+        let is_told = self.sound;
+        self.sound &= was_sound;
+        is_told.then_some(kinds)
     }
 
     /// The days on which a kind is received.
@@ -447,20 +533,32 @@ impl Checker<'_> {
 
     /// I7: the ground covers every kind the rule looks at, for its purpose, together when it joins them, and on some day at once. Answers with
     /// the days of the ground.
-    fn legal_cover(&mut self, ground: &LegalGround, kinds: &BTreeSet<KindId>) -> Option<Period> {
+    fn legal_cover(
+        &mut self,
+        ground: &LegalGround,
+        kinds: Option<&BTreeSet<KindId>>,
+    ) -> Option<Period> {
         let rule = &self.at.value;
-        let line = self.at.line_of("legal_basis");
+        let path = ["legal_basis"];
         let off = self
             .against
             .profiles
             .get(&ground.profile)
             .is_some_and(|profile| profile.days().is_none());
         let days = ground.days(off);
+        if days.is_none() {
+            let why = self.never_because(ground);
+            self.fault(&path, why);
+        }
+        // Without these it cannot be told, and each of them was told of.
+        let (Some(kinds), false) = (
+            kinds,
+            self.is_broken("purpose") || self.at.is_replaced("when"),
+        ) else {
+            return days;
+        };
         if let Some(days) = days {
             self.same_days(ground, days, kinds);
-        } else {
-            let why = self.never_because(ground);
-            self.fault(line, why);
         }
         let joining = rule.when.joins();
         let uncovered = ground.uncovered(kinds, rule.purpose.0, joining);
@@ -472,7 +570,7 @@ impl Checker<'_> {
                 ("looks at signals", "")
             };
             self.fault(
-                line,
+                &path,
                 format_args!(
                     "rule `{}` {verb} for `{}`, but ground `{}` ({}) does not cover {}{together}",
                     rule.id.0,
@@ -488,7 +586,6 @@ impl Checker<'_> {
 
     /// Each kind is received on some day on which the rule's ground is in force.
     fn same_days(&mut self, ground: &LegalGround, days: Period, kinds: &BTreeSet<KindId>) {
-        let line = self.at.line_of("legal_basis");
         for id in kinds {
             let kind = self.against.catalogue.get(id);
             let received = kind.and_then(|kind| Some((kind, self.received_on(kind)?)));
@@ -501,7 +598,7 @@ impl Checker<'_> {
                     .get(&kind.ground)
                     .map_or("", |of_kind| &of_kind.article);
                 self.fault(
-                    line,
+                    &["legal_basis"],
                     format_args!(
                         "`{id}` is received {} by ground `{}` ({article}), but ground `{}` ({}) of this rule is in force {}: on no day both",
                         told(received),
@@ -514,13 +611,54 @@ impl Checker<'_> {
             }
         }
     }
+
+    /// What does not go together, said here at its place; [`RuleSet::new`] refuses it again, without one.
+    fn together(&mut self) {
+        let rule = &self.at.value;
+        if rule.raises.is_some() && rule.holds.is_some() {
+            self.fault(&["holds"], "expected `raises` or `holds`, not both");
+        }
+        if rule.holds.is_some() != (rule.purpose.0 == Purpose::Safety) {
+            let key = if rule.holds.is_some() {
+                "holds"
+            } else {
+                "purpose"
+            };
+            if !self.is_broken("purpose") && !self.is_broken("holds") {
+                self.fault(
+                    &[key],
+                    "a hold and the purpose `safety` belong together (I10)",
+                );
+            }
+        }
+        if rule.muted_by.contains(&MuteFile::Threshold)
+            && !rule.when.is_single()
+            && !self.at.is_replaced("when")
+        {
+            let path = self.at.tree.item(vec!["muted_by".to_owned()], "threshold");
+            self.fault(
+                &path,
+                "the threshold mutes only a lone signal: expected `single_in_month` under `when` (K5)",
+            );
+        }
+        if let Some(cooldown) = &rule.cooldown
+            && cooldown.from == CooldownFromFile::Raising
+            && !cooldown.after_outcomes.is_empty()
+            && !self.is_broken("cooldown")
+        {
+            self.fault(
+                &["cooldown", "after_outcomes"],
+                "a cooldown from the raising knows no result yet: expected no `after_outcomes`, or `from: result`",
+            );
+        }
+    }
 }
 
 impl RuleFile {
     fn check<'a>(
         &self,
         file: &str,
-        at: &Located<Self>,
+        at: &Formed<Self>,
         against: &Against<'a>,
         errors: &mut PolicyErrors,
     ) -> Option<Checked<'a>> {
@@ -531,16 +669,24 @@ impl RuleFile {
             file,
             against,
             errors,
-            sound: true,
+            sound: at.is_sound(),
+            // Of a ground that does not exist nobody can say that it holds on no day.
             as_if_on: ground.is_none_or(|ground| ground.in_force.is_none()),
         };
         match (ground, &self.profile) {
-            (None, _) => checker.fault(
-                at.line_of("legal_basis"),
-                format_args!("`{}` is not a ground of legal.yaml", self.legal_basis),
-            ),
+            (None, _) => {
+                let grounds = against.grounds.iter().map(|ground| ground.id.as_str());
+                let meant = nearest(&self.legal_basis, grounds);
+                checker.fault(
+                    &["legal_basis"],
+                    format_args!(
+                        "`{}` is not a ground of legal.yaml{meant}",
+                        self.legal_basis
+                    ),
+                );
+            }
             (Some(ground), Some(said)) if *said != ground.profile => checker.fault(
-                at.line_of("profile"),
+                &["profile"],
                 format_args!(
                     "profile `{said}`, but its ground `{}` ({}) belongs to profile `{}`",
                     ground.id, ground.article, ground.profile
@@ -548,42 +694,30 @@ impl RuleFile {
             ),
             _ => {}
         }
-        if self.version == 0 {
-            checker.fault(at.line_of("version"), "expected a version from 1");
-        }
-        if self.title.trim().is_empty() || self.explanation.trim().is_empty() {
-            checker.fault(
-                at.line_of("title"),
-                "expected a title and an explanation in plain Dutch",
-            );
-        }
-        let kinds = checker.kinds();
-        let in_force = ground.and_then(|ground| checker.legal_cover(ground, &kinds));
+        let told = checker.kinds();
+        let in_force = ground.and_then(|ground| checker.legal_cover(ground, told.as_ref()));
+        // Where it cannot be told which kinds the rule looks at, only what no kind has is a fault.
+        let kinds = told.unwrap_or_else(|| {
+            against
+                .catalogue
+                .iter()
+                .map(|kind| kind.id.clone())
+                .collect()
+        });
         let condition = Conditions {
             kinds: &kinds,
             catalogue: against.catalogue,
             calendar: against.calendar,
             is_off: checker.as_if_on,
-            fault: &mut |near, message| {
-                let line = match near {
-                    Near::Key(key) => at.line_of(key),
-                    Near::Word(word) => at.line_with(word),
-                };
-                checker.fault(line, message);
-            },
+            path: vec!["when".to_owned()],
+            fault: &mut |path, message| checker.fault(path, message),
         }
         .condition(&self.when);
+        checker.together();
         let effect = match (&self.raises, &self.holds) {
-            (Some(raises), None) => Effect::Raise(raises.raises()),
+            (Some(raises), _) => Effect::Raise(raises.raises()),
             (None, Some(holds)) => Effect::Hold(holds.raises()),
             (None, None) => Effect::Show,
-            (Some(_), Some(_)) => {
-                checker.fault(
-                    at.line_of("holds"),
-                    "expected `raises` or `holds`, not both",
-                );
-                Effect::Show
-            }
         };
         let expects = |wanted: bool| {
             self.examples
@@ -592,16 +726,15 @@ impl RuleFile {
         };
         if !expects(true) || !expects(false) {
             checker.fault(
-                at.line_of("examples"),
+                &["examples"],
                 "expected an example with `match: true` and one with `match: false`",
             );
         }
-        for example in &self.examples {
-            for fault in example.faults(against.catalogue) {
-                checker.fault(
-                    at.line_with(&example.name),
-                    format_args!("example `{}`: {fault}", example.name),
-                );
+        for (index, example) in self.examples.iter().enumerate() {
+            for (within, fault) in example.faults(against.catalogue) {
+                let mut path = vec!["examples".to_owned(), index.to_string()];
+                path.extend(within);
+                checker.fault(&path, format_args!("example `{}`: {fault}", example.name));
             }
         }
         let (in_force, profile) = in_force.zip(profile).filter(|_| checker.sound)?;

@@ -1,7 +1,8 @@
 //! Reading YAML so that one mistake does not hide the next, and each keeps its line.
 //!
-//! A reader of YAML stops at the first mistake. So a file's list is cut into its items by their indent, and each item is read by
-//! itself, behind as many empty lines as stood before it: the line numbers stay true.
+//! A reader of YAML stops at the first mistake. So a rule is held against its schema first, part by part ([`read_formed`]), and in the other files
+//! a list is cut into its items by their indent, and each item is read by itself, behind as many empty lines as stood before it: the line
+//! numbers stay true.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,6 +13,8 @@ use voorveld_calendar::{SchoolHoliday, SchoolRegion};
 use voorveld_domain::{Cents, Outcome, PartnerType, Purpose, Urgency};
 
 use crate::error::PolicyErrors;
+use crate::form::{self, Form};
+use crate::tree::{self, Node, Path};
 
 /// A value with the place it was read at.
 #[derive(Debug, Clone)]
@@ -56,6 +59,69 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, (Option<usize>, String)> 
         }
         (line, message)
     })
+}
+
+/// What was read from a file that was held against its schema.
+pub(crate) struct Formed<T> {
+    /// Where the form was broken, something stands in it that the file does not say.
+    pub(crate) value: T,
+    pub(crate) tree: Node,
+    form: Form,
+}
+
+impl<T> Formed<T> {
+    /// The line of what stands at this place.
+    pub(crate) fn line(&self, path: &[&str]) -> usize {
+        let path: Path = path.iter().map(|step| (*step).to_owned()).collect();
+        self.tree.line(&path)
+    }
+
+    /// Whether the file had the form of its schema.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.form.mistakes.is_empty()
+    }
+
+    /// Whether a mistake in the form stands at this place, in it or around it.
+    pub(crate) fn is_broken(&self, path: &[String]) -> bool {
+        self.form.is_broken(path)
+    }
+
+    /// Whether what stands under this outermost key is not what the file says at all.
+    pub(crate) fn is_replaced(&self, key: &str) -> bool {
+        self.form.is_replaced(key)
+    }
+}
+
+/// Reads a file that has a schema: notes every mistake in its form, and reads what is right although something else is not.
+pub(crate) fn read_formed<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    schema: &serde_json::Value,
+    errors: &mut PolicyErrors,
+) -> Option<Formed<T>> {
+    let tree = match tree::read(text) {
+        Ok(tree) => tree,
+        Err((line, message)) => {
+            errors.push(file, Some(line), message);
+            return None;
+        }
+    };
+    let form = form::walk(schema, &tree);
+    if form.mistakes.is_empty() {
+        // What is judged is read by the same reader as what is hashed.
+        return match parse(text) {
+            Ok(value) => Some(Formed { value, tree, form }),
+            Err((line, message)) => {
+                errors.push(file, line, message);
+                None
+            }
+        };
+    }
+    for (line, message) in &form.mistakes {
+        errors.push(file, Some(*line), message);
+    }
+    let value = serde_json::from_value(form.repaired.clone()).ok()?;
+    Some(Formed { value, tree, form })
 }
 
 /// Reads a whole file as one thing.
@@ -301,19 +367,32 @@ impl Visitor<'_> for EurosVisitor {
     }
 
     fn visit_str<E: de::Error>(self, raw: &str) -> Result<Euros, E> {
+        raw.parse()
+            .map_err(|NoEuros| E::invalid_value(de::Unexpected::Str(raw), &self))
+    }
+}
+
+/// No amount that Voorveld knows.
+#[derive(Debug)]
+pub(crate) struct NoEuros;
+
+impl FromStr for Euros {
+    type Err = NoEuros;
+
+    fn from_str(raw: &str) -> Result<Self, NoEuros> {
         let (euros, cents) = raw.split_once([',', '.']).unwrap_or((raw, "00"));
         let digits =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(euros) || !digits(cents) || cents.len() != 2 || euros.len() > 9 {
-            return Err(E::invalid_value(de::Unexpected::Str(raw), &self));
+            return Err(NoEuros);
         }
-        let total: i64 = format!("{euros}{cents}").parse().map_err(E::custom)?;
+        let total: i64 = format!("{euros}{cents}").parse().map_err(|_| NoEuros)?;
         if total == 0 {
-            return Ok(Euros(None));
+            return Ok(Self(None));
         }
         Cents::try_from(total)
-            .map(|cents| Euros(Some(cents)))
-            .map_err(E::custom)
+            .map(|cents| Self(Some(cents)))
+            .map_err(|_| NoEuros)
     }
 }
 
