@@ -181,6 +181,9 @@ pub enum Command {
     /// it can stand in a pipeline before a new rule set is put in force.
     #[command(display_order = 11)]
     Check(Check),
+    /// Print the JSON Schema of a file that a municipality writes, for its editor
+    #[command(subcommand, display_order = 11)]
+    Schema(Schema),
     /// Make the keys that seal identities
     #[command(subcommand, display_order = 12)]
     Keys(Keys),
@@ -338,6 +341,16 @@ pub struct BenchChain {
     /// Print machine and runs as JSON, and nothing else
     #[arg(long)]
     pub json: bool,
+}
+
+/// `voorveld schema`
+#[derive(Debug, Subcommand)]
+pub enum Schema {
+    /// Of rules/*.yaml
+    ///
+    /// Save it beside the folder as rules.schema.json; a rule file that begins with the line
+    /// `# yaml-language-server: $schema=../rules.schema.json` is then completed and checked while it is written.
+    Rules,
 }
 
 /// `voorveld check`

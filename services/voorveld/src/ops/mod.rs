@@ -23,7 +23,7 @@ use anyhow::Context;
 use voorveld_chassis::Clock;
 use voorveld_chassis::telemetry::{self, LogFilter, LogOptions, LogTarget};
 
-use crate::cli::{Cli, Command, EXIT_USAGE};
+use crate::cli::{Cli, Command, EXIT_USAGE, Schema};
 use crate::config::{Settings, Telemetry};
 use crate::database::Database;
 use crate::roles::{self, Service};
@@ -63,6 +63,10 @@ async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCo
         Command::Push(asked) => push::run(&asked).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Check(asked) => Ok(check::run(&asked, &settings, Clock::system().today())),
+        Command::Schema(Schema::Rules) => {
+            print!("{}", voorveld_policy::rule_schema());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Keys(command) => keys::run(&command),
         Command::Openapi => openapi(&settings),
         Command::Bench(command) => bench::run(command, settings, filter).await,
