@@ -129,6 +129,24 @@ examples:
 }
 
 #[test]
+fn a_file_that_is_no_rule_at_all_is_told_so() {
+    for (text, said) in [
+        ("", "expected something in this file"),
+        ("- a\n", "found a list"),
+        ("a\n", "found `a`"),
+        ("{}\n", "`id` is missing"),
+        ("id: x\n  version: 1\n", "this is not YAML"),
+        ("id: x\n---\nid: y\n", "expected one document"),
+        ("<<: { id: x }\n", "unknown key `<<`"),
+        ("id: x\nid: x\n", "`id` stands there twice"),
+    ] {
+        let errors = said_of_rule(text);
+        assert!(errors.contains(said), "{text}\n{errors}");
+        assert!(errors.lines().all(|line| line.starts_with("rules/x.yaml:")), "{text}\n{errors}");
+    }
+}
+
+#[test]
 fn what_the_engine_refuses_is_told_at_its_place() {
     let rule = |when: &str, more: &str| {
         format!(
