@@ -324,6 +324,37 @@ pub enum Bench {
         after_help = "Examples:\n  voorveld bench chain\n  voorveld bench chain --set kafka.brokers=127.0.0.1:9092 --set kafka.replication=1"
     )]
     Chain(BenchChain),
+    /// The engine alone against a loop written by hand for two rules
+    ///
+    /// Signals are made up and fed one by one, on one core, with no database and no log. Both must give the same matches with the same
+    /// witnesses. With --write nothing is measured: the signals and the matches are written for another program to compute again.
+    #[command(
+        after_help = "Examples:\n  voorveld bench engine\n  voorveld bench engine --write /tmp/load && scripts/duckdb.sh check /tmp/load"
+    )]
+    Engine(BenchEngine),
+}
+
+/// `voorveld bench engine`
+#[derive(Debug, Args)]
+pub struct BenchEngine {
+    /// How many signals
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
+    pub signals: u32,
+    /// Of how many households
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub households: u32,
+    /// How often; the medians are printed
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// The same seed gives the same signals
+    #[arg(long, value_name = "N", default_value_t = 2026)]
+    pub seed: u64,
+    /// Write signals.csv and matches.csv here, and measure nothing
+    #[arg(long, value_name = "FOLDER", conflicts_with = "json")]
+    pub write: Option<PathBuf>,
+    /// Print machine and runs as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `voorveld bench chain`

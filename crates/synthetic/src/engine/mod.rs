@@ -4,6 +4,7 @@
 //! The one part of this crate that knows the engine. The engine knows nothing of it: what is measured is what judges live.
 
 mod hand;
+mod measure;
 mod rules;
 mod signals;
 mod write;
@@ -12,6 +13,7 @@ use voorveld_calendar::Calendar;
 use voorveld_detect::{Anchor, Feeds, Match, RuleSet, Timeline, find_matches};
 
 pub use hand::{Hand, HandMatch, HandRecord};
+pub use measure::{Clock, Differ, Runs, measure, median};
 pub use rules::{THREE_OF_ONE_KIND, TWO_KINDS, reference_rules, rules_in_sql};
 pub use signals::{Load, Record};
 pub use write::{Written, write};
@@ -19,24 +21,15 @@ pub use write::{Written, write};
 /// Records are made this many at a time, outside of what is timed.
 const CHUNK: usize = 4_096;
 
-/// Runs a piece of work and counts the time it takes. The clock belongs to whoever measures.
-pub trait Timed {
-    /// Runs it.
-    fn time(&mut self, work: &mut dyn FnMut());
-}
-
-impl<T: FnMut(&mut dyn FnMut())> Timed for T {
-    fn time(&mut self, work: &mut dyn FnMut()) {
-        self(work);
-    }
-}
+/// Runs a piece of work, and counts the time it takes if it likes.
+pub type Timed<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
 
 /// Feeds a load to the engine one record at a time: absorb, and judge the household of that record. What is true of each household at the end.
 pub fn feed_engine(
     load: &Load,
     rules: &RuleSet,
     calendar: &Calendar,
-    timed: &mut dyn Timed,
+    timed: Timed<'_>,
 ) -> Vec<Vec<Match>> {
     let feeds = Feeds::default();
     let households = load.households as usize;
@@ -48,7 +41,7 @@ pub fn feed_engine(
         if chunk.is_empty() {
             return matches;
         }
-        timed.time(&mut || {
+        timed(&mut || {
             for record in chunk.drain(..) {
                 let household = record.household as usize;
                 let as_of = record.day;
@@ -61,7 +54,7 @@ pub fn feed_engine(
 }
 
 /// Feeds the same load to the loop written by hand.
-pub fn feed_hand(load: &Load, timed: &mut dyn Timed) -> Vec<Vec<HandMatch>> {
+pub fn feed_hand(load: &Load, timed: Timed<'_>) -> Vec<Vec<HandMatch>> {
     let mut hand = Hand::new(load.households);
     let mut records = load.records();
     loop {
@@ -73,7 +66,7 @@ pub fn feed_hand(load: &Load, timed: &mut dyn Timed) -> Vec<Vec<HandMatch>> {
         if chunk.is_empty() {
             return hand.matches();
         }
-        timed.time(&mut || {
+        timed(&mut || {
             for record in &chunk {
                 hand.feed(record);
             }

@@ -19,6 +19,7 @@ use voorveld_store::partners::Partner;
 use voorveld_synthetic::{BULK_PARTNER, Plan, bulk_csv};
 
 use super::machine::{Machine, Usage};
+use super::spread::spread_row;
 use crate::cli::BenchChain;
 use crate::config::Settings;
 use crate::ops::demo::settle::Rest;
@@ -157,7 +158,7 @@ async fn one_run(
             settings.log.partitions
         ),
     };
-    let machine = Machine::this(store.server_version().await?, log);
+    let machine = Machine::with_house(store.server_version().await?, log);
     let gateway = house.addresses.gateway.context("the gateway has no door")?;
     let rest = Rest {
         store,
@@ -236,29 +237,10 @@ fn line(run: &Figures) -> String {
     )
 }
 
-/// The middle value; of an even number the mean of the two in the middle.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        many if many % 2 == 1 => sorted[many / 2],
-        many => f64::midpoint(sorted[many / 2 - 1], sorted[many / 2]),
-    }
-}
-
 fn medians(runs: &[Figures]) -> String {
     let row = |name: &str, value: &dyn Fn(&Figures) -> f64, digits: usize| {
-        let values = || runs.iter().map(value);
-        let (least, most) = (
-            values().fold(f64::INFINITY, f64::min),
-            values().fold(f64::NEG_INFINITY, f64::max),
-        );
-        vec![
-            name.to_owned(),
-            format!("{:.digits$}", median(values())),
-            format!("{least:.digits$} to {most:.digits$}"),
-        ]
+        let values: Vec<f64> = runs.iter().map(value).collect();
+        spread_row(name, &values, digits)
     };
     let mut text = String::new();
     let rows = [
@@ -286,15 +268,4 @@ fn medians(runs: &[Figures]) -> String {
     ];
     let _ = write!(text, "{}", table(&["", "median", "least to most"], &rows));
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_the_middle() {
-        assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < f64::EPSILON);
-        assert!((median([4.0, 1.0, 2.0, 3.0].into_iter()) - 2.5).abs() < f64::EPSILON);
-    }
 }

@@ -16,10 +16,12 @@ pub struct Machine {
     pub voorveld: &'static str,
     /// Whether it was built for speed.
     pub optimised: bool,
-    /// The database's version, as it says itself.
-    pub postgres: String,
-    /// Which log carries the records.
-    pub log: String,
+    /// The database's version, as it says itself; none when nothing but the engine runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<String>,
+    /// Which log carries the records, if any does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
 }
 
 /// What a process has used since it began.
@@ -34,7 +36,17 @@ pub struct Usage {
 impl Machine {
     /// This machine, with what only a started house knows.
     #[must_use]
-    pub fn this(postgres: String, log: String) -> Self {
+    pub fn with_house(postgres: String, log: String) -> Self {
+        Self {
+            postgres: Some(postgres),
+            log: Some(log),
+            ..Self::this()
+        }
+    }
+
+    /// This machine.
+    #[must_use]
+    pub fn this() -> Self {
         let processor = std::fs::read_to_string("/proc/cpuinfo")
             .ok()
             .and_then(|text| value_of(&text, "model name").map(str::to_owned));
@@ -47,8 +59,8 @@ impl Machine {
             memory_bytes,
             voorveld: env!("CARGO_PKG_VERSION"),
             optimised: !cfg!(debug_assertions),
-            postgres,
-            log,
+            postgres: None,
+            log: None,
         }
     }
 }
@@ -57,7 +69,7 @@ impl std::fmt::Display for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} cores, {}, {} GiB; voorveld {}{}, PostgreSQL {}, {}",
+            "{} cores, {}, {} GiB; voorveld {}{}",
             self.cores,
             self.processor.as_deref().unwrap_or("unknown processor"),
             self.memory_bytes.unwrap_or(0) >> 30,
@@ -66,10 +78,15 @@ impl std::fmt::Display for Machine {
                 ""
             } else {
                 " (a debug build: its figures mean little)"
-            },
-            self.postgres,
-            self.log
-        )
+            }
+        )?;
+        if let Some(postgres) = &self.postgres {
+            write!(f, ", PostgreSQL {postgres}")?;
+        }
+        if let Some(log) = &self.log {
+            write!(f, ", {log}")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! `voorveld bench`: figures that anyone can repeat on their own machine. Everything runs in a house of its own that is thrown away.
 
 pub mod chain;
+pub mod engine;
 pub mod machine;
+pub mod spread;
 
 use std::process::ExitCode;
 
@@ -17,5 +19,6 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     match command {
         Bench::Chain(asked) => chain::run(&asked, settings, log_filter).await,
+        Bench::Engine(asked) => engine::run(&asked),
     }
 }
