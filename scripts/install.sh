@@ -40,6 +40,7 @@ if [[ $goal == test ]]; then
     need openjdk-17-jre-headless java_is_there
     need maven has mvn
     need python3 has python3
+    need python3-venv python3 -c 'import ensurepip'
 fi
 if [[ ${#missing[@]} == 0 ]]; then exit 0; fi
 
