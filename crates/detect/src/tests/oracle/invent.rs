@@ -16,10 +16,10 @@ use super::judge::Told;
 use crate::*;
 
 /// Numbers that look thrown; the same ones for the same seed.
-pub(in super::super) struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    pub(in super::super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -32,21 +32,21 @@ impl Dice {
     }
 
     /// One of `0..below`.
-    pub(in super::super) fn below(&mut self, below: u32) -> u32 {
+    pub(super) fn below(&mut self, below: u32) -> u32 {
         u32::try_from(self.next() % u64::from(below)).expect("less than a u32")
     }
 
     /// Once in so many times.
-    pub(in super::super) fn once_in(&mut self, times: u32) -> bool {
+    pub(super) fn once_in(&mut self, times: u32) -> bool {
         self.below(times) == 0
     }
 
-    pub(in super::super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let many = u32::try_from(from.len()).expect("a short list");
         &from[usize::try_from(self.below(many)).expect("a short list")]
     }
 
-    pub(in super::super) fn days(&mut self, below: u32) -> i32 {
+    pub(super) fn days(&mut self, below: u32) -> i32 {
         i32::try_from(self.below(below)).expect("few days")
     }
 
@@ -57,12 +57,12 @@ impl Dice {
 
 /// All that is judged at once.
 #[derive(Debug, Clone)]
-pub(in super::super) struct History {
-    pub(in super::super) rules: Vec<Rule>,
-    pub(in super::super) settings: RuleSettings,
-    pub(in super::super) copies: Vec<Signal>,
+pub(super) struct History {
+    pub(super) rules: Vec<Rule>,
+    pub(super) settings: RuleSettings,
+    pub(super) copies: Vec<Signal>,
     pub(super) told: Told,
-    pub(in super::super) as_of: Date,
+    pub(super) as_of: Date,
 }
 
 const KINDS_IN_ALL: u32 = 6;
@@ -135,7 +135,7 @@ fn field(name: &str) -> FieldName {
 
 impl History {
     /// The history of this number.
-    pub(in super::super) fn of(seed: u64) -> Self {
+    pub(super) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let dice = &mut dice;
         let span = *dice.pick(&[4, 20, 70, 250]);
@@ -168,7 +168,7 @@ impl History {
         }
     }
 
-    pub(in super::super) fn rule_set(&self) -> RuleSet {
+    pub(super) fn rule_set(&self) -> RuleSet {
         RuleSet::new(
             self.rules.clone(),
             self.settings.clone(),
@@ -177,11 +177,11 @@ impl History {
         .expect("rules are invented sound")
     }
 
-    pub(in super::super) fn timeline(&self) -> Timeline {
+    pub(super) fn timeline(&self) -> Timeline {
         self.copies.iter().cloned().collect()
     }
 
-    pub(in super::super) fn feeds(&self) -> Feeds {
+    pub(super) fn feeds(&self) -> Feeds {
         let mut feeds = Feeds::default();
         for (partner, kind) in &self.told.senders {
             feeds.expect(partner, kind);
@@ -212,7 +212,7 @@ fn invented_feeds(dice: &mut Dice, last: i32) -> Told {
 }
 
 /// One signal in one copy, or in more of which one wins.
-pub(in super::super) fn invented_copies(dice: &mut Dice, number: u32, span: u32) -> Vec<Signal> {
+pub(super) fn invented_copies(dice: &mut Dice, number: u32, span: u32) -> Vec<Signal> {
     let mut copies = vec![invented_signal(dice, number, span)];
     while dice.once_in(5) {
         let mut copy = invented_signal(dice, number, span);
@@ -296,7 +296,7 @@ fn debtor(number: u32) -> Option<DebtorId> {
     (0 < number).then(|| DebtorId::from_uuid(uuid::Uuid::from_u128(u128::from(number))))
 }
 
-pub(in super::super) fn invented_rule(dice: &mut Dice, number: usize) -> Rule {
+pub(super) fn invented_rule(dice: &mut Dice, number: usize) -> Rule {
     let mut rule = WORDS.default_rules[0].clone();
     rule.id = WORDS.rule_ids[number].clone();
     rule.muted_by = MutedBy::default();

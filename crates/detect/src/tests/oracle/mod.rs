@@ -4,8 +4,9 @@
 //! `VOORVELD_ORACLE_SEED=<number>` tries that one alone; `VOORVELD_ORACLE_HISTORIES=<many>` tries more of them.
 
 mod almanac;
-pub(super) mod invent;
+mod invent;
 mod judge;
+mod laws;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::almanac::Almanac;
 use self::invent::History;
 use self::judge::{Oracle, Said, Verdict};
-use crate::{Condition, RuleSet, evaluate};
+use crate::{After, Anchor, Condition, Rule, RuleSet, evaluate};
 
 /// How many histories every run of the tests tries.
 const HISTORIES: u64 = 100_000;
@@ -33,6 +34,13 @@ fn of_the_engine(history: &History, rules: &RuleSet, almanac: &Almanac) -> Verdi
         awaits_feeds: evaluation.awaits_feeds,
     };
     for found in &evaluation.matches {
+        assert!(found.witnesses.contains(&found.brought_by), "{found:?}");
+        let rule = rules.get(&found.rule).expect("a rule of this set");
+        if let Anchor::Signal(id) = found.anchor
+            && only_grows(rule)
+        {
+            assert!(found.witnesses.contains(&id), "{found:?}");
+        }
         let is_new = verdict.matches.insert(Said {
             rule: found.rule.to_string(),
             anchor: found.anchor,
@@ -55,6 +63,18 @@ fn of_the_engine(history: &History, rules: &RuleSet, almanac: &Almanac) -> Verdi
     }
     assert_eq!(evaluation.verdicts.len(), rules.rules().len());
     verdict
+}
+
+/// Where a signal can make a test false again, the one that completed it can be one that is not leaned on at the end of its day.
+fn only_grows(rule: &Rule) -> bool {
+    match &rule.condition {
+        Condition::Within(within)
+        | Condition::Absence {
+            after: After::Pattern(within),
+            ..
+        } => within.test.only_grows(),
+        _ => true,
+    }
 }
 
 fn of_the_oracle(history: &History, almanac: &Almanac) -> Verdict {
