@@ -45,6 +45,8 @@ impl Shadow {
 /// The rules of each partition this process owns.
 pub(crate) struct RulesInForce {
     live: Ruling,
+    /// Whether the bundle of `live` was published, now or before.
+    is_published: bool,
     shadow: Option<Shadow>,
     by_partition: HashMap<i32, RuleSet>,
     /// What was published when we last looked.
@@ -56,6 +58,7 @@ impl RulesInForce {
     pub(crate) fn new(policy: Arc<Policy>) -> Self {
         Self {
             live: Ruling::new(policy),
+            is_published: false,
             shadow: None,
             by_partition: HashMap::new(),
             seen: InForce::default(),
@@ -127,6 +130,8 @@ impl RulesInForce {
                     None => unreadable += 1,
                 }
             }
+            let stands = |live: &Standing| live.bundle == self.live.bundle;
+            self.is_published |= now.live.as_ref().is_some_and(stands);
             let running = self.shadow.as_ref().map(|shadow| shadow.publication);
             if now.shadow.as_ref().map(|shadow| shadow.publication) != running {
                 self.shadow = None;
@@ -153,8 +158,7 @@ impl RulesInForce {
 
     /// The bundle that judges, when it is one that was published.
     fn published_bundle(&self) -> Option<&str> {
-        let live = self.seen.live.as_ref()?;
-        (live.bundle == self.live.bundle).then_some(&*self.live.bundle)
+        self.is_published.then_some(&*self.live.bundle)
     }
 
     /// Makes sure that each partition knows since when its rules judge it; writes an activation where the set is new to it.
