@@ -577,4 +577,17 @@ mod tests {
         assert_eq!(count(&pool, "SELECT count(*) FROM address_index").await, 2);
         assert_eq!(count(&pool, "SELECT count(*) FROM debtor_index").await, 2);
     }
+
+    /// The resolver found a household by its address, and it was erased before the filing was written.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn filing_at_a_household_that_is_gone_is_done_over(pool: PgPool) {
+        let filed = sqlx::query(
+            "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, withdrawn, partition, placed,
+                received_at, decided_at)
+             VALUES (gen_random_uuid(), 1, 1, '0518', 'p', 'k', gen_random_uuid(), false, 0, true, now(), now())",
+        )
+        .execute(&pool)
+        .await;
+        assert!(StoreError::from(filed.unwrap_err()).is_transient());
+    }
 }

@@ -90,9 +90,7 @@ impl TaskError {
             }
             Self::NotYours => "Een collega heeft deze taak. Overleg met die collega.",
             Self::NotNow => "Dit kan nu niet met deze taak. Kijk wat er nu staat.",
-            Self::TooLate => {
-                "Ongedaan maken kan tot 10 minuten na het afronden. Die tijd is voorbij."
-            }
+            Self::TooLate => "Ongedaan maken kan tot 10 minuten erna. Die tijd is voorbij.",
             Self::Succeeded => {
                 "Er is intussen een nieuwe taak voor dit huishouden. Ga daarmee verder; deze taak blijft afgerond."
             }

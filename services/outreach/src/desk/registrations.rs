@@ -303,12 +303,16 @@ impl Desk {
             .await?
             .filter(|known| !known.reason.is_hold())
             .ok_or(TaskError::NotFound)?;
+        let is_own = registration.recorded_by == actor_of(user.id);
+        if !is_own && !user.has_role(Role::PrivacyOfficer) {
+            return Err(TaskError::NotFound);
+        }
+        if registration.revoked.is_some() {
+            self.metrics.conflicts.inc();
+            return Err(TaskError::RegistrationChanged);
+        }
         if !self.may_revoke(user, &registration) {
-            return Err(if registration.recorded_by == actor_of(user.id) {
-                TaskError::TooLate
-            } else {
-                TaskError::NotFound
-            });
+            return Err(TaskError::TooLate);
         }
         let revoked = tx
             .revoke_registration(

@@ -257,7 +257,8 @@ async fn the_privacy_officer_registers_by_an_id_and_revokes(pool: PgPool) {
     let done = frank.post(&revoke, &[("reason", "taken_back")]).await;
     assert_eq!(done.location, "/registraties?gedaan=ingetrokken");
     let late = frank.post(&revoke, &[("reason", "taken_back")]).await;
-    assert_eq!(late.status, StatusCode::NOT_FOUND);
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(late.body.contains("Deze registratie geldt niet meer"));
     let woken = rows(&house, "SELECT reason FROM wake_ups ORDER BY reason").await;
     assert_eq!(woken, ["registration", "registration_revoked"]);
     let audit = rows(&house, "SELECT action || ' ' || reason FROM audit_events WHERE action LIKE 'registration%' ORDER BY audit_id").await;
