@@ -686,13 +686,16 @@ async fn an_erased_signal_says_so_and_its_reference_is_free(pool: PgPool) {
         .json("POST", "/v1/signals", &signal("A-1"))
         .await
         .json());
-    sqlx::query("INSERT INTO erasures (signal_id, erased_at) VALUES ($1, now())")
+    sqlx::query("INSERT INTO erasures (signal_id, erased_at) VALUES ($1, '2026-02-01')")
         .bind(first)
         .execute(&world.pool)
         .await
         .unwrap();
     let store = voorveld_store::Store::from_pool(world.pool.clone());
-    let erased = store.erase_signals(jiff::Timestamp::now()).await.unwrap();
+    let erased = store
+        .erase_signals("2026-02-01T10:00:00Z".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(erased.signals, 1);
     let place = format!("/v1/signals/{first}");
     let withdrawal = format!("{place}/withdrawal");
