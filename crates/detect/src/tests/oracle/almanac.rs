@@ -188,8 +188,8 @@ impl Almanac {
     }
 
     /// The days of a set after this one.
-    pub(super) fn after(&self, days: &Days, day: Option<usize>) -> Days {
-        let counted = self.days_between(0, day.map_or(0, |day| day + 1));
+    pub(super) fn after(days: &Days, day: Option<usize>) -> Days {
+        let counted = Self::days_between(0, day.map_or(0, |day| day + 1));
         let mut left = *days;
         for (word, gone) in left.0.iter_mut().zip(&counted.0) {
             *word &= !gone;
@@ -226,7 +226,7 @@ impl Almanac {
         }
     }
 
-    pub(super) fn days_between(&self, from: usize, to: usize) -> Days {
+    pub(super) fn days_between(from: usize, to: usize) -> Days {
         let mut days = Days::NONE;
         for day in from..to {
             days.add(day);

@@ -303,7 +303,7 @@ pub(super) fn invented_rule(dice: &mut Dice, number: usize) -> Rule {
     rule.effect = Effect::Show;
     rule.sources = Sources {
         domains: BTreeSet::new(),
-        kinds: BTreeSet::from_iter((0..KINDS_IN_ALL).map(kind)),
+        kinds: (0..KINDS_IN_ALL).map(kind).collect(),
     };
     if dice.once_in(3) {
         rule.sources.kinds.remove(&kind(dice.below(6)));

@@ -138,7 +138,7 @@ impl<'a> Oracle<'a> {
                     anchor: Anchor::Signal(one.of.id),
                     completed_by: None,
                     witnesses: vec![*one],
-                    days: self.almanac.days_between(one.day, one.day + 1),
+                    days: Almanac::days_between(one.day, one.day + 1),
                     brought_by: one.of.id,
                 })
                 .collect(),
@@ -197,7 +197,7 @@ impl<'a> Oracle<'a> {
                             anchor: Anchor::Signal(one.of.id),
                             completed_by: None,
                             witnesses: vec![*before, *one],
-                            days: self.almanac.days_between(before.day, one.day + 1),
+                            days: Almanac::days_between(before.day, one.day + 1),
                             brought_by: last_received(&[*before, *one]),
                         });
                     }
@@ -382,7 +382,7 @@ impl<'a> Oracle<'a> {
                 .map(|one| one.day)
                 .map(|day| {
                     let days = self.almanac.window(within.window, day);
-                    (day, self.almanac.after(&days, counted_through))
+                    (day, Almanac::after(&days, counted_through))
                 })
                 .find(|(_, days)| self.holds(&within.test, &left, days, &left));
             let Some((day, days)) = first else {
@@ -644,7 +644,6 @@ impl<'a> Oracle<'a> {
                         .is_some_and(|cents| cents * 10 >= i64::from(*times) * euros.thousandths())
             }
             Predicate::Field { name, test } => match (signal.fields.get(name), test) {
-                (None, _) => false,
                 (Some(_), FieldTest::Present) => true,
                 (Some(FieldValue::Bool(told)), FieldTest::Is(wanted)) => told == wanted,
                 (Some(FieldValue::Number(told)), FieldTest::AtLeast(least)) => {
@@ -678,7 +677,7 @@ impl<'a> Oracle<'a> {
                     anchor: Anchor::Signal(one.of.id),
                     completed_by: Some(*one),
                     witnesses: vec![*one],
-                    days: self.almanac.days_between(one.day, one.day + 1),
+                    days: Almanac::days_between(one.day, one.day + 1),
                     brought_by: one.of.id,
                 })
                 .collect(),
@@ -714,7 +713,7 @@ impl<'a> Oracle<'a> {
             }
             if self.is_all_there(rule, without, signal, end - 1) {
                 found.push(Found {
-                    days: wait.days.either(&self.almanac.days_between(day, end)),
+                    days: wait.days.either(&Almanac::days_between(day, end)),
                     ..wait
                 });
             } else {
