@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
+use crate::feeds::NewMark;
 use crate::{Store, StoreError, Tx};
 
 /// What became of the rows so far.
@@ -95,9 +96,14 @@ fn stored(number: u64) -> i64 {
 }
 
 impl Store {
-    /// Writes a delivery down as being received and says which complete one had the same file.
-    pub async fn add_delivery(&self, new: &NewDelivery) -> Result<Option<Uuid>, StoreError> {
-        Ok(sqlx::query_scalar!(
+    /// Writes a delivery down as being received, with the marks its sender gave with it, and says which complete one had the same file.
+    pub async fn add_delivery(
+        &self,
+        new: &NewDelivery,
+        marks: &[NewMark],
+    ) -> Result<Option<Uuid>, StoreError> {
+        let mut tx = self.begin("add_delivery").await?;
+        let same_as = sqlx::query_scalar!(
             "INSERT INTO deliveries (delivery_id, partner_id, format, state, file_digest, same_as, rows_total, not_imported, received_at,
                 updated_at)
              VALUES ($1, $2, $3, 'receiving', $4,
@@ -113,8 +119,11 @@ impl Store {
             stored(new.not_imported),
             new.received_at.to_sqlx() as _,
         )
-        .fetch_one(&self.pool)
-        .await?)
+        .fetch_one(&mut *tx.inner)
+        .await?;
+        tx.add_marks(marks).await?;
+        tx.commit().await?;
+        Ok(same_as)
     }
 
     /// A delivery of this partner.
@@ -338,7 +347,7 @@ mod tests {
             not_imported: 3,
             received_at: now,
         };
-        assert_eq!(store.add_delivery(&new).await.unwrap(), None);
+        assert_eq!(store.add_delivery(&new, &[]).await.unwrap(), None);
         let refused = RowResult {
             row: 3,
             outcome: "refused".into(),
@@ -395,7 +404,7 @@ mod tests {
             ..new.clone()
         };
         assert_eq!(
-            store.add_delivery(&second).await.unwrap(),
+            store.add_delivery(&second, &[]).await.unwrap(),
             None,
             "the first is not complete"
         );
@@ -404,7 +413,7 @@ mod tests {
             id: Uuid::now_v7(),
             ..new.clone()
         };
-        assert_eq!(store.add_delivery(&third).await.unwrap(), Some(new.id));
+        assert_eq!(store.add_delivery(&third, &[]).await.unwrap(), Some(new.id));
 
         let later = now + 1.hour();
         store.touch_delivery(third.id, later).await.unwrap();

@@ -8,6 +8,7 @@ pub mod console;
 pub mod deliveries;
 pub mod erasures;
 pub mod error;
+pub mod feeds;
 pub mod holds;
 pub mod homes;
 pub mod households;

@@ -13,6 +13,8 @@ pub const WAKE_UPS_MAX_PER_BATCH: i64 = 1_000;
 pub const NEXT_LOOK: &str = "next_look";
 /// Reason: a day that came, on which signals of the household are past their retention (S4); judged so, they leave its timeline.
 pub const EXPIRY: &str = "expiry";
+/// Reason: a feed is complete further than it was; like a day, it waits for everything that was received before.
+pub const FEED: &str = "feed";
 /// Reason: another set of rules came into force.
 pub const RULES: &str = "rules";
 /// Reason: the backlog of a rule's version is worked off.
@@ -27,7 +29,7 @@ pub struct WakeUp {
     pub household: HouseholdId,
     /// The partition of `signals.resolved` whose owner judges.
     pub partition: i32,
-    /// Why, as a code: [`NEXT_LOOK`], [`RULES`], [`BACKLOG`], or what somebody did: `result`, `hold_lifted`, …
+    /// Why, as a code: [`NEXT_LOOK`], [`FEED`], [`RULES`], [`BACKLOG`], or what somebody did: `result`, `hold_lifted`, …
     pub reason: String,
 }
 

@@ -19,6 +19,8 @@ pub struct Judged {
     pub as_of: Date,
     /// When its judgement may change without a signal.
     pub next_look: Option<Date>,
+    /// An absence of it waits for a feed: a mark may change it, too.
+    pub awaits_feeds: bool,
 }
 
 /// A task as planning reads it.
@@ -167,7 +169,7 @@ impl Tx {
         households: &[HouseholdId],
     ) -> Result<HashMap<HouseholdId, Judged>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT household_id, as_of, next_look FROM household_judgements WHERE household_id = ANY($1)",
+            "SELECT household_id, as_of, next_look, awaits_feeds FROM household_judgements WHERE household_id = ANY($1)",
             &ids(households),
         )
         .fetch_all(&mut *self.inner)
@@ -178,6 +180,7 @@ impl Tx {
                 let judged = Judged {
                     as_of: row.as_of.to_jiff(),
                     next_look: row.next_look.map(jiff_sqlx::Date::to_jiff),
+                    awaits_feeds: row.awaits_feeds,
                 };
                 (HouseholdId::from_uuid(row.household_id), judged)
             })

@@ -153,16 +153,18 @@ impl Tx {
             .iter()
             .map(|row| row.3.next_look.map(ToSqlx::to_sqlx))
             .collect();
+        let awaits: Vec<bool> = rows.iter().map(|row| row.3.awaits_feeds).collect();
         sqlx::query!(
-            "INSERT INTO household_judgements (household_id, municipality, as_of, next_look, partition)
-             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::date[], $4::date[], $5::int[])
+            "INSERT INTO household_judgements (household_id, municipality, as_of, next_look, partition, awaits_feeds)
+             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::date[], $4::date[], $5::int[], $6::bool[])
              ON CONFLICT (household_id) DO UPDATE SET as_of = excluded.as_of, next_look = excluded.next_look,
-                partition = excluded.partition",
+                partition = excluded.partition, awaits_feeds = excluded.awaits_feeds",
             &households,
             &municipalities,
             &days as _,
             &looks as _,
             &partitions,
+            &awaits,
         )
         .execute(&mut *self.inner)
         .await?;

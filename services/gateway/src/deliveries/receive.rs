@@ -395,7 +395,7 @@ mod tests {
             not_imported: 0,
             received_at: clock.now(),
         };
-        store.add_delivery(&new).await.unwrap();
+        store.add_delivery(&new, &[]).await.unwrap();
         clock.advance(Duration::from_hours(1));
         let now = clock.now();
         let until_seen = async {

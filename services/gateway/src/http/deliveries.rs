@@ -161,7 +161,7 @@ pub async fn deliver_file(
     };
     let store = door.intake.store();
     store
-        .add_delivery(&new)
+        .add_delivery(&new, &[])
         .await
         .map_err(|error| door.store_problem(&error))?;
     let answer = answer(&door, &caller, new.id).await?;
