@@ -385,6 +385,14 @@ impl RuleSet {
     pub fn has_newcomers(&self) -> bool {
         self.rules.iter().any(|rule| rule.active_from.is_some())
     }
+
+    /// Whether any rule concludes from what did not come: only then must [`crate::Feeds`] be told.
+    #[must_use]
+    pub fn asks_feeds(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| matches!(rule.condition, Condition::Absence { .. }))
+    }
 }
 
 impl Rule {

@@ -7,6 +7,7 @@ mod apply;
 mod convert;
 mod expiry;
 pub mod explain;
+pub mod feeds;
 mod household;
 mod live;
 mod memory;
@@ -72,6 +73,15 @@ pub fn start(parts: Parts, lifecycle: &Lifecycle) {
         parts.metrics.clone(),
     );
     lifecycle.spawn("correlator.expiry", expiry.run(lifecycle.draining()));
+    lifecycle.spawn(
+        "correlator.feeds",
+        feeds::run(
+            parts.store.clone(),
+            parts.clock.clone(),
+            parts.metrics.clone(),
+            lifecycle.draining(),
+        ),
+    );
     lifecycle.spawn(
         "correlator",
         stage.run(Correlator::new(parts), lifecycle.draining()),

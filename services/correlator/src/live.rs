@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
-use voorveld_detect::{Feeds, Timeline};
+use voorveld_detect::Timeline;
 use voorveld_domain::{DebtorId, HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
 use voorveld_stage::{StageError, Work};
 use voorveld_store::Tx;
@@ -17,10 +17,11 @@ use voorveld_store::judgements::{Judged, SuppressionRow, TaskBecomes};
 use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::timelines::TimelineRow;
-use voorveld_store::wake_ups::{BACKLOG, EXPIRY, NEXT_LOOK, RULES, WakeUp};
+use voorveld_store::wake_ups::{BACKLOG, EXPIRY, FEED, NEXT_LOOK, RULES, WakeUp};
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Resolved};
 
 use crate::apply::{Cause, Writes, apply};
+use crate::feeds::FeedsOf;
 use crate::household::{Household, Remembered};
 use crate::memory::Memory;
 use crate::registered::Registered;
@@ -45,8 +46,8 @@ pub struct Correlator {
     parts: Parts,
     rules: RulesInForce,
     memory: Memory,
-    /// How far the feeds are complete.
-    feeds: Feeds,
+    /// How far the feeds are complete, as the batch at hand was told; empty while no rule asks.
+    feeds: FeedsOf,
     /// Since when a day that came waits for the stages before us, and whether somebody was told.
     waiting: Option<(Stopwatch, bool)>,
 }
@@ -68,7 +69,7 @@ impl Correlator {
             parts,
             rules,
             memory: Memory::default(),
-            feeds: Feeds::default(),
+            feeds: FeedsOf::default(),
             waiting: None,
         }
     }
@@ -114,6 +115,9 @@ impl Correlator {
         moved: BTreeSet<SignalId>,
         mut debtors: BTreeSet<DebtorId>,
     ) -> Result<BTreeMap<HouseholdId, Household>, StageError> {
+        if self.rules.ask_feeds() {
+            self.feeds.refresh(tx).await?;
+        }
         let ids: Vec<HouseholdId> = touched.keys().copied().collect();
         let mut tasks = tx.lock_and_read_tasks(&ids).await?;
         let missing: Vec<HouseholdId> = ids
@@ -190,11 +194,12 @@ impl Correlator {
     ) {
         let rules = self.rules.of(household.memory.partition);
         let ruling = self.rules.ruling();
+        let feeds = self.feeds.of(household.memory.municipality);
         household.judge(
             rules,
             ruling.calendar(),
             ruling.retention(),
-            &self.feeds,
+            feeds,
             as_of,
         );
         let metrics = &self.parts.metrics;
@@ -252,13 +257,15 @@ impl Correlator {
                 Judged {
                     as_of: evaluation.as_of,
                     next_look,
+                    awaits_feeds: evaluation.awaits_feeds,
                 },
             ));
             let mut looks = vec![next_look];
             if let Some(shadow) = self.rules.shadow()
                 && let Some((rules, ruling)) = shadow.of(one.memory.partition)
             {
-                let (rows, shadow_look) = shadow::judge(one, rules, ruling, &self.feeds);
+                let feeds = self.feeds.of(one.memory.municipality);
+                let (rows, shadow_look) = shadow::judge(one, rules, ruling, feeds);
                 shadow_rows.extend(rows);
                 looks.push(shadow_look.filter(|_| shadow_look != next_look));
             }
@@ -563,8 +570,8 @@ impl Work for Correlator {
         if self.rules.must_prepare(held) {
             self.settle(held).await?;
         }
-        // A day waits for the records before it (T6); what a person did and what the rules say do not wait for the day.
-        let due = self.due(held, &[NEXT_LOOK, EXPIRY]).await?;
+        // A day waits for the records before it (T6), and so does a feed that is complete; what a person did and what the rules say do not.
+        let due = self.due(held, &[NEXT_LOOK, FEED, EXPIRY]).await?;
         if !due.is_empty() {
             return self.wake(held, due).await;
         }
@@ -580,7 +587,9 @@ impl Work for Correlator {
 
     async fn between(&mut self, held: &[Step]) -> Result<(), StageError> {
         // Somebody waits at a screen for what they did; rules and days can wait until the backlog is worked off.
-        let due = self.due(held, &[NEXT_LOOK, RULES, BACKLOG, EXPIRY]).await?;
+        let due = self
+            .due(held, &[NEXT_LOOK, FEED, RULES, BACKLOG, EXPIRY])
+            .await?;
         self.wake(held, due).await.map(drop)
     }
 

@@ -27,6 +27,10 @@ pub struct Metrics {
     pub waiting_seconds: IntGauge,
     /// `voorveld_correlator_unreadable_publications`: publications in force that this release cannot read; the rules stay as they were.
     pub unreadable_publications: IntGauge,
+    /// `voorveld_correlator_waiting_marks`: marks of completeness that wait until everything before them is in its place.
+    pub waiting_marks: IntGauge,
+    /// `voorveld_correlator_silent_partners`: partners of whom nothing was heard for one and a half times what was agreed on.
+    pub silent_partners: IntGauge,
     /// `voorveld_correlator_cache_total{outcome}`: households found or loaded.
     pub cache: IntCounterVec,
 }
@@ -75,13 +79,24 @@ impl Metrics {
             "Households found to have more signals than a household has",
         )?;
         registry.register(Box::new(crowded.clone()))?;
-        let unreadable_publications = IntGauge::new(
-            "voorveld_correlator_unreadable_publications",
-            "Publications in force that this release cannot read",
-        )?;
-        registry.register(Box::new(unreadable_publications.clone()))?;
+        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
         Ok(Self {
-            unreadable_publications,
+            unreadable_publications: gauge(
+                "voorveld_correlator_unreadable_publications",
+                "Publications in force that this release cannot read",
+            )?,
+            waiting_marks: gauge(
+                "voorveld_correlator_waiting_marks",
+                "Marks of completeness that wait until everything before them is in its place",
+            )?,
+            silent_partners: gauge(
+                "voorveld_correlator_silent_partners",
+                "Partners silent for more than one and a half times what was agreed on",
+            )?,
             waiting_seconds,
             crowded,
             records: counters(

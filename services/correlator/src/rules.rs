@@ -66,6 +66,13 @@ impl RulesInForce {
         }
     }
 
+    /// Whether any rule concludes from what did not come.
+    pub(crate) fn ask_feeds(&self) -> bool {
+        let shadow = self.shadow.as_ref();
+        self.live.policy.rules().asks_feeds()
+            || shadow.is_some_and(|shadow| shadow.ruling.policy.rules().asks_feeds())
+    }
+
     /// The rule set that judges.
     pub(crate) fn hash(&self) -> &str {
         &self.live.rule_set

@@ -81,11 +81,17 @@ async fn explained(
     let policy = office::policy_in_force(settings, store).await?;
     let rules = policy.rules();
     let words = voorveld_correlator::words(&policy);
+    let rows = store.timeline(household).await?;
+    let municipality = rows.first().map(|row| row.municipality);
+    let feeds = match municipality {
+        Some(municipality) => voorveld_correlator::feeds::of(store, municipality, None).await?,
+        None => voorveld_detect::Feeds::default(),
+    };
     let found = voorveld_correlator::explain::household(
         store,
         rules,
         policy.calendar(),
-        &voorveld_detect::Feeds::default(),
+        &feeds,
         &voorveld_correlator::retention(&policy),
         household,
         as_of,
@@ -93,7 +99,6 @@ async fn explained(
     .await?
     .with_context(|| format!("nothing was ever filed at household {household}"))?;
     let evaluation = found.evaluation;
-    let rows = store.timeline(household).await?;
     let action = if asked.with_safety {
         "household.explained_with_safety"
     } else {
@@ -101,7 +106,6 @@ async fn explained(
     };
     let subject = ("household", household.to_string());
     let reason = asked.reason.as_deref().unwrap_or("no reason given");
-    let municipality = rows.first().map(|row| row.municipality);
     let mut entry = office::entry(clock.now(), municipality, action, subject, reason);
     entry.about = about;
     // Before anything is shown (I9).
