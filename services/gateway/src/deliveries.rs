@@ -231,8 +231,14 @@ pub fn prepare(format: Format, file: File, folder: Option<&Path>) -> io::Result<
     }
 }
 
-/// Reads a whole file once to see what it is: format, rows, and whatever stands in the way of taking it in.
-pub fn survey(format: Format, file: &mut File, reading: &Reading) -> Result<Survey, FileFault> {
+/// Reads a whole file once to see what it is: format, rows, and whatever stands in the way of taking it in. A file without rows is taken for a
+/// mistake, unless its sender said that it tells all there is.
+pub fn survey(
+    format: Format,
+    file: &mut File,
+    reading: &Reading,
+    may_be_empty: bool,
+) -> Result<Survey, FileFault> {
     let mut rows = 0;
     let mut count = |_row: Row| {
         rows += 1;
@@ -247,7 +253,7 @@ pub fn survey(format: Format, file: &mut File, reading: &Reading) -> Result<Surv
     if format != Format::Ddas {
         survey.rows = rows;
     }
-    if survey.rows == 0 && survey.not_imported == 0 {
+    if survey.rows == 0 && survey.not_imported == 0 && !may_be_empty {
         return Err(FileFault::refused(
             "file_empty",
             "Er staan geen signalen in dit bestand.",

@@ -1,6 +1,7 @@
 //! The door as HTTP: routes, extractors and what every answer has in common.
 
 mod answers;
+mod completeness;
 mod deliveries;
 mod document;
 mod read;
@@ -105,6 +106,10 @@ fn described() -> OpenApiRouter<Door> {
         .routes(routes!(deliveries::deliver_file))
         .routes(routes!(deliveries::read_delivery))
         .routes(routes!(deliveries::read_results))
+        .routes(routes!(
+            completeness::say_completeness,
+            completeness::read_completeness
+        ))
         .routes(routes!(templates::list_kinds))
         .routes(routes!(templates::read_template))
         .routes(routes!(document::read_document))

@@ -7,9 +7,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use voorveld_chassis::problem::ProblemDetail;
 use voorveld_store::deliveries::Delivery;
+use voorveld_store::feeds::SaidMark;
 use voorveld_store::receipts::Receipt;
 use voorveld_wire::intake_v1::{Flaw, Warning};
 
+use super::completeness::FeedAnswer;
 use crate::intake::Outcome;
 use crate::intake::decide::Decision;
 
@@ -297,10 +299,15 @@ pub struct DeliveryAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, format = DateTime, nullable = false, required = false)]
     completed_at: Option<Timestamp>,
+    /// Through which day you said, with this delivery, that everything is delivered. Present only when you said so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    completeness: Vec<FeedAnswer>,
 }
 
-impl From<Delivery> for DeliveryAnswer {
-    fn from(delivery: Delivery) -> Self {
+impl DeliveryAnswer {
+    /// A delivery with what was said with it.
+    pub(super) fn of(delivery: Delivery, marks: Vec<SaidMark>) -> Self {
         let state = match delivery.state.as_str() {
             "complete" => DeliveryState::Complete,
             "interrupted" => DeliveryState::Interrupted,
@@ -325,6 +332,13 @@ impl From<Delivery> for DeliveryAnswer {
             same_as: delivery.same_as,
             received_at: delivery.received_at,
             completed_at: delivery.completed_at,
+            completeness: marks
+                .into_iter()
+                .filter_map(|mark| {
+                    mark.complete_through
+                        .map(|said| FeedAnswer::said(mark, said))
+                })
+                .collect(),
         }
     }
 }

@@ -20,6 +20,7 @@ use voorveld_store::StoreError;
 use voorveld_store::deliveries::{NewDelivery, RowResult};
 
 use super::answers::{DeliveryAnswer, Place};
+use super::completeness::{Checked, Said};
 use super::read::{Asked, PathId, media_type, refuse_encoded, unsupported};
 use super::{BASE, Door};
 use crate::auth::Caller;
@@ -28,9 +29,9 @@ use crate::deliveries::receive::{Received, receive};
 use crate::deliveries::spool::spool;
 use crate::deliveries::{Defaults, FileFault, Format, Reading, prepare, survey};
 
-/// What goes for rows that do not say it themselves.
+/// What goes for rows that do not say it themselves, and what is said of the feeds.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub struct FileDefaults {
     /// The kind of every row that names none.
@@ -39,10 +40,21 @@ pub struct FileDefaults {
     /// The municipality of every row that names none.
     #[param(example = "0518", pattern = "^[0-9]{4}$")]
     municipality: Option<String>,
+    /// With this file you have delivered everything dated on this day or before; at most today. It goes for the `municipality`, or for each you may
+    /// send for, and holds when all of the file was taken in. The file may then be empty.
+    #[param(format = Date, example = "2025-06-30")]
+    complete_through: Option<String>,
+    /// Of these kinds, with commas between; else of `kind`, else of all you may send.
+    #[param(example = "rent_arrears,energy_arrears")]
+    kinds: Option<String>,
+}
+
+fn in_parameter(detail: ProblemDetail, name: &'static str) -> ProblemDetail {
+    detail.in_column(name)
 }
 
 impl FileDefaults {
-    fn check(self, door: &Door) -> Result<Defaults, Problem> {
+    fn check(self, door: &Door, caller: &Caller) -> Result<(Defaults, Option<Checked>), Problem> {
         let mut errors = Vec::new();
         if let Some(kind) = &self.kind
             && door.intake.policy().catalogue().find(kind).is_none()
@@ -63,11 +75,40 @@ impl FileDefaults {
                 .in_column("municipality"),
             );
         }
+        let mut checked = None;
+        match self.complete_through {
+            Some(through) => {
+                let kinds = self.kinds.map(|kinds| {
+                    let kinds = kinds.split(',').map(str::trim);
+                    kinds.map(str::to_owned).collect()
+                });
+                let said = Said {
+                    through,
+                    kinds: kinds.or_else(|| self.kind.clone().map(|kind| vec![kind])),
+                    municipality: self.municipality.clone(),
+                };
+                // A kind or municipality that was wrong above is not told twice.
+                match said.check(door, caller, in_parameter) {
+                    Ok(found) => checked = Some(found),
+                    Err(wrong) if errors.is_empty() => errors = wrong,
+                    Err(_) => {}
+                }
+            }
+            None if self.kinds.is_some() => errors.push(
+                ProblemDetail::new(
+                    "required",
+                    "Zeg met completeThrough tot en met welke dag alles geleverd is.",
+                )
+                .in_column("completeThrough"),
+            ),
+            None => {}
+        }
         if errors.is_empty() {
-            Ok(Defaults {
+            let defaults = Defaults {
                 kind: self.kind,
                 municipality: self.municipality,
-            })
+            };
+            Ok((defaults, checked))
         } else {
             Err(Problem::new(ProblemType::InvalidRequest)
                 .detail("Een parameter in het adres klopt niet.")
@@ -80,7 +121,8 @@ impl FileDefaults {
 ///
 /// CSV (`;` or `,`, UTF-8 or Windows-1252, a heading row in Dutch or English), XLSX (first sheet, at most 100,000 rows), NDJSON (one signal a line) or a
 /// DDAS vroegsignalering document (v0.9, v1.2), of at most 512 MiB and 500,000 rows. A file that cannot be read as a whole is refused at once.
-/// Otherwise each row is taken in or refused by itself, behind the address in `Location`. The same file twice changes nothing.
+/// Otherwise each row is taken in or refused by itself, behind the address in `Location`. The same file twice changes nothing. With
+/// `completeThrough` you say that nothing up to that day is still to come.
 #[utoipa::path(
     post, path = "/deliveries", operation_id = "deliverFile", tag = "deliveries",
     params(FileDefaults),
@@ -111,7 +153,7 @@ pub async fn deliver_file(
                 "text/csv, application/x-ndjson, application/json (DDAS) of als Excel-bestand (.xlsx)",
             )
         })?;
-    let defaults = defaults.check(&door)?;
+    let (defaults, said) = defaults.check(&door, &caller)?;
     let place = door
         .partners
         .begin_delivery(&caller.partner)
@@ -136,9 +178,10 @@ pub async fn deliver_file(
     };
     let digest = spooled.digest;
     let config = Arc::clone(&door.config);
+    let may_be_empty = said.is_some();
     let surveyed = tokio::task::spawn_blocking(move || {
         let mut file = prepare(format, spooled.file, config.spool_dir.as_deref())?;
-        let surveyed = survey(format, &mut file, &reading)?;
+        let surveyed = survey(format, &mut file, &reading, may_be_empty)?;
         Ok::<_, FileFault>((file, reading, surveyed))
     })
     .await
@@ -159,9 +202,10 @@ pub async fn deliver_file(
         not_imported: surveyed.not_imported,
         received_at: door.intake.clock().now(),
     };
+    let marks = said.map_or_else(Vec::new, |said| said.marks(Some(new.id), new.received_at));
     let store = door.intake.store();
     store
-        .add_delivery(&new, &[])
+        .add_delivery(&new, &marks)
         .await
         .map_err(|error| door.store_problem(&error))?;
     let answer = answer(&door, &caller, new.id).await?;
@@ -188,16 +232,20 @@ pub async fn deliver_file(
 }
 
 async fn answer(door: &Door, caller: &Caller, id: Uuid) -> Result<DeliveryAnswer, Problem> {
-    door.intake
-        .store()
+    let store = door.intake.store();
+    let delivery = store
         .delivery(&caller.partner.id, id)
         .await
         .map_err(|error| door.store_problem(&error))?
-        .map(Into::into)
         .ok_or_else(|| {
             Problem::new(ProblemType::NotFound)
                 .detail("Deze levering kennen wij niet, of zij is niet van u.")
-        })
+        })?;
+    let marks = store
+        .marks_of_delivery(id)
+        .await
+        .map_err(|error| door.store_problem(&error))?;
+    Ok(DeliveryAnswer::of(delivery, marks))
 }
 
 /// See where a delivery stands.

@@ -71,6 +71,10 @@ pub fn base() -> OpenApi {
                 .description(Some("Files with up to 500,000 signals."))
                 .build(),
             TagBuilder::new()
+                .name("completeness")
+                .description(Some("Through which day you have delivered everything."))
+                .build(),
+            TagBuilder::new()
                 .name("templates")
                 .description(Some("What may be sent, and how."))
                 .build(),

@@ -106,7 +106,7 @@ fn place_of(id: Uuid) -> HeaderValue {
 }
 
 impl Door {
-    fn spend(&self, caller: &Caller, rows: usize) -> Result<(), Problem> {
+    pub(super) fn spend(&self, caller: &Caller, rows: usize) -> Result<(), Problem> {
         self.partners.spend(&caller.partner, rows).map_err(|wait| {
             Problem::new(ProblemType::TooManyRequests)
                 .detail(format!(

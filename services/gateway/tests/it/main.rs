@@ -6,6 +6,7 @@
 )]
 
 mod broken;
+mod completeness;
 mod deliveries;
 mod document;
 mod partners;
