@@ -13,6 +13,7 @@ use voorveld_store::console::{
     IntakePeriods, PartnerIntake, PendingReceipts, StagePosition, Waiting,
 };
 use voorveld_store::judgements::RuleComparison;
+use voorveld_store::feeds::{FeedFacts, PartnerSilence};
 
 use crate::{Parts, Stage};
 
@@ -107,6 +108,8 @@ pub(crate) struct Facts {
     pub holds: i64,
     /// None when no shadow runs.
     pub shadow: Option<Vec<ShadowFacts>>,
+    pub feeds: Vec<FeedFacts>,
+    pub silences: Vec<PartnerSilence>,
 }
 
 /// Gathers it for one municipality.
@@ -159,6 +162,8 @@ pub(crate) async fn gather(
         teams,
         holds: store.active_holds(municipality).await?,
         shadow: shadow(parts, municipality).await?,
+        feeds: store.feed_facts(municipality.as_str()).await?,
+        silences: store.partner_silences(today).await?,
     })
 }
 

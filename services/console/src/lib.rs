@@ -3,6 +3,7 @@
 
 mod config;
 mod facts;
+mod feeds;
 mod page;
 
 use std::fmt;

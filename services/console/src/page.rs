@@ -14,6 +14,7 @@ use voorveld_store::console::Waiting;
 
 use crate::Parts;
 use crate::facts::{Facts, PartnerFacts, Period, ShadowFacts, StageFacts, TeamFacts, gather};
+use crate::feeds::{self, FeedRow};
 
 /// A backlog older than this is an alarm on the page.
 const LATE_SECONDS: i64 = 300;
@@ -67,6 +68,7 @@ struct ConsolePage {
     waiting: Vec<WaitingRow>,
     teams: Vec<TeamRow>,
     shadow: Option<Vec<ShadowFacts>>,
+    feeds: Vec<FeedRow>,
 }
 
 struct PartnerRow {
@@ -158,6 +160,7 @@ pub(crate) async fn show(
             })
             .collect(),
         shadow: facts.shadow,
+        feeds: feeds::rows(facts.feeds, &facts.silences, &parts.policy, today),
     };
     page(StatusCode::OK, &html)
 }
@@ -177,6 +180,7 @@ fn tiles(facts: &Facts, now: Timestamp) -> Vec<Tile> {
         .iter()
         .map(|team| team.open + team.claimed)
         .sum();
+    let silent = feeds::silent(&facts.feeds, &facts.silences);
     let overdue: i64 = facts.teams.iter().map(|team| team.overdue).sum();
     vec![
         Tile {
@@ -197,6 +201,11 @@ fn tiles(facts: &Facts, now: Timestamp) -> Vec<Tile> {
         },
         tile("onleesbaar, wacht op besluit", dead, dead > 0),
         tile("zonder huishouden", unplaced, false),
+        Tile {
+            label: "partners te lang stil".to_owned(),
+            value: silent.to_string(),
+            alarm: silent > 0,
+        },
         tile("open taken", open, false),
         tile("taken te laat", overdue, overdue > 0),
         tile("huishoudens: nu geen contact", facts.holds, false),
@@ -266,7 +275,7 @@ fn age(since: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-fn day_words(day: Date, today: Date) -> String {
+pub(crate) fn day_words(day: Date, today: Date) -> String {
     if day == today {
         "vandaag".to_owned()
     } else {

@@ -308,3 +308,44 @@ async fn rules_on_trial_stand_beside_what_is_live_without_those_of_the_safety_de
     );
     assert!(!page.contains("meldcode"), "{page}");
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn how_far_each_feed_is_and_who_is_silent_is_told(pool: PgPool) {
+    let console = Console::open(pool.clone());
+    console.colleague(Role::Operations).await;
+    sqlx::raw_sql(
+        "INSERT INTO partners (partner_id, name, municipalities, kinds, partner_types, rows_per_minute, created_at, delivers_every_days)
+         VALUES ('woonstede', 'Woonstede', '{0518}', '{rent_arrears,water_arrears,energy_arrears}', '{rent}', 1, '2025-01-01', 30),
+                ('stroom', 'Stroom', '{0518}', '{energy_arrears}', '{energy}', 1, '2025-01-01', 30),
+                ('elders', 'Elders', '{0363}', '{rent_arrears}', '{rent}', 1, '2025-01-01', 1);
+         INSERT INTO intake_counts VALUES ('2025-10-10', 'woonstede', '0518', 'accepted', '', 1),
+                                          ('2025-10-09', 'stroom', '0518', 'accepted', '', 1);
+         INSERT INTO feed_marks (municipality, partner_id, kind, complete_through, given_by, given_at, effective_at)
+         VALUES ('0518', 'woonstede', 'rent_arrears', '2025-09-30', 'partner', '2025-10-02', '2025-10-02'),
+                ('0518', 'woonstede', 'rent_arrears', '2025-10-31', 'partner', '2025-10-03', NULL);
+         INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, withdrawn, partition, placed, received_at,
+                                   decided_at)
+         VALUES (gen_random_uuid(), 1, 1, '0518', 'woonstede', 'rent_arrears', false, 0, true, '2025-10-01', now());",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let page = console.page("/").await;
+    assert!(
+        page.contains(
+            "<td>Huurachterstand</td><td class=\"nowrap\">30-09-2025</td><td>31-10-2025, wacht op 1 signaal zonder huishouden</td>"
+        ),
+        "{page}"
+    );
+    assert!(
+        page.contains(
+            "<td>Achterstand drinkwater, Achterstand energie</td><td class=\"nowrap\">niet gezegd</td><td></td>"
+        ),
+        "{page}"
+    );
+    // 45 days are one and a half times 30: Woonstede is not late yet, Stroom is; nobody asks about another municipality's partner.
+    assert!(page.contains("<div class=\"tile alarm\"><b>1</b>partners te lang stil"));
+    assert!(page.contains("<td class=\"nowrap is-bad\">09-10-2025</td>"));
+    assert!(page.contains("<td class=\"nowrap\">10-10-2025</td>"));
+    assert!(!page.contains("Elders"));
+}

@@ -304,6 +304,16 @@ pub struct Push {
     /// The municipality of every row that names none (CBS code)
     #[arg(long, value_name = "CODE")]
     pub municipality: Option<MunicipalityCode>,
+    /// With this file everything dated on this day or before is delivered; the file may then be empty
+    #[arg(long, value_name = "DATE")]
+    pub complete_through: Option<jiff::civil::Date>,
+    /// Of this kind; may be repeated [default: that of --kind, else all you may send]
+    #[arg(
+        long = "complete-kind",
+        value_name = "KIND",
+        requires = "complete_through"
+    )]
+    pub complete_kinds: Vec<KindId>,
     /// Where to write the refused rows [default: beside the file, as NAME.te-verbeteren]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -438,6 +448,9 @@ pub enum Partner {
         /// Know a row without reference by what it says, instead of refusing it
         #[arg(long)]
         natural_key: bool,
+        /// Within how many days it means to deliver something; after half as much again without a word, operations is told
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+        delivers_every: Option<u16>,
         /// Write the API key to a new file that only its owner can read, instead of to the screen
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
@@ -460,6 +473,38 @@ pub enum Partner {
         /// The partner
         id: PartnerId,
         /// Why; kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+    /// Write down within how many days a partner means to deliver something
+    ///
+    /// After half as much again without a word from it, the console and a metric say so.
+    Cycle {
+        /// The partner
+        id: PartnerId,
+        /// So many days [default: nothing is agreed on]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+        days: Option<u16>,
+    },
+    /// Write down that a partner has delivered everything up to a day, for one that says so by telephone or letter
+    ///
+    /// Rules that ask what did not come conclude something only then. A day never goes back.
+    #[command(
+        after_help = "Example:\n  voorveld partner complete corporatie-noord --through 2025-06-30 --kind rent_arrears \\\n    --reason 'telefonisch, nota 2025-113'"
+    )]
+    Complete {
+        /// The partner
+        id: PartnerId,
+        /// Everything dated on this day or before is delivered; at most today
+        #[arg(long, value_name = "DATE")]
+        through: jiff::civil::Date,
+        /// Of this kind; may be repeated [default: all it may send]
+        #[arg(long = "kind", value_name = "KIND")]
+        kinds: Vec<KindId>,
+        /// For this municipality (CBS code) [default: each it may send for]
+        #[arg(long, value_name = "CODE")]
+        municipality: Option<MunicipalityCode>,
+        /// How we know; kept in the audit log
         #[arg(long)]
         reason: String,
     },

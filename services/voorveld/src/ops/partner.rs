@@ -1,4 +1,4 @@
-//! `voorveld partner add|list|rotate|disable`
+//! `voorveld partner add|list|rotate|disable|cycle|complete`
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use voorveld_chassis::Clock;
 use voorveld_domain::{KindId, MunicipalityCode, PartnerId, PartnerType};
 use voorveld_seal::{ApiKey, NewApiKey};
 use voorveld_store::Store;
+use voorveld_store::feeds::{FeedId, Moment, NewMark};
 use voorveld_store::partners::Partner as Record;
+
+use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 use super::office::{self, moment, table};
 use crate::cli::Partner;
@@ -20,7 +24,7 @@ use crate::config::Settings;
 /// Longest time an old key may go on working.
 const OVERLAP_MAX: Duration = Duration::from_hours(90 * 24);
 
-/// Does one of the four.
+/// Does one of the six.
 pub async fn run(
     command: Partner,
     settings: &Settings,
@@ -36,6 +40,7 @@ pub async fn run(
             partner_types,
             rows_per_minute,
             natural_key,
+            delivers_every,
             key_file,
         } => {
             let partner_types = partner_types_for(settings, &kinds, partner_types)?;
@@ -62,6 +67,9 @@ pub async fn run(
                 std::fs::remove_file(file).context("removing the unused key file failed")?;
             }
             added.with_context(|| format!("adding partner {id} failed"))?;
+            store
+                .set_delivers_every(id.as_str(), delivers_every)
+                .await?;
             note(
                 store,
                 clock,
@@ -109,11 +117,127 @@ pub async fn run(
                 .disable_partner(id.as_str(), clock.now())
                 .await
                 .with_context(|| format!("disabling partner {id} failed"))?;
+            // Nobody waits any more for what it still had to deliver.
+            store
+                .wake_without_partner(id.as_str(), at(clock))
+                .await
+                .context("waking who waited for the partner failed")?;
             note(store, clock, "partner.disabled", &id, &reason).await?;
             println!("partner {id} can send nothing any more; what it sent before stays");
         }
+        Partner::Cycle { id, days } => {
+            if !store.set_delivers_every(id.as_str(), days).await? {
+                bail!("there is no partner {id}");
+            }
+            let agreed = days.map_or_else(
+                || "nothing is agreed on".to_owned(),
+                |days| format!("within {days} days"),
+            );
+            note(store, clock, "partner.cycle", &id, &agreed).await?;
+            println!("partner {id} delivers: {agreed}");
+        }
+        Partner::Complete {
+            id,
+            through,
+            kinds,
+            municipality,
+            reason,
+        } => complete(store, clock, &id, through, &kinds, municipality, &reason).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn at(clock: &Clock) -> Moment<'static> {
+    Moment {
+        topic: RESOLVED_TOPIC,
+        today: clock.today(),
+        now: clock.now(),
+    }
+}
+
+/// Writes down through which day a partner says it has delivered everything, and tells what stands.
+async fn complete(
+    store: &Store,
+    clock: &Clock,
+    id: &PartnerId,
+    through: Date,
+    kinds: &[KindId],
+    municipality: Option<MunicipalityCode>,
+    reason: &str,
+) -> anyhow::Result<()> {
+    if clock.today() < through {
+        bail!("{through} has yet to come: nobody can have delivered everything up to then");
+    }
+    let partner = store
+        .partners()
+        .await?
+        .into_iter()
+        .map(|listed| listed.partner)
+        .find(|partner| partner.id == id.as_str())
+        .with_context(|| format!("there is no partner {id}"))?;
+    if partner.disabled_at.is_some() {
+        bail!("partner {id} is disabled: nothing is expected of it");
+    }
+    if let Some(other) = kinds
+        .iter()
+        .find(|kind| !partner.kinds.iter().any(|own| own == kind.as_str()))
+    {
+        bail!("partner {id} does not send {other}");
+    }
+    let municipalities: Vec<&String> = partner
+        .municipalities
+        .iter()
+        .filter(|own| municipality.is_none_or(|code| code.as_str() == own.as_str()))
+        .collect();
+    if municipalities.is_empty() {
+        bail!("partner {id} does not send for that municipality");
+    }
+    let marks: Vec<NewMark> = municipalities
+        .into_iter()
+        .flat_map(|code| {
+            partner
+                .kinds
+                .iter()
+                .filter(|own| kinds.is_empty() || kinds.iter().any(|kind| kind.as_str() == *own))
+                .map(|kind| NewMark {
+                    feed: FeedId {
+                        municipality: code.clone(),
+                        partner: partner.id.clone(),
+                        kind: kind.clone(),
+                    },
+                    complete_through: through,
+                    delivery: None,
+                    by_office: true,
+                    given_at: clock.now(),
+                })
+        })
+        .collect();
+    note(store, clock, "partner.complete", id, reason).await?;
+    store.add_marks(&marks).await?;
+    let rows: Vec<Vec<String>> = store
+        .said_marks(id.as_str())
+        .await?
+        .into_iter()
+        .filter(|said| marks.iter().any(|mark| mark.feed == said.feed))
+        .map(|said| {
+            let stands = said.known_through.unwrap_or(through);
+            vec![
+                said.feed.municipality,
+                said.feed.kind,
+                stands.to_string(),
+                if through < stands {
+                    "a later day was said before and stands".to_owned()
+                } else {
+                    String::new()
+                },
+            ]
+        })
+        .collect();
+    print!(
+        "{}",
+        table(&["MUNICIPALITY", "KIND", "COMPLETE THROUGH", ""], &rows)
+    );
+    Ok(())
 }
 
 /// The official types a partner acts as: those that were asked for, else the usual one of each kind.
@@ -272,6 +396,7 @@ mod tests {
             partner_types: Vec::new(),
             rows_per_minute: 1_000,
             natural_key: false,
+            delivers_every: Some(31),
             key_file: Some(key_file.to_owned()),
         }
     }
@@ -317,6 +442,14 @@ mod tests {
         })
         .await
         .unwrap();
+        act(Partner::Cycle {
+            id: "corporatie".parse().unwrap(),
+            days: Some(10),
+        })
+        .await
+        .unwrap();
+        let silences = store.partner_silences(clock.today()).await.unwrap();
+        assert_eq!(silences[0].every_days, Some(10));
         act(Partner::Disable {
             id: "corporatie".parse().unwrap(),
             reason: "overeenkomst afgelopen".into(),
@@ -336,7 +469,52 @@ mod tests {
         let told: Vec<&str> = told.iter().map(|event| event.action.as_str()).collect();
         assert_eq!(
             told,
-            ["partner.disabled", "partner.rotated", "partner.added"]
+            [
+                "partner.disabled",
+                "partner.cycle",
+                "partner.rotated",
+                "partner.added"
+            ]
         );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn the_office_writes_down_what_a_partner_said_by_telephone(pool: PgPool) {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("voorveld.toml");
+        std::fs::write(&empty, "").unwrap();
+        let settings = Settings::from_file(&empty).unwrap();
+        let store = Store::from_pool(pool);
+        let clock = Clock::manual("2026-02-01T10:00:00Z".parse().unwrap());
+        let act = async |command| run(command, &settings, &store, &clock).await;
+        act(add("rent_arrears", &folder.path().join("a.key")))
+            .await
+            .unwrap();
+        let complete = |through: &str, kinds: Vec<KindId>| Partner::Complete {
+            id: "corporatie".parse().unwrap(),
+            through: through.parse().unwrap(),
+            kinds,
+            municipality: None,
+            reason: "telefonisch".into(),
+        };
+        let water = vec!["water_arrears".parse().unwrap()];
+        for (command, why) in [
+            (complete("2026-02-02", Vec::new()), "has yet to come"),
+            (complete("2026-01-31", water), "does not send water_arrears"),
+        ] {
+            let refused = act(command).await.unwrap_err().to_string();
+            assert!(refused.contains(why), "{refused}");
+        }
+        act(complete("2026-01-31", Vec::new())).await.unwrap();
+        act(complete("2025-12-31", Vec::new())).await.unwrap();
+        let said = store.said_marks("corporatie").await.unwrap();
+        assert_eq!(said.len(), settings.municipalities.len());
+        assert!(
+            said.iter()
+                .all(|one| one.known_through == "2026-01-31".parse().ok())
+        );
+        let told = store.audit_events(&AuditFilter::default()).await.unwrap();
+        assert_eq!(told[0].action, "partner.complete");
+        assert_eq!(told[0].reason, "telefonisch");
     }
 }

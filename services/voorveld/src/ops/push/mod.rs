@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncBufReadExt;
 use tokio_util::io::{ReaderStream, StreamReader};
 use voorveld_chassis::Secret;
+use voorveld_domain::KindId;
 
 use self::target::Target;
 use super::office::table;
@@ -145,6 +146,18 @@ struct Delivery {
     up_to_row: Option<u64>,
     problem: Option<String>,
     same_as: Option<String>,
+    /// What was said with it; an older gateway says nothing.
+    #[serde(default)]
+    completeness: Vec<Feed>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Feed {
+    municipality: String,
+    kind: String,
+    complete_through: Option<String>,
+    remark: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -288,6 +301,16 @@ fn tell(delivery: &Delivery) {
             delivery.not_imported
         );
     }
+    for feed in &delivery.completeness {
+        let (kind, municipality) = (&feed.kind, &feed.municipality);
+        match (&feed.complete_through, &feed.remark) {
+            (Some(day), None) => {
+                println!("{kind} is volledig tot en met {day} (gemeente {municipality}).");
+            }
+            (_, Some(remark)) => println!("{kind} (gemeente {municipality}): {remark}"),
+            (None, None) => {}
+        }
+    }
 }
 
 fn show(refused: &[RefusedRow]) {
@@ -343,9 +366,18 @@ impl Gateway {
         if let Some(municipality) = &asked.municipality {
             query.push(("municipality", municipality.as_str()));
         }
+        let through = asked.complete_through.map(|day| day.to_string());
+        if let Some(through) = &through {
+            query.push(("completeThrough", through));
+        }
+        let kinds: Vec<&str> = asked.complete_kinds.iter().map(KindId::as_str).collect();
+        let kinds = kinds.join(",");
+        if !kinds.is_empty() {
+            query.push(("kinds", &kinds));
+        }
         let query: Vec<String> = query
             .iter()
-            // A slug and a code of four digits need no escaping.
+            // Slugs with commas, a code of four digits and a date need no escaping.
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let mut url = format!("{}/v1/deliveries", self.base);

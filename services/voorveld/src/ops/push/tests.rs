@@ -94,6 +94,8 @@ impl Doorstep {
             key_file: self.path("key"),
             kind: Some("rent_arrears".parse().unwrap()),
             municipality: Some("0518".parse().unwrap()),
+            complete_through: None,
+            complete_kinds: Vec::new(),
             out: None,
             receipts: None,
         }
@@ -202,4 +204,22 @@ async fn nothing_is_sent_when_its_answers_could_not_be_written(pool: PgPool) {
         .unwrap();
     assert_eq!(deliveries, 0);
     assert_eq!(deliver(&door.push("x.csv")).await.unwrap(), EXIT_OK);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_month_in_which_there_was_nothing_is_said_with_an_empty_file(pool: PgPool) {
+    let store = Store::from_pool(pool.clone());
+    let door = Doorstep::new(pool).await;
+    std::fs::write(door.path("leeg.csv"), "Kenmerk;Gemeentecode;Achternaam\n").unwrap();
+    let mut push = door.push("leeg.csv");
+    let empty = deliver(&push).await.unwrap_err().to_string();
+    assert!(empty.contains("geen signalen"), "{empty}");
+    push.complete_through = Some(jiff::civil::date(2026, 2, 4));
+    let future = deliver(&push).await.unwrap_err().to_string();
+    assert!(future.contains("moet nog komen"), "{future}");
+    push.complete_through = Some(jiff::civil::date(2026, 1, 31));
+    push.complete_kinds = vec!["rent_arrears".parse().unwrap()];
+    assert_eq!(deliver(&push).await.unwrap(), EXIT_OK);
+    let said = store.said_marks("woonstede").await.unwrap();
+    assert_eq!(said[0].known_through, push.complete_through);
 }
