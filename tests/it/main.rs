@@ -5,6 +5,7 @@
 )]
 
 mod duckdb;
+mod feeds;
 mod house;
 mod kills;
 mod pipeline;

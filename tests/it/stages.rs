@@ -125,6 +125,32 @@ impl Stages {
         self.running = Some(lifecycle);
     }
 
+    /// Opens the partners' door in front of both stages, until the lifecycle drains; its address.
+    pub async fn open_door(&self, lifecycle: &Lifecycle) -> String {
+        let opening = OpeningKey::from_text(&self.key_text).expect("our own key");
+        let parts = voorveld_gateway::Parts {
+            store: self.store.clone(),
+            log: self.log.clone(),
+            policy: Arc::clone(&self.policy),
+            sealer: Sealer::new(opening.sealing_key().clone()),
+            references: self.indexes.key(IndexLabel::References),
+            digests: self.indexes.key(IndexLabel::Digests),
+            clock: self.clock.clone(),
+            registry: prometheus::Registry::new(),
+        };
+        let config = voorveld_gateway::Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: None,
+            strict_transport: false,
+            municipalities: BTreeSet::from(["0518".parse().expect("a code")]),
+            spool_dir: None,
+        };
+        let address = voorveld_gateway::start(config, parts, lifecycle)
+            .await
+            .expect("opens");
+        format!("http://{address}")
+    }
+
     /// Stops both stages, in an orderly way or not.
     pub async fn stop(&mut self, orderly: bool) {
         let lifecycle = self.running.take().expect("was started");
@@ -183,10 +209,10 @@ impl Stages {
             received_at,
             content: (!sent.withdrawn).then(|| Content {
                 partner_type: partner_type.into(),
-                domain: if partner_type == "care" {
-                    "safety".into()
-                } else {
-                    "debt".into()
+                domain: match sent.kind {
+                    "reporting_code_report" => "safety".into(),
+                    "payment_received" => "payment".into(),
+                    _ => "debt".into(),
                 },
                 event_date: sent.day,
                 arisen_on: None,
