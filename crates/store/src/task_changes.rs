@@ -271,7 +271,7 @@ impl Tx {
         self.tell(moved, id, now, by, "reopened", json!({})).await
     }
 
-    /// Writes the line of history that belongs to a change, if it happened.
+    /// Writes the line of history that belongs to a change, if it happened, with its place among the household's records (K2).
     async fn tell(
         &mut self,
         moved: u64,
@@ -285,7 +285,9 @@ impl Tx {
             return Ok(false);
         }
         sqlx::query!(
-            "INSERT INTO task_events (task_id, happened_at, actor, event, detail) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO task_events (task_id, happened_at, actor, event, detail, came_before)
+             SELECT $1, $2, $3, $4, $5,
+                    (SELECT coalesce(max(s.came_at) + 1, 0) FROM signals s JOIN tasks t USING (household_id) WHERE t.task_id = $1)",
             task.uuid(),
             now.to_sqlx() as _,
             by.uuid(),

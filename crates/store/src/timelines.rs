@@ -188,41 +188,56 @@ impl Tx {
         .collect()
     }
 
+    /// Keeps copies that a greater one supersedes. Costs nothing when there are none, as with signals that are new.
+    pub async fn keep_superseded(&mut self, rows: &[TimelineRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let columns = Columns::of(rows);
+        sqlx::query!(
+            "INSERT INTO signal_history (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id,
+                partner_type, kind, domain, event_date, first_received_at, received_at, amount_cents, crisis, warm_handover, supply_ends_on,
+                age_unknown, debtor_id, area_id, fields, request_id, came_at)
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::int[], $6::bool[], $7::text[], $8::text[], $9::text[],
+                $10::text[], $11::text[], $12::date[], $13::timestamptz[], $14::timestamptz[], $15::int[], $16::bool[], $17::bool[],
+                $18::date[], $19::bool[], $20::uuid[], $21::text[], $22::jsonb[], $23::text[], $24::bigint[])
+             ON CONFLICT DO NOTHING",
+            &columns.households,
+            &columns.signals,
+            &columns.municipalities,
+            &columns.revisions,
+            &columns.filings,
+            &columns.lives_here,
+            &columns.standings,
+            &columns.partners,
+            &columns.partner_types,
+            &columns.kinds,
+            &columns.domains,
+            &columns.event_dates as _,
+            &columns.first_received_at as _,
+            &columns.received_at as _,
+            &columns.amounts as _,
+            &columns.crises,
+            &columns.handovers,
+            &columns.supply_ends as _,
+            &columns.ages_unknown,
+            &columns.debtors as _,
+            &columns.areas as _,
+            &columns.fields as _,
+            &columns.requests as _,
+            &columns.came_at,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
     /// Writes the greatest copies; each (household, signal) at most once in `rows`.
     pub async fn write_timelines(&mut self, rows: &[TimelineRow]) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
-        let uuids = |pick: fn(&TimelineRow) -> Uuid| rows.iter().map(pick).collect::<Vec<Uuid>>();
-        let words =
-            |pick: fn(&TimelineRow) -> String| rows.iter().map(pick).collect::<Vec<String>>();
-        let numbers = |pick: fn(&TimelineRow) -> i32| rows.iter().map(pick).collect::<Vec<i32>>();
-        let flags = |pick: fn(&TimelineRow) -> bool| rows.iter().map(pick).collect::<Vec<bool>>();
-        let instants = |pick: fn(&TimelineRow) -> Timestamp| {
-            rows.iter()
-                .map(|row| pick(row).to_sqlx())
-                .collect::<Vec<jiff_sqlx::Timestamp>>()
-        };
-        let dates: Vec<jiff_sqlx::Date> = rows.iter().map(|row| row.event_date.to_sqlx()).collect();
-        let amounts: Vec<Option<i32>> = rows
-            .iter()
-            .map(|row| row.amount.map(|amount| amount.get().cast_signed()))
-            .collect();
-        let ends: Vec<Option<jiff_sqlx::Date>> = rows
-            .iter()
-            .map(|row| row.supply_ends_on.map(ToSqlx::to_sqlx))
-            .collect();
-        let debtors: Vec<Option<Uuid>> = rows
-            .iter()
-            .map(|row| row.debtor.map(DebtorId::uuid))
-            .collect();
-        let areas: Vec<Option<String>> = rows
-            .iter()
-            .map(|row| row.area.as_ref().map(ToString::to_string))
-            .collect();
-        let fields: Vec<Option<serde_json::Value>> =
-            rows.iter().map(|row| row.fields.clone()).collect();
-        let requests: Vec<Option<String>> = rows.iter().map(|row| row.request_id.clone()).collect();
+        let columns = Columns::of(rows);
         sqlx::query!(
             "INSERT INTO signals AS s (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type,
                 kind, domain, event_date, first_received_at, received_at, amount_cents, crisis, warm_handover, supply_ends_on, age_unknown,
@@ -237,33 +252,114 @@ impl Tx {
                 warm_handover = excluded.warm_handover, supply_ends_on = excluded.supply_ends_on, age_unknown = excluded.age_unknown,
                 debtor_id = excluded.debtor_id, area_id = excluded.area_id, fields = excluded.fields, request_id = excluded.request_id,
                 came_at = excluded.came_at",
-            &uuids(|row| row.household.uuid()),
-            &uuids(|row| row.signal.uuid()),
-            &words(|row| row.municipality.to_string()),
-            &numbers(|row| row.revision.get().cast_signed()),
-            &numbers(|row| row.filing.get().cast_signed()),
-            &flags(|row| row.presence == Presence::LivesHere),
-            &words(|row| row.standing.code().to_owned()),
-            &words(|row| row.partner.to_string()),
-            &words(|row| row.partner_type.code().to_owned()),
-            &words(|row| row.kind.to_string()),
-            &words(|row| row.domain.to_string()),
-            &dates as _,
-            &instants(|row| row.first_received_at) as _,
-            &instants(|row| row.received_at) as _,
-            &amounts as _,
-            &flags(|row| row.crisis),
-            &flags(|row| row.warm_handover),
-            &ends as _,
-            &flags(|row| row.age_unknown),
-            &debtors as _,
-            &areas as _,
-            &fields as _,
-            &requests as _,
-            &rows.iter().map(|row| row.came_at).collect::<Vec<i64>>(),
+            &columns.households,
+            &columns.signals,
+            &columns.municipalities,
+            &columns.revisions,
+            &columns.filings,
+            &columns.lives_here,
+            &columns.standings,
+            &columns.partners,
+            &columns.partner_types,
+            &columns.kinds,
+            &columns.domains,
+            &columns.event_dates as _,
+            &columns.first_received_at as _,
+            &columns.received_at as _,
+            &columns.amounts as _,
+            &columns.crises,
+            &columns.handovers,
+            &columns.supply_ends as _,
+            &columns.ages_unknown,
+            &columns.debtors as _,
+            &columns.areas as _,
+            &columns.fields as _,
+            &columns.requests as _,
+            &columns.came_at,
         )
         .execute(&mut *self.inner)
         .await?;
         Ok(())
+    }
+}
+
+/// Copies side by side, as `UNNEST` takes them.
+struct Columns {
+    households: Vec<Uuid>,
+    signals: Vec<Uuid>,
+    municipalities: Vec<String>,
+    revisions: Vec<i32>,
+    filings: Vec<i32>,
+    lives_here: Vec<bool>,
+    standings: Vec<String>,
+    partners: Vec<String>,
+    partner_types: Vec<String>,
+    kinds: Vec<String>,
+    domains: Vec<String>,
+    event_dates: Vec<jiff_sqlx::Date>,
+    first_received_at: Vec<jiff_sqlx::Timestamp>,
+    received_at: Vec<jiff_sqlx::Timestamp>,
+    amounts: Vec<Option<i32>>,
+    crises: Vec<bool>,
+    handovers: Vec<bool>,
+    supply_ends: Vec<Option<jiff_sqlx::Date>>,
+    ages_unknown: Vec<bool>,
+    debtors: Vec<Option<Uuid>>,
+    areas: Vec<Option<String>>,
+    fields: Vec<Option<serde_json::Value>>,
+    requests: Vec<Option<String>>,
+    came_at: Vec<i64>,
+}
+
+impl Columns {
+    fn of(rows: &[TimelineRow]) -> Self {
+        let uuids = |pick: fn(&TimelineRow) -> Uuid| rows.iter().map(pick).collect::<Vec<Uuid>>();
+        let words =
+            |pick: fn(&TimelineRow) -> String| rows.iter().map(pick).collect::<Vec<String>>();
+        let numbers = |pick: fn(&TimelineRow) -> i32| rows.iter().map(pick).collect::<Vec<i32>>();
+        let flags = |pick: fn(&TimelineRow) -> bool| rows.iter().map(pick).collect::<Vec<bool>>();
+        let instants = |pick: fn(&TimelineRow) -> Timestamp| {
+            rows.iter()
+                .map(|row| pick(row).to_sqlx())
+                .collect::<Vec<jiff_sqlx::Timestamp>>()
+        };
+        Self {
+            households: uuids(|row| row.household.uuid()),
+            signals: uuids(|row| row.signal.uuid()),
+            municipalities: words(|row| row.municipality.to_string()),
+            revisions: numbers(|row| row.revision.get().cast_signed()),
+            filings: numbers(|row| row.filing.get().cast_signed()),
+            lives_here: flags(|row| row.presence == Presence::LivesHere),
+            standings: words(|row| row.standing.code().to_owned()),
+            partners: words(|row| row.partner.to_string()),
+            partner_types: words(|row| row.partner_type.code().to_owned()),
+            kinds: words(|row| row.kind.to_string()),
+            domains: words(|row| row.domain.to_string()),
+            event_dates: rows.iter().map(|row| row.event_date.to_sqlx()).collect(),
+            first_received_at: instants(|row| row.first_received_at),
+            received_at: instants(|row| row.received_at),
+            amounts: rows
+                .iter()
+                .map(|row| row.amount.map(|amount| amount.get().cast_signed()))
+                .collect(),
+            crises: flags(|row| row.crisis),
+            handovers: flags(|row| row.warm_handover),
+            supply_ends: rows
+                .iter()
+                .map(|row| row.supply_ends_on.map(ToSqlx::to_sqlx))
+                .collect(),
+            ages_unknown: flags(|row| row.age_unknown),
+            debtors: rows
+                .iter()
+                .map(|row| row.debtor.map(DebtorId::uuid))
+                .collect(),
+            areas: rows
+                .iter()
+                .map(|row| row.area.as_ref().map(ToString::to_string))
+                .collect(),
+            fields: rows.iter().map(|row| row.fields.clone()).collect(),
+            requests: rows.iter().map(|row| row.request_id.clone()).collect(),
+            came_at: rows.iter().map(|row| row.came_at).collect(),
+        }
     }
 }

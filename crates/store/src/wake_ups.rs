@@ -1,5 +1,6 @@
 //! What changes a judgement without a signal: a day that comes, a result, a hold that is lifted.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
@@ -31,6 +32,15 @@ pub struct WakeUp {
     pub partition: i32,
     /// Why, as a code: [`NEXT_LOOK`], [`FEED`], [`RULES`], [`BACKLOG`], or what somebody did: `result`, `hold_lifted`, …
     pub reason: String,
+}
+
+/// A judgement without a signal, to be found again by a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken<'a> {
+    /// What was taken.
+    pub wake: &'a WakeUp,
+    /// Every record of the household with a lower offset was judged before.
+    pub came_before: i64,
 }
 
 impl Store {
@@ -143,6 +153,37 @@ impl Tx {
             &households,
             &dues as _,
             &reasons,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Tx {
+    /// Notes judgements without a signal, each household's in the order given.
+    pub async fn note_wake_ups(
+        &mut self,
+        taken: &[Taken<'_>],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let households: Vec<Uuid> = taken.iter().map(|one| one.wake.household.uuid()).collect();
+        let places: Vec<i64> = taken.iter().map(|one| one.came_before).collect();
+        let dues: Vec<jiff_sqlx::Date> = taken.iter().map(|one| one.wake.due.to_sqlx()).collect();
+        let reasons: Vec<String> = taken.iter().map(|one| one.wake.reason.clone()).collect();
+        sqlx::query!(
+            "INSERT INTO wake_ups_taken (household_id, came_before, due, reason, judged_at)
+             SELECT n.household_id, n.came_before, n.due, n.reason, $5
+             FROM UNNEST($1::uuid[], $2::bigint[], $3::date[], $4::text[]) WITH ORDINALITY AS n (household_id, came_before, due, reason, place)
+             ORDER BY n.place",
+            &households,
+            &places,
+            &dues as _,
+            &reasons,
+            now.to_sqlx() as _,
         )
         .execute(&mut *self.inner)
         .await?;

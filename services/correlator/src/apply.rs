@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_detect::explain::Words;
 use voorveld_detect::{Ground, GroundKey, KnownTask, RuleSet, TaskChange};
@@ -9,6 +10,7 @@ use voorveld_domain::{Purpose, TaskId, TaskState};
 use voorveld_store::judgements::{
     GoneGround, GroundRow, NewHold, NewTask, SystemEvent, TaskBecomes,
 };
+use voorveld_store::timelines::TimelineRow;
 
 use voorveld_store::timelines::TimelineRow;
 
@@ -25,6 +27,8 @@ pub(crate) struct Writes {
     /// The same; a ground that came back is not gone.
     pub gone: BTreeMap<(TaskId, GroundKey), GoneGround>,
     pub events: Vec<SystemEvent>,
+    /// Copies that a greater one superseded, in the order in which that happened.
+    pub superseded: Vec<TimelineRow>,
     pub holds: Vec<NewHold>,
     /// Copies whose retention is over, judged and let go.
     pub erased: Vec<TimelineRow>,
@@ -36,6 +40,24 @@ pub(crate) struct Cause<'a> {
     pub name: String,
     /// The request that brought it.
     pub request_id: Option<&'a str>,
+}
+
+impl<'a> Cause<'a> {
+    /// A record.
+    pub(crate) fn record(row: &TimelineRow, request_id: Option<&'a str>) -> Self {
+        Self {
+            name: convert::cause_of(row),
+            request_id,
+        }
+    }
+
+    /// A day that came, or what a colleague did.
+    pub(crate) fn wake_up(day: Date, reason: &str) -> Self {
+        Self {
+            name: format!("{day}/{reason}"),
+            request_id: None,
+        }
+    }
 }
 
 /// Applies the household's plan to its tasks, in order.

@@ -37,6 +37,16 @@ pub(crate) struct Remembered {
     pub crowded_told: bool,
 }
 
+/// What a copy is to what was known.
+pub(crate) enum Absorbed {
+    /// Nothing new: it was there, or a greater one was.
+    Repeat,
+    /// The first copy of its signal here.
+    New,
+    /// Greater than this one, which it supersedes.
+    Instead(Box<TimelineRow>),
+}
+
 impl Remembered {
     pub(crate) fn new(partition: i32, municipality: MunicipalityCode) -> Self {
         Self {
@@ -49,13 +59,21 @@ impl Remembered {
     }
 
     /// Takes a stored or freshly read copy; says whether it is news.
-    pub(crate) fn absorb(&mut self, row: TimelineRow) -> Result<bool, StoreError> {
+    pub(crate) fn absorb(&mut self, row: TimelineRow) -> Result<Absorbed, StoreError> {
         let signal: Signal = convert::signal(&row)?;
-        let news = self.timeline.absorb(signal);
-        if news {
-            self.rows.insert(row.signal, row);
+        if !self.timeline.absorb(signal) {
+            return Ok(Absorbed::Repeat);
         }
-        Ok(news)
+        Ok(match self.rows.insert(row.signal, row) {
+            None => Absorbed::New,
+            Some(before) => Absorbed::Instead(Box::new(before)),
+        })
+    }
+
+    /// Every record of this household with a lower offset was judged: its place in the household's order (K2).
+    pub(crate) fn came_before(&self) -> i64 {
+        let last = self.rows.values().map(|row| row.came_at).max();
+        last.map_or(0, |last| last + 1)
     }
 
     /// Until when a resident is a client already, by a signal that counts: the last day, or for good when it names none.
@@ -141,6 +159,24 @@ pub(crate) struct Household {
 }
 
 impl Household {
+    /// A household that was never judged.
+    pub(crate) fn new(id: HouseholdId, memory: Remembered) -> Self {
+        Self {
+            id,
+            memory,
+            as_of: None,
+            tasks: Vec::new(),
+            marks: BTreeMap::new(),
+            guards: Guards::default(),
+            registered: Arc::default(),
+            registered_until: None,
+            touched: BTreeSet::new(),
+            becomes: BTreeMap::new(),
+            evaluation: None,
+            plan: Plan::default(),
+        }
+    }
+
     /// A household as it is stored, before anything is judged.
     pub(crate) fn stored(
         id: HouseholdId,
@@ -150,8 +186,6 @@ impl Household {
         held: Option<HoldReason>,
     ) -> Result<Self, StoreError> {
         Ok(Self {
-            id,
-            memory,
             as_of,
             marks: tasks
                 .iter()
@@ -165,12 +199,7 @@ impl Household {
                 held,
                 ..Guards::default()
             },
-            registered: Arc::default(),
-            registered_until: None,
-            touched: BTreeSet::new(),
-            becomes: BTreeMap::new(),
-            evaluation: None,
-            plan: Plan::default(),
+            ..Self::new(id, memory)
         })
     }
 

@@ -17,12 +17,12 @@ use voorveld_store::judgements::{Judged, SuppressionRow, TaskBecomes};
 use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::timelines::TimelineRow;
-use voorveld_store::wake_ups::{BACKLOG, EXPIRY, FEED, NEXT_LOOK, RULES, WakeUp};
+use voorveld_store::wake_ups::{BACKLOG, EXPIRY, FEED, NEXT_LOOK, RULES, Taken, WakeUp};
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Resolved};
 
 use crate::apply::{Cause, Writes, apply};
 use crate::feeds::FeedsOf;
-use crate::household::{Household, Remembered};
+use crate::household::{Absorbed, Household, Remembered};
 use crate::memory::Memory;
 use crate::registered::Registered;
 use crate::rules::RulesInForce;
@@ -231,6 +231,7 @@ impl Correlator {
                     .filter_map(|signal| one.memory.rows.get(signal).cloned())
             })
             .collect();
+        tx.keep_superseded(&writes.superseded).await?;
         tx.write_timelines(&rows).await?;
         let ids: Vec<HouseholdId> = judged.iter().map(|one| one.id).collect();
         let (mut matches, mut suppressions, mut marks, mut wakes) =
@@ -424,15 +425,14 @@ impl Correlator {
             .load(&mut tx, &touched, BTreeSet::new(), BTreeSet::new())
             .await?;
         let mut writes = Writes::default();
+        let mut taken = Vec::new();
         for wake in &due {
             let Some(household) = households.get_mut(&wake.household) else {
                 continue;
             };
             let as_of = household.as_of.map_or(day, |last| last.max(day));
-            let cause = Cause {
-                name: format!("{day}/{}", wake.reason),
-                request_id: None,
-            };
+            let cause = Cause::wake_up(day, &wake.reason);
+            let events = writes.events.len();
             self.judge(household, as_of, &cause, &mut writes);
             if wake.reason == EXPIRY {
                 let over = household
@@ -440,9 +440,17 @@ impl Correlator {
                     .erase_expired(self.rules.ruling().retention(), as_of);
                 writes.erased.extend(over);
             }
+            // A new set of rules wakes everybody, and most for nothing.
+            if wake.reason != RULES || events < writes.events.len() {
+                taken.push(Taken {
+                    wake,
+                    came_before: household.memory.came_before(),
+                });
+            }
         }
         self.write(&mut tx, &households, &mut writes).await?;
         tx.take_wake_ups(RESOLVED_TOPIC, &due).await?;
+        tx.note_wake_ups(&taken, now).await?;
         tx.commit().await?;
         self.parts.metrics.wake_ups.inc_by(due.len() as u64);
         self.parts
@@ -513,13 +521,15 @@ impl Work for Correlator {
                 ));
                 continue;
             }
-            let cause = Cause {
-                name: convert::cause_of(&row),
-                request_id: one.record.request_id.as_deref(),
-            };
-            if !household.memory.absorb(row)? {
-                repeated += 1;
-                continue;
+            let cause = Cause::record(&row, one.record.request_id.as_deref());
+            match household.memory.absorb(row)? {
+                Absorbed::Repeat => {
+                    repeated += 1;
+                    continue;
+                }
+                Absorbed::New => {}
+                // What was known until now is still asked for by a replay (T2).
+                Absorbed::Instead(before) => writes.superseded.push(*before),
             }
             absorbed += 1;
             household.touched.insert(signal);
