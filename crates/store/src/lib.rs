@@ -10,6 +10,7 @@ pub mod erasures;
 pub mod error;
 pub mod feeds;
 pub mod holds;
+pub mod history;
 pub mod homes;
 pub mod households;
 pub mod housekeeping;

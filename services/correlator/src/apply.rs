@@ -32,6 +32,8 @@ pub(crate) struct Writes {
     pub holds: Vec<NewHold>,
     /// Copies whose retention is over, judged and let go.
     pub erased: Vec<TimelineRow>,
+    /// Nothing is written: histories and words are left out.
+    unwritten: bool,
 }
 
 /// What caused a judgement.
@@ -103,7 +105,7 @@ pub(crate) fn apply(
                 raise(household, &task, becomes, cause, ruling, writes);
                 household.tasks.push(task);
                 put(id, &grounds, rules, ruling.words(), writes);
-                writes.event(id, "raised", rule_names(&grounds));
+                writes.event(id, "raised", || rule_names(&grounds));
             }
             TaskChange::Join {
                 task,
@@ -131,7 +133,7 @@ pub(crate) fn apply(
                 });
                 put(task, &grounds, rules, ruling.words(), writes);
                 lose(household, task, &replaced, true, writes);
-                writes.event(task, "joined", rule_names(&grounds));
+                writes.event(task, "joined", || rule_names(&grounds));
             }
             TaskChange::Annotate { task, gone } => {
                 change_task(household, task, |known, becomes| {
@@ -139,7 +141,7 @@ pub(crate) fn apply(
                     becomes.annotated = true;
                 });
                 lose(household, task, &gone, false, writes);
-                writes.event(task, "annotated", key_names(&gone));
+                writes.event(task, "annotated", || key_names(&gone));
             }
             TaskChange::Withdraw { task, gone } => {
                 change_task(household, task, |known, becomes| {
@@ -148,7 +150,7 @@ pub(crate) fn apply(
                     becomes.state = TaskState::Withdrawn;
                 });
                 lose(household, task, &gone, false, writes);
-                writes.event(task, "withdrawn", key_names(&gone));
+                writes.event(task, "withdrawn", || key_names(&gone));
             }
             TaskChange::Flag { task, gone } => {
                 change_task(household, task, |known, becomes| {
@@ -156,7 +158,7 @@ pub(crate) fn apply(
                     becomes.flagged = true;
                 });
                 lose(household, task, &gone, false, writes);
-                writes.event(task, "flagged", key_names(&gone));
+                writes.event(task, "flagged", || key_names(&gone));
             }
             TaskChange::Hold { reason, signals } => {
                 household.guards.held = Some(reason);
@@ -175,7 +177,7 @@ pub(crate) fn apply(
                     .collect();
                 for task in open {
                     // Reads alike whatever the reason (K11).
-                    writes.event(task, "held", serde_json::json!({}));
+                    writes.event(task, "held", || serde_json::json!({}));
                 }
             }
             TaskChange::Merge { task, into } => {
@@ -186,7 +188,7 @@ pub(crate) fn apply(
                 writes.event(
                     task,
                     "merged",
-                    serde_json::json!({ "into": into.to_string() }),
+                    || serde_json::json!({ "into": into.to_string() }),
                 );
             }
         }
@@ -194,12 +196,27 @@ pub(crate) fn apply(
 }
 
 impl Writes {
-    fn event(&mut self, task: TaskId, event: &'static str, detail: serde_json::Value) {
-        self.events.push(SystemEvent {
-            task,
-            event,
-            detail,
-        });
+    /// For a replay, which writes nothing: only what is raised is noted.
+    pub(crate) fn of_a_replay() -> Self {
+        Self {
+            unwritten: true,
+            ..Self::default()
+        }
+    }
+
+    fn event(
+        &mut self,
+        task: TaskId,
+        event: &'static str,
+        detail: impl FnOnce() -> serde_json::Value,
+    ) {
+        if !self.unwritten {
+            self.events.push(SystemEvent {
+                task,
+                event,
+                detail: detail(),
+            });
+        }
     }
 }
 
@@ -271,6 +288,9 @@ fn change_task(
 }
 
 fn put(task: TaskId, grounds: &[Ground], rules: &RuleSet, words: &Words, writes: &mut Writes) {
+    if writes.unwritten {
+        return;
+    }
     for ground in grounds {
         let key = (task, ground.key());
         writes.gone.remove(&key);

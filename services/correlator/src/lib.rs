@@ -4,6 +4,7 @@
 //! no name, no address and no BSN; those were sealed at the door and stay with the resolver.
 
 mod apply;
+pub mod backtest;
 mod convert;
 mod expiry;
 pub mod explain;

@@ -184,7 +184,7 @@ impl RulesInForce {
             return Ok(());
         }
         let partitions: Vec<i32> = missing.iter().map(|step| step.partition).collect();
-        let past = tx.activations(RESOLVED_TOPIC, &partitions).await?;
+        let past = tx.activations(RESOLVED_TOPIC, Some(&partitions)).await?;
         let history_of = |partition: i32| -> Vec<&Activation> {
             let own = past.iter().filter(|one| one.partition == partition);
             own.collect()

@@ -25,6 +25,8 @@ pub struct Activation {
     pub content: serde_json::Value,
     /// From which offset on.
     pub from_offset: i64,
+    /// When.
+    pub activated_at: Timestamp,
 }
 
 /// A rule set that begins to judge.
@@ -42,28 +44,23 @@ impl Store {
     /// Every rule set that judged any partition of a topic, in order of activation.
     pub async fn all_activations(&self, topic: &str) -> Result<Vec<Activation>, StoreError> {
         let mut tx = self.begin("activations").await?;
-        let partitions = sqlx::query_scalar!(
-            "SELECT DISTINCT partition FROM rule_activations WHERE topic = $1",
-            topic
-        )
-        .fetch_all(&mut *tx.inner)
-        .await?;
-        tx.activations(topic, &partitions).await
+        tx.activations(topic, None).await
     }
 }
 
 impl Tx {
-    /// Every rule set that judged these partitions, in order of activation.
+    /// Every rule set that judged these partitions, or any, in order of activation.
     pub async fn activations(
         &mut self,
         topic: &str,
-        partitions: &[i32],
+        partitions: Option<&[i32]>,
     ) -> Result<Vec<Activation>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT a.partition, a.rule_set, a.bundle, a.from_offset, r.content FROM rule_activations a JOIN rule_sets r USING (rule_set)
-             WHERE a.topic = $1 AND a.partition = ANY($2) ORDER BY a.partition, a.activation",
+            "SELECT a.partition, a.rule_set, a.bundle, a.from_offset, a.activated_at, r.content
+             FROM rule_activations a JOIN rule_sets r USING (rule_set)
+             WHERE a.topic = $1 AND ($2::int[] IS NULL OR a.partition = ANY($2)) ORDER BY a.partition, a.activation",
             topic,
-            partitions,
+            partitions as Option<&[i32]>,
         )
         .fetch_all(&mut *self.inner)
         .await?;
@@ -75,6 +72,7 @@ impl Tx {
                 bundle: row.bundle,
                 content: row.content,
                 from_offset: row.from_offset,
+                activated_at: row.activated_at.to_jiff(),
             })
             .collect())
     }

@@ -1,0 +1,336 @@
+//! Everything that is kept of households, in stretches of their ids, for replay: copies of signals in bulk, and what colleagues did.
+//!
+//! A year of the whole country is millions of copies. They come as PostgreSQL's own binary rows, cut where one household ends, so that whoever
+//! replays can read them on every core; memory holds a few stretches at a time.
+
+mod copies;
+
+use std::collections::HashMap;
+
+use futures::TryStreamExt as _;
+use jiff::{Timestamp, civil::Date};
+use sqlx::Connection as _;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+use voorveld_domain::{HoldReason, HouseholdId, Outcome, Purpose, SignalId, TaskId};
+
+use crate::{Store, StoreError};
+
+pub use copies::{Copies, Kept};
+
+/// About as many bytes of rows make a stretch of households.
+const STRETCH_BYTES: usize = 512 * 1024;
+/// For sorting the rows by household: far less than this is used where the table is small.
+const SORT_MEMORY: &str = "SET LOCAL work_mem = '192MB'";
+
+/// Which copies are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    /// The greatest copy of each signal that counts and is dated on or before this day, in no order within a household. What only says how and when
+    /// it came is left out.
+    Counted {
+        /// The last event date.
+        until: Date,
+    },
+    /// Every copy that came before this instant, in log order.
+    Everything {
+        /// Knowledge ends here.
+        before: Timestamp,
+    },
+}
+
+/// A stretch of households, in order of id.
+#[derive(Debug)]
+pub struct Stretch {
+    /// Their copies.
+    pub copies: Copies,
+    /// What colleagues did to their tasks, each household's in order.
+    pub acts: HashMap<HouseholdId, Vec<Act>>,
+    /// For what they were judged without a record, each household's in order; only with [`Copied::Everything`].
+    pub woken: HashMap<HouseholdId, Vec<Woken>>,
+    /// Signals of theirs that a closed task of another household answered; only with [`Copied::Everything`].
+    pub answered: HashMap<HouseholdId, Vec<Answered>>,
+    /// In which partition of the log they are; only with [`Copied::Everything`].
+    pub partitions: HashMap<HouseholdId, i32>,
+}
+
+/// What a colleague did to a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Act {
+    /// To which one.
+    pub task: TaskId,
+    /// What that one is for.
+    pub purpose: Purpose,
+    /// What.
+    pub deed: Deed,
+    /// When.
+    pub at: Timestamp,
+    /// Its turn among the acts and judgements without a record of the household.
+    pub turn: i64,
+    /// Every record with a lower offset was judged before. `None`: not noted then; the instant must do.
+    pub came_before: Option<i64>,
+}
+
+/// What can be done to a task that a later judgement minds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// A colleague took it.
+    Claimed,
+    /// It went back to the team.
+    Released,
+    /// It ended with a result.
+    Closed(Outcome),
+    /// The result was taken back.
+    Reopened,
+}
+
+/// A judgement without a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Woken {
+    /// For which day.
+    pub due: Date,
+    /// Why, as a code.
+    pub reason: String,
+    /// When.
+    pub judged_at: Timestamp,
+    /// Its turn among the acts and judgements without a record of the household.
+    pub turn: i64,
+    /// Every record with a lower offset was judged before.
+    pub came_before: i64,
+}
+
+/// A signal that a task of another household answered before it moved (K4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// Which one.
+    pub signal: SignalId,
+    /// For which purpose.
+    pub purpose: Purpose,
+    /// When that task was closed.
+    pub closed_at: Timestamp,
+    /// When it was decided that the signal lives here.
+    pub decided_at: Option<Timestamp>,
+}
+
+/// A hold that was lifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifted {
+    /// Whose.
+    pub household: HouseholdId,
+    /// Why it was held.
+    pub reason: HoldReason,
+    /// When it was lifted.
+    pub at: Timestamp,
+}
+
+fn corrupt(table: &'static str, what: &'static str) -> StoreError {
+    StoreError::Corrupt { table, what }
+}
+
+impl Store {
+    /// Hands over every household that has copies, stretch by stretch; ends early when nobody takes them any more.
+    pub async fn read_history(
+        &self,
+        wanted: Copied,
+        stretches: mpsc::Sender<Stretch>,
+    ) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut reading = connection.begin().await?;
+        sqlx::query(SORT_MEMORY).execute(&mut *reading).await?;
+        let mut rows = reading
+            .copy_out_raw(&copies::statement(wanted))
+            .await
+            .map_err(StoreError::Sql)?;
+        let mut cutter = copies::Cutter::default();
+        while let Some(bytes) = rows.try_next().await? {
+            cutter.add(&bytes)?;
+            if STRETCH_BYTES <= cutter.len()
+                && let Some(copies) = cutter.cut()
+                && !self.hand_over(wanted, copies, &stretches).await?
+            {
+                return Ok(());
+            }
+        }
+        drop(rows);
+        if let Some(copies) = cutter.finish()? {
+            self.hand_over(wanted, copies, &stretches).await?;
+        }
+        reading.commit().await?;
+        Ok(())
+    }
+
+    async fn hand_over(
+        &self,
+        wanted: Copied,
+        copies: Copies,
+        stretches: &mpsc::Sender<Stretch>,
+    ) -> Result<bool, StoreError> {
+        let (first, last) = copies.ends();
+        let mut stretch = Stretch {
+            copies,
+            acts: self.acts_between(first, last).await?,
+            woken: HashMap::new(),
+            answered: HashMap::new(),
+            partitions: HashMap::new(),
+        };
+        if matches!(wanted, Copied::Everything { .. }) {
+            stretch.woken = self.woken_between(first, last).await?;
+            stretch.answered = self.answered_between(first, last).await?;
+            stretch.partitions = self.partitions_between(first, last).await?;
+        }
+        Ok(stretches.send(stretch).await.is_ok())
+    }
+
+    async fn acts_between(
+        &self,
+        first: HouseholdId,
+        last: HouseholdId,
+    ) -> Result<HashMap<HouseholdId, Vec<Act>>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT t.household_id, t.task_id, t.purpose, e.event, e.detail ->> 'outcome' AS outcome, e.happened_at, e.event_id, e.came_before
+               FROM tasks t JOIN task_events e USING (task_id)
+               WHERE t.household_id BETWEEN $1 AND $2 AND e.event IN ('claimed', 'released', 'closed', 'reopened')
+               ORDER BY t.household_id, e.event_id"#,
+            first.uuid(),
+            last.uuid(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut acts: HashMap<HouseholdId, Vec<Act>> = HashMap::new();
+        for row in rows {
+            let deed = match row.event.as_str() {
+                "claimed" => Deed::Claimed,
+                "released" => Deed::Released,
+                "reopened" => Deed::Reopened,
+                _ => Deed::Closed(
+                    row.outcome
+                        .and_then(|code| code.parse().ok())
+                        .ok_or_else(|| corrupt("task_events", "outcome"))?,
+                ),
+            };
+            let act = Act {
+                task: TaskId::from_uuid(row.task_id),
+                purpose: row
+                    .purpose
+                    .parse()
+                    .map_err(|_| corrupt("tasks", "purpose"))?,
+                deed,
+                at: row.happened_at.to_jiff(),
+                turn: row.event_id,
+                came_before: row.came_before,
+            };
+            acts.entry(HouseholdId::from_uuid(row.household_id))
+                .or_default()
+                .push(act);
+        }
+        Ok(acts)
+    }
+
+    async fn woken_between(
+        &self,
+        first: HouseholdId,
+        last: HouseholdId,
+    ) -> Result<HashMap<HouseholdId, Vec<Woken>>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT household_id, due, reason, judged_at, turn, came_before FROM wake_ups_taken
+             WHERE household_id BETWEEN $1 AND $2 ORDER BY household_id, turn",
+            first.uuid(),
+            last.uuid(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut woken: HashMap<HouseholdId, Vec<Woken>> = HashMap::new();
+        for row in rows {
+            woken
+                .entry(HouseholdId::from_uuid(row.household_id))
+                .or_default()
+                .push(Woken {
+                    due: row.due.to_jiff(),
+                    reason: row.reason,
+                    judged_at: row.judged_at.to_jiff(),
+                    turn: row.turn,
+                    came_before: row.came_before,
+                });
+        }
+        Ok(woken)
+    }
+
+    async fn answered_between(
+        &self,
+        first: HouseholdId,
+        last: HouseholdId,
+    ) -> Result<HashMap<HouseholdId, Vec<Answered>>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT s.household_id, s.signal_id, t.purpose, t.closed_at AS "closed_at!", h.decided_at AS "decided_at?"
+               FROM signals s
+               JOIN task_grounds g ON g.witnesses @> ARRAY[s.signal_id] AND g.gone_as_of IS NULL
+               JOIN tasks t ON t.task_id = g.task_id AND t.state = 'closed' AND t.household_id <> s.household_id
+               LEFT JOIN signal_homes h ON h.signal_id = s.signal_id AND h.revision = s.revision AND h.filing = s.filing
+               WHERE s.household_id BETWEEN $1 AND $2 AND s.filing > 1 AND t.closed_at IS NOT NULL"#,
+            first.uuid(),
+            last.uuid(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut answered: HashMap<HouseholdId, Vec<Answered>> = HashMap::new();
+        for row in rows {
+            let one = Answered {
+                signal: SignalId::from_uuid(row.signal_id),
+                purpose: row
+                    .purpose
+                    .parse()
+                    .map_err(|_| corrupt("tasks", "purpose"))?,
+                closed_at: row.closed_at.to_jiff(),
+                decided_at: row.decided_at.map(jiff_sqlx::Timestamp::to_jiff),
+            };
+            answered
+                .entry(HouseholdId::from_uuid(row.household_id))
+                .or_default()
+                .push(one);
+        }
+        Ok(answered)
+    }
+
+    async fn partitions_between(
+        &self,
+        first: HouseholdId,
+        last: HouseholdId,
+    ) -> Result<HashMap<HouseholdId, i32>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT household_id, partition AS "partition!" FROM household_judgements
+               WHERE household_id BETWEEN $1 AND $2 AND partition IS NOT NULL"#,
+            first.uuid(),
+            last.uuid(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (HouseholdId::from_uuid(row.household_id), row.partition))
+            .collect())
+    }
+
+    /// Every hold that was lifted, in order of lifting.
+    pub async fn lifted_holds(&self) -> Result<Vec<Lifted>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT household_id, reason, lifted_at AS "lifted_at!" FROM holds WHERE lifted_at IS NOT NULL ORDER BY lifted_at, hold_id"#,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Lifted {
+                    household: HouseholdId::from_uuid(row.household_id),
+                    reason: row.reason.parse().map_err(|_| corrupt("holds", "reason"))?,
+                    at: row.lifted_at.to_jiff(),
+                })
+            })
+            .collect()
+    }
+}
+
+fn household(raw: &[u8]) -> Result<HouseholdId, StoreError> {
+    Uuid::from_slice(raw)
+        .map(HouseholdId::from_uuid)
+        .map_err(|_| corrupt("signals", "household_id"))
+}

@@ -1,0 +1,385 @@
+//! Copies of signals as PostgreSQL's binary rows (`COPY … (FORMAT binary)`): cut where a household ends, read where they are used.
+
+use jiff::civil::{Date, date};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use uuid::Uuid;
+use voorveld_domain::{
+    Cents, DebtorId, Filing, HouseholdId, Presence, Revision, SignalId, Standing,
+};
+
+use super::{Copied, corrupt, household};
+use crate::StoreError;
+use crate::timelines::TimelineRow;
+
+/// Signature, flags and an empty extension.
+const HEADER_BYTES: usize = 19;
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+const COLUMNS: usize = 23;
+/// PostgreSQL counts days and microseconds from here.
+const EPOCH: Date = date(2000, 1, 1);
+const EPOCH_SECONDS: i64 = 946_684_800;
+
+/// The statement that copies them out, household by household. Dates and instants are written by us; nothing in it came from outside.
+pub(super) fn statement(wanted: Copied) -> String {
+    match wanted {
+        Copied::Counted { until } => format!(
+            "COPY (SELECT household_id, signal_id, municipality, NULL, NULL, NULL, NULL, partner_id, partner_type, kind, domain, event_date,
+                NULL, NULL, amount_cents, nullif(crisis, false), nullif(warm_handover, false), supply_ends_on, NULL, debtor_id, area_id, fields, NULL
+             FROM signals WHERE lives_here AND standing = 'counted' AND event_date <= DATE '{until}'
+             ORDER BY household_id) TO STDOUT (FORMAT binary)"
+        ),
+        Copied::Everything { before } => {
+            let copies = |table: &str| {
+                format!(
+                    "SELECT household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type, kind, domain,
+                        event_date, first_received_at, received_at, amount_cents, crisis, warm_handover, supply_ends_on, age_unknown, debtor_id,
+                        area_id, fields, came_at
+                     FROM {table} WHERE received_at < TIMESTAMPTZ '{before}'"
+                )
+            };
+            format!(
+                "COPY ({} UNION ALL {} ORDER BY household_id, came_at, signal_id) TO STDOUT (FORMAT binary)",
+                copies("signals"),
+                copies("signal_history")
+            )
+        }
+    }
+}
+
+/// Whole rows of whole households.
+#[derive(Debug, Default)]
+pub struct Copies {
+    bytes: Vec<u8>,
+    /// Where each household begins and how many copies it has.
+    starts: Vec<(HouseholdId, usize, usize)>,
+}
+
+/// One household's copies, not read yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    /// Whose.
+    pub household: HouseholdId,
+    /// How many.
+    pub copies: usize,
+    bytes: &'a [u8],
+}
+
+impl Copies {
+    /// The first and the last household.
+    pub(super) fn ends(&self) -> (HouseholdId, HouseholdId) {
+        let first = self.starts.first().expect("a stretch has a household").0;
+        (first, self.starts.last().map_or(first, |last| last.0))
+    }
+
+    /// The households, in order of id.
+    pub fn households(&self) -> impl Iterator<Item = Kept<'_>> {
+        self.starts
+            .iter()
+            .enumerate()
+            .map(|(index, (household, start, copies))| {
+                let end = self
+                    .starts
+                    .get(index + 1)
+                    .map_or(self.bytes.len(), |next| next.1);
+                Kept {
+                    household: *household,
+                    copies: *copies,
+                    bytes: &self.bytes[*start..end],
+                }
+            })
+    }
+}
+
+/// Collects rows and cuts them where a household ends.
+#[derive(Debug, Default)]
+pub(super) struct Cutter {
+    bytes: Vec<u8>,
+    /// So far the rows are known.
+    known: usize,
+    starts: Vec<(HouseholdId, usize, usize)>,
+    header_seen: bool,
+    ended: bool,
+}
+
+impl Cutter {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes what came over the line, wherever that cuts a row.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut bytes = bytes;
+        if !self.header_seen && self.bytes.is_empty() {
+            if bytes.len() < HEADER_BYTES || !bytes.starts_with(SIGNATURE) {
+                return Err(corrupt("signals", "no binary copy"));
+            }
+            bytes = &bytes[HEADER_BYTES..];
+            self.header_seen = true;
+        }
+        self.bytes.extend_from_slice(bytes);
+        while let Some((household, next)) = self.next_row()? {
+            match self.starts.last_mut() {
+                Some((last, _, copies)) if *last == household => *copies += 1,
+                _ => self.starts.push((household, self.known, 1)),
+            }
+            self.known = next;
+        }
+        Ok(())
+    }
+
+    /// The next whole row: whose it is and where it ends.
+    fn next_row(&mut self) -> Result<Option<(HouseholdId, usize)>, StoreError> {
+        let mut row = Fields {
+            bytes: &self.bytes[self.known..],
+        };
+        let Some(fields) = row.int16() else {
+            return Ok(None);
+        };
+        if fields == -1 {
+            self.ended = true;
+            return Ok(None);
+        }
+        if usize::try_from(fields) != Ok(COLUMNS) {
+            return Err(corrupt("signals", "number of columns"));
+        }
+        let Some(first) = row.field() else {
+            return Ok(None);
+        };
+        let whose = household(first.unwrap_or_default())?;
+        for _ in 1..COLUMNS {
+            if row.field().is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some((whose, self.bytes.len() - row.bytes.len())))
+    }
+
+    /// All households but the last one, which may go on.
+    pub(super) fn cut(&mut self) -> Option<Copies> {
+        let (last, start, copies) = self.starts.pop()?;
+        let rest = self.bytes.split_off(start);
+        self.known -= start;
+        let whole = Copies {
+            bytes: std::mem::replace(&mut self.bytes, rest),
+            starts: std::mem::replace(&mut self.starts, vec![(last, 0, copies)]),
+        };
+        (!whole.starts.is_empty()).then_some(whole)
+    }
+
+    /// What is left at the end.
+    pub(super) fn finish(mut self) -> Result<Option<Copies>, StoreError> {
+        if self.header_seen && !self.ended {
+            return Err(corrupt("signals", "the copy was cut short"));
+        }
+        self.bytes.truncate(self.known);
+        Ok((!self.starts.is_empty()).then_some(Copies {
+            bytes: self.bytes,
+            starts: self.starts,
+        }))
+    }
+}
+
+impl Kept<'_> {
+    /// Reads them, in their order.
+    pub fn rows(&self) -> Result<Vec<TimelineRow>, StoreError> {
+        let mut fields = Fields { bytes: self.bytes };
+        let mut rows = Vec::with_capacity(self.copies);
+        while !fields.bytes.is_empty() {
+            rows.push(fields.row().ok_or_else(|| corrupt("signals", "row"))??);
+        }
+        Ok(rows)
+    }
+}
+
+/// Fields of binary rows, taken from the front.
+struct Fields<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn int16(&mut self) -> Option<i16> {
+        let (head, rest) = self.bytes.split_first_chunk::<2>()?;
+        self.bytes = rest;
+        Some(i16::from_be_bytes(*head))
+    }
+
+    /// A field; `Some(None)` is NULL, `None` is not there yet.
+    fn field(&mut self) -> Option<Option<&'a [u8]>> {
+        let (head, rest) = self.bytes.split_first_chunk::<4>()?;
+        let length = i32::from_be_bytes(*head);
+        if length < 0 {
+            self.bytes = rest;
+            return Some(None);
+        }
+        let length = usize::try_from(length).ok()?;
+        let (field, rest) = rest.split_at_checked(length)?;
+        self.bytes = rest;
+        Some(Some(field))
+    }
+
+    /// One row as [`statement`] writes it. A column that was left out has the value of a signal that counts.
+    fn row(&mut self) -> Option<Result<TimelineRow, StoreError>> {
+        self.int16()?;
+        let mut fields: [Option<&[u8]>; COLUMNS] = [None; COLUMNS];
+        for field in &mut fields {
+            *field = self.field()?;
+        }
+        Some(row(&fields))
+    }
+}
+
+fn row(fields: &[Option<&[u8]>; COLUMNS]) -> Result<TimelineRow, StoreError> {
+    let [
+        whose,
+        signal,
+        municipality,
+        revision,
+        filing,
+        lives_here,
+        standing,
+        partner,
+        partner_type,
+        kind,
+        domain,
+        event_date,
+        first_received_at,
+        received_at,
+        amount,
+        crisis,
+        warm_handover,
+        supply_ends_on,
+        age_unknown,
+        debtor,
+        area,
+        own_fields,
+        came_at,
+    ] = *fields;
+    let event_date = day(event_date.ok_or_else(|| corrupt("signals", "event_date"))?)?;
+    let instant = |field: Option<&[u8]>| match field {
+        Some(raw) => moment(raw),
+        None => Ok(noon(event_date)),
+    };
+    let number = |field: Option<&[u8]>, absent: u32, what: &'static str| match field {
+        Some(raw) => int32(raw)
+            .and_then(|number| u32::try_from(number).ok())
+            .ok_or_else(|| corrupt("signals", what)),
+        None => Ok(absent),
+    };
+    let is = |field: Option<&[u8]>| field.is_some_and(|raw| raw == [1]);
+    Ok(TimelineRow {
+        household: household(whose.unwrap_or_default())?,
+        signal: SignalId::from_uuid(uuid(signal, "signal_id")?),
+        municipality: text(municipality, "municipality")?
+            .parse()
+            .map_err(|_| corrupt("signals", "municipality"))?,
+        revision: Revision::from_number(number(revision, 1, "revision")?.into())
+            .ok_or_else(|| corrupt("signals", "revision"))?,
+        filing: Filing::from_number(number(filing, 1, "filing")?.into())
+            .ok_or_else(|| corrupt("signals", "filing"))?,
+        presence: if lives_here.is_none() || is(lives_here) {
+            Presence::LivesHere
+        } else {
+            Presence::MovedAway
+        },
+        standing: match standing {
+            None => Standing::Counted,
+            Some(_) => text(standing, "standing")?
+                .parse()
+                .map_err(|_| corrupt("signals", "standing"))?,
+        },
+        partner: text(partner, "partner_id")?
+            .parse()
+            .map_err(|_| corrupt("signals", "partner_id"))?,
+        partner_type: text(partner_type, "partner_type")?
+            .parse()
+            .map_err(|_| corrupt("signals", "partner_type"))?,
+        kind: text(kind, "kind")?
+            .parse()
+            .map_err(|_| corrupt("signals", "kind"))?,
+        domain: text(domain, "domain")?
+            .parse()
+            .map_err(|_| corrupt("signals", "domain"))?,
+        event_date,
+        first_received_at: instant(first_received_at)?,
+        received_at: instant(received_at)?,
+        amount: amount
+            .map(|raw| {
+                int32(raw)
+                    .and_then(|cents| Cents::try_from(i64::from(cents)).ok())
+                    .ok_or_else(|| corrupt("signals", "amount_cents"))
+            })
+            .transpose()?,
+        crisis: is(crisis),
+        warm_handover: is(warm_handover),
+        supply_ends_on: supply_ends_on.map(day).transpose()?,
+        age_unknown: is(age_unknown),
+        debtor: match debtor {
+            None => None,
+            Some(_) => Some(DebtorId::from_uuid(uuid(debtor, "debtor_id")?)),
+        },
+        area: match area {
+            None => None,
+            Some(_) => Some(
+                text(area, "area_id")?
+                    .parse()
+                    .map_err(|_| corrupt("signals", "area_id"))?,
+            ),
+        },
+        fields: own_fields
+            .map(|raw| match raw {
+                // The version of the binary form of jsonb.
+                [1, json @ ..] => serde_json::from_slice(json).ok(),
+                _ => None,
+            })
+            .map(|read| read.ok_or_else(|| corrupt("signals", "fields")))
+            .transpose()?,
+        request_id: None,
+        came_at: match came_at {
+            None => 0,
+            Some(raw) => raw
+                .try_into()
+                .map(i64::from_be_bytes)
+                .map_err(|_| corrupt("signals", "came_at"))?,
+        },
+    })
+}
+
+fn int32(raw: &[u8]) -> Option<i32> {
+    raw.try_into().map(i32::from_be_bytes).ok()
+}
+
+fn uuid(raw: Option<&[u8]>, what: &'static str) -> Result<Uuid, StoreError> {
+    Uuid::from_slice(raw.unwrap_or_default()).map_err(|_| corrupt("signals", what))
+}
+
+fn text<'a>(raw: Option<&'a [u8]>, what: &'static str) -> Result<&'a str, StoreError> {
+    raw.and_then(|raw| std::str::from_utf8(raw).ok())
+        .ok_or_else(|| corrupt("signals", what))
+}
+
+fn day(raw: &[u8]) -> Result<Date, StoreError> {
+    int32(raw)
+        .and_then(|days| EPOCH.checked_add(days.days()).ok())
+        .ok_or_else(|| corrupt("signals", "a date"))
+}
+
+fn moment(raw: &[u8]) -> Result<Timestamp, StoreError> {
+    raw.try_into()
+        .ok()
+        .map(i64::from_be_bytes)
+        .and_then(|micros| {
+            let since = SignedDuration::from_micros(micros);
+            Timestamp::from_second(EPOCH_SECONDS)
+                .ok()?
+                .checked_add(since)
+                .ok()
+        })
+        .ok_or_else(|| corrupt("signals", "an instant"))
+}
+
+/// Noon in UTC: the same day in Amsterdam, whatever the season.
+fn noon(day: Date) -> Timestamp {
+    day.at(12, 0, 0, 0)
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
+}

@@ -1,0 +1,297 @@
+//! Rules over stored history: what they would have found, and what they would have asked of the teams.
+//!
+//! A driver beside `live`: the same judging and applying on the same types (I6), fed from the database instead of from the log. It decides nothing, and
+//! it writes nothing.
+//!
+//! Two clocks. By *event time* each signal came on its event date and in its last form: what would these rules have made of what happened? By
+//! *knowledge time* every copy comes when it came, and what colleagues did is done at its place: what did we know on day D, and what did we raise?
+//! As published, with the rules that were in force then, a replay by knowledge time raises exactly what live raised.
+
+mod inforce;
+mod order;
+mod replay;
+pub mod tally;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+
+use jiff::civil::Date;
+use tokio::sync::mpsc;
+use voorveld_calendar::{Calendar, amsterdam_midnight, plus_days};
+use voorveld_detect::explain::Words;
+use voorveld_detect::{Condition, Match, RuleSet};
+use voorveld_domain::{AreaId, HouseholdId};
+use voorveld_store::history::{Copied, Kept, Lifted, Stretch};
+use voorveld_store::timelines::TimelineRow;
+use voorveld_store::{Store, StoreError};
+
+use crate::TeamOf;
+
+pub use inforce::{Activated, Judges};
+pub use replay::{Raised, Replayed};
+
+/// Most threads that replay at once.
+const WORKERS_MAX: usize = 16;
+/// Stretches of households that wait for a worker, for each worker.
+const STRETCHES_WAITING: usize = 2;
+
+/// By which clock history is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByClock {
+    /// Each signal on its event date, in its last form.
+    Event,
+    /// Each copy when it came (T1, T2).
+    Knowledge,
+}
+
+/// One set of rules with all that judging by it needs.
+pub struct Side {
+    /// The rules.
+    pub judges: Judges,
+    /// Dutch time with the municipality's own days.
+    pub calendar: Calendar,
+    /// What kinds and fields are called.
+    pub words: Words,
+    /// Where tasks go.
+    pub team_of: TeamOf,
+}
+
+/// What is asked of history.
+pub struct Asked {
+    /// By which clock.
+    pub clock: ByClock,
+    /// The first day that is counted. What came before is judged, too: windows look back.
+    pub from: Date,
+    /// The last day that is counted; nothing after it is known.
+    pub to: Date,
+    /// The rules that are tried.
+    pub draft: Side,
+    /// The rules that they are compared with.
+    pub published: Option<Side>,
+}
+
+/// One household as both sets of rules see it.
+pub struct Seen<'a> {
+    /// Which one.
+    pub household: HouseholdId,
+    /// The neighbourhood of the signal that came last.
+    pub area: AreaId,
+    /// How many people with signals can be told apart (S7). Not how many live there: nobody knows that.
+    pub persons: usize,
+    /// Its signals dated, or by knowledge time received, within the period.
+    pub signals: usize,
+    /// What the rules that are tried make of it.
+    pub draft: &'a Replayed,
+    /// What the others make of it.
+    pub published: Option<&'a Replayed>,
+}
+
+/// Takes households, each worker its own, and puts together what the workers have.
+pub trait Collect: Send + 'static {
+    /// Takes a household. Within a worker they come in order of id.
+    fn take(&mut self, asked: &Asked, seen: &Seen<'_>);
+    /// Takes what another worker has.
+    fn merge(&mut self, other: Self);
+}
+
+/// Replays every household that has a signal; an empty collection when there is none.
+pub async fn run<C: Collect + Default>(store: &Store, asked: Arc<Asked>) -> anyhow::Result<C> {
+    let workers = std::thread::available_parallelism()
+        .map_or(1, std::num::NonZero::get)
+        .min(WORKERS_MAX);
+    let lifted = match asked.clock {
+        ByClock::Event => Vec::new(),
+        ByClock::Knowledge => store.lifted_holds().await?,
+    };
+    let mut lifts: HashMap<HouseholdId, Vec<Lifted>> = HashMap::new();
+    for lift in lifted {
+        lifts.entry(lift.household).or_default().push(lift);
+    }
+    let lifts = Arc::new(lifts);
+    let (send, receive) = mpsc::channel::<Stretch>(workers * STRETCHES_WAITING);
+    let receive = Arc::new(Mutex::new(receive));
+    let working: Vec<_> = (0..workers)
+        .map(|_| {
+            let (asked, lifts, receive) = (
+                Arc::clone(&asked),
+                Arc::clone(&lifts),
+                Arc::clone(&receive),
+            );
+            tokio::task::spawn_blocking(move || work::<C>(&asked, &lifts, &receive))
+        })
+        .collect();
+    drop(receive);
+    let read = store.read_history(copied(&asked), send).await;
+    let mut whole = C::default();
+    for worker in working {
+        whole.merge(worker.await??);
+    }
+    read?;
+    Ok(whole)
+}
+
+fn copied(asked: &Asked) -> Copied {
+    match asked.clock {
+        ByClock::Event => Copied::Counted { until: asked.to },
+        ByClock::Knowledge => Copied::Everything {
+            before: amsterdam_midnight(plus_days(asked.to, 1)),
+        },
+    }
+}
+
+fn work<C: Collect + Default>(
+    asked: &Asked,
+    lifts: &HashMap<HouseholdId, Vec<Lifted>>,
+    stretches: &Mutex<mpsc::Receiver<Stretch>>,
+) -> Result<C, StoreError> {
+    let mut collected = C::default();
+    let fewest = fewest_signals(asked);
+    loop {
+        let next = stretches
+            .lock()
+            .expect("no worker panics while it waits")
+            .blocking_recv();
+        let Some(mut stretch) = next else {
+            return Ok(collected);
+        };
+        let copies = std::mem::take(&mut stretch.copies);
+        for kept in copies.households() {
+            judge(asked, lifts, &mut stretch, kept, fewest, &mut collected)?;
+        }
+    }
+}
+
+fn judge<C: Collect>(
+    asked: &Asked,
+    lifts: &HashMap<HouseholdId, Vec<Lifted>>,
+    stretch: &mut Stretch,
+    kept: Kept<'_>,
+    fewest: usize,
+    collected: &mut C,
+) -> Result<(), StoreError> {
+    let household = kept.household;
+    let rows = kept.rows()?;
+    let about = About::of(asked, &rows);
+    let (draft, published) = if kept.copies < fewest {
+        // By event time, that few signals match nothing and never did.
+        let nothing = || Replayed::default();
+        (nothing(), asked.published.as_ref().map(|_| nothing()))
+    } else {
+        let told = order::Told {
+            household,
+            partition: stretch.partitions.get(&household).copied(),
+            rows,
+            acts: stretch.acts.remove(&household).unwrap_or_default(),
+            woken: stretch.woken.remove(&household).unwrap_or_default(),
+            answered: stretch.answered.remove(&household).unwrap_or_default(),
+            lifts: lifts.get(&household).cloned().unwrap_or_default(),
+        };
+        let happenings = order::of(asked.clock, &told);
+        let replay = |side: &Side| replay::household(side, asked, &told, &happenings);
+        let draft = replay(&asked.draft)?;
+        (draft, asked.published.as_ref().map(replay).transpose()?)
+    };
+    let seen = Seen {
+        household,
+        area: about.area,
+        persons: about.persons,
+        signals: about.signals,
+        draft: &draft,
+        published: published.as_ref(),
+    };
+    collected.take(asked, &seen);
+    Ok(())
+}
+
+/// What is counted of a household besides what rules say of it.
+struct About {
+    area: AreaId,
+    persons: usize,
+    signals: usize,
+}
+
+impl About {
+    fn of(asked: &Asked, rows: &[TimelineRow]) -> Self {
+        let newest = rows
+            .iter()
+            .filter(|row| row.area.is_some())
+            .max_by_key(|row| (row.received_at, row.signal));
+        let municipality = rows
+            .first()
+            .expect("a household that is kept has a copy")
+            .municipality;
+        let (area, _) = (asked.draft.team_of)(
+            &municipality,
+            newest.and_then(|row| row.area.as_ref()),
+            voorveld_domain::Purpose::DebtHelp,
+        );
+        let persons: BTreeSet<_> = rows.iter().filter_map(|row| row.debtor).collect();
+        let within = |day: Date| asked.from <= day && day <= asked.to;
+        let signals: BTreeSet<_> = rows
+            .iter()
+            .filter(|row| match asked.clock {
+                ByClock::Event => within(row.event_date),
+                ByClock::Knowledge => {
+                    within(voorveld_calendar::amsterdam_date(row.first_received_at))
+                }
+            })
+            .map(|row| row.signal)
+            .collect();
+        Self {
+            area,
+            persons: persons.len(),
+            signals: signals.len(),
+        }
+    }
+}
+
+/// With fewer signals than this a household matches no rule of either side and never did. Only by event time, where every copy counts.
+fn fewest_signals(asked: &Asked) -> usize {
+    if asked.clock == ByClock::Knowledge {
+        return 0;
+    }
+    let of_side = |side: &Side| match &side.judges {
+        Judges::Always(rules) => rules.rules().iter().map(|rule| fewest(&rule.condition)).min(),
+        Judges::AsActivated(_) => Some(0),
+    };
+    [Some(&asked.draft), asked.published.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(of_side)
+        .min()
+        .unwrap_or(0)
+}
+
+fn fewest(condition: &Condition) -> usize {
+    match condition {
+        Condition::EachSignal(_) | Condition::SingleInMonth { .. } => 1,
+        Condition::ConcurrentInMonth { partner_types } => usize::from(*partner_types),
+        Condition::ConsecutiveMonths { .. } => 2,
+        Condition::WithinDays { reaches, .. } => usize::from(reaches.least()),
+    }
+}
+
+/// The rules of a side that a match or task can name.
+impl Side {
+    /// Why a task has a ground, in plain Dutch.
+    #[must_use]
+    pub fn ground_words(&self, ground: &voorveld_detect::Ground) -> String {
+        crate::explain::ground_words(self.judges.latest(), &self.words, ground)
+    }
+
+    /// The rules, those that are in force last.
+    #[must_use]
+    pub const fn rules(&self) -> &RuleSet {
+        self.judges.latest()
+    }
+}
+
+/// The latest event date among the signals a match leans on: the day on which it became true by event time.
+fn day_of(found: &Match, timeline: &voorveld_detect::Timeline) -> Option<Date> {
+    found
+        .witnesses
+        .iter()
+        .filter_map(|signal| timeline.get(*signal))
+        .map(|signal| signal.event_date)
+        .max()
+}

@@ -1,0 +1,274 @@
+//! One household replayed by one set of rules: the same judging and applying as live (I6).
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use voorveld_calendar::amsterdam_date;
+use voorveld_detect::{Closure, Ground, KnownTask, Match, RuleSet};
+use voorveld_domain::{AreaId, Purpose, TaskId, TaskState, TeamId};
+use voorveld_store::StoreError;
+use voorveld_store::history::{Act, Deed};
+use voorveld_store::timelines::TimelineRow;
+use voorveld_store::wake_ups::{NEXT_LOOK, RULES};
+
+use super::inforce::Place;
+use super::order::{Happening, Told, as_of_its_day};
+use super::{Asked, ByClock, Side, day_of};
+use crate::apply::{Cause, Writes, apply};
+use crate::convert;
+use crate::household::{Absorbed, Household, Remembered};
+
+/// Why a household is judged again after a colleague did something, as outreach says it.
+const RESULT: &str = "result";
+
+/// What a set of rules makes of a household.
+#[derive(Debug, Clone, Default)]
+pub struct Replayed {
+    /// What is true at the end, each with the latest event date among its signals.
+    pub matches: Vec<(Date, Match)>,
+    /// Every task that was raised, in that order.
+    pub raised: Vec<Raised>,
+}
+
+/// A task that was raised.
+#[derive(Debug, Clone)]
+pub struct Raised {
+    /// Its team.
+    pub team: TeamId,
+    /// Its neighbourhood.
+    pub area: AreaId,
+    /// Why, as it was when it was raised.
+    pub grounds: Vec<Ground>,
+    /// The task as it is at the end.
+    pub task: KnownTask,
+}
+
+/// Replays a household until the last day asked for.
+pub(super) fn household(
+    side: &Side,
+    asked: &Asked,
+    told: &Told,
+    happenings: &[Happening<'_>],
+) -> Result<Replayed, StoreError> {
+    let municipality = told
+        .rows
+        .first()
+        .expect("a household that is kept has a copy")
+        .municipality;
+    let memory = Remembered::new(told.partition.unwrap_or_default(), municipality);
+    let mut replay = Replay {
+        side,
+        asked,
+        told,
+        household: Household::new(told.household, memory),
+        raised: Vec::new(),
+        sweeps: BTreeSet::new(),
+        stands_for: HashMap::new(),
+        now: Timestamp::MIN,
+    };
+    for happening in happenings {
+        let day = happening.day(asked.clock);
+        if asked.to < day {
+            break;
+        }
+        replay.sweep(day);
+        if asked.clock == ByClock::Knowledge {
+            replay.now = replay.now.max(happening.instant());
+        }
+        match happening {
+            Happening::Record(row) => replay.record(row)?,
+            Happening::Act(act) => replay.act(act),
+            Happening::Woken(woken) => replay.woken(woken.due, &woken.reason, woken.judged_at),
+            Happening::Lifted(lifted) => {
+                let held = &mut replay.household.guards.held;
+                if *held == Some(lifted.reason) {
+                    *held = None;
+                }
+            }
+        }
+    }
+    replay.sweep(asked.to);
+    Ok(replay.end())
+}
+
+struct Replay<'a> {
+    side: &'a Side,
+    asked: &'a Asked,
+    told: &'a Told,
+    household: Household,
+    raised: Vec<Raised>,
+    /// Days on which these rules want to look again (T6). As live, those that it looked on are told instead.
+    sweeps: BTreeSet<Date>,
+    /// Which task here a colleague's task stands for.
+    stands_for: HashMap<TaskId, TaskId>,
+    /// No earlier than this is it now.
+    now: Timestamp,
+}
+
+impl Replay<'_> {
+    fn record(&mut self, row: &TimelineRow) -> Result<(), StoreError> {
+        let (row, place) = match self.asked.clock {
+            ByClock::Event => (as_of_its_day(row), Place::Record(row.came_at)),
+            ByClock::Knowledge => (row.clone(), Place::Record(row.came_at)),
+        };
+        let cause = Cause::record(&row, None);
+        let as_of = convert::as_of(row.received_at, self.household.as_of);
+        if let Some(decided_at) = self.decided_at(&row) {
+            self.now = self.now.max(decided_at);
+        }
+        if matches!(self.household.memory.absorb(row)?, Absorbed::Repeat) {
+            return Ok(());
+        }
+        self.judge(as_of, &cause, place);
+        Ok(())
+    }
+
+    /// When it was decided that a signal which moved lives here.
+    fn decided_at(&self, row: &TimelineRow) -> Option<Timestamp> {
+        self.told
+            .answered
+            .iter()
+            .filter(|one| one.signal == row.signal && row.filing.get() > 1)
+            .filter_map(|one| one.decided_at)
+            .max()
+    }
+
+    fn woken(&mut self, due: Date, reason: &str, judged_at: Timestamp) {
+        // Rules that are tried look again on days of their own.
+        if !self.side.judges.is_as_live() && [NEXT_LOOK, RULES].contains(&reason) {
+            return;
+        }
+        let as_of = self.household.as_of.map_or(due, |last| last.max(due));
+        self.judge(as_of, &Cause::wake_up(due, reason), Place::Between(judged_at));
+    }
+
+    /// The days before this one, and this one before its records, that a judgement waited for.
+    fn sweep(&mut self, until: Date) {
+        if self.side.judges.is_as_live() {
+            return;
+        }
+        while let Some(due) = self.sweeps.first().copied().filter(|due| *due <= until) {
+            self.sweeps.remove(&due);
+            let as_of = self.household.as_of.map_or(due, |last| last.max(due));
+            self.judge(as_of, &Cause::wake_up(due, NEXT_LOOK), Place::Between(self.now));
+        }
+    }
+
+    fn judge(&mut self, as_of: Date, cause: &Cause<'_>, place: Place) {
+        // Days are never behind: what comes after the last day asked for is not known.
+        if self.asked.to < as_of {
+            return;
+        }
+        let answered = self
+            .told
+            .answered
+            .iter()
+            .filter(|one| one.closed_at <= self.now)
+            .map(|one| (one.purpose, one.signal));
+        self.household.guards.answered_elsewhere = answered.collect();
+        let rules: &RuleSet = self.side.judges.at(self.told.partition, place);
+        self.household.judge(rules, &self.side.calendar, as_of);
+        let mut writes = Writes::of_a_replay();
+        apply(
+            &mut self.household,
+            cause,
+            &self.side.team_of,
+            rules,
+            &self.side.words,
+            &mut writes,
+            |_| {},
+        );
+        for raised in writes.raised {
+            let task = self.household.tasks.iter().find(|task| task.id == raised.id);
+            let task = task.expect("what was raised is there").clone();
+            self.raised.push(Raised {
+                team: raised.team,
+                area: raised.area,
+                grounds: task.grounds.clone(),
+                task,
+            });
+        }
+        if !self.side.judges.is_as_live() {
+            self.sweeps
+                .extend(self.household.next_look().filter(|due| as_of < *due));
+        }
+    }
+
+    fn act(&mut self, act: &Act) {
+        let day = amsterdam_date(act.at);
+        let Some(task) = self.meant(act) else {
+            return;
+        };
+        let done = match (act.deed, task.state) {
+            (Deed::Claimed, TaskState::Open) | (Deed::Reopened, TaskState::Closed) => {
+                task.state = TaskState::Claimed;
+                task.closed = None;
+                true
+            }
+            (Deed::Released, TaskState::Claimed) => {
+                task.state = TaskState::Open;
+                true
+            }
+            (Deed::Closed(outcome), TaskState::Open | TaskState::Claimed) => {
+                task.state = TaskState::Closed;
+                task.closed = Some(Closure { on: day, outcome });
+                true
+            }
+            _ => false,
+        };
+        // By knowledge time, what live judged after an act is told by itself.
+        if done && self.asked.clock == ByClock::Event && act.deed != Deed::Claimed {
+            let as_of = self.household.as_of.map_or(day, |last| last.max(day));
+            self.judge(as_of, &Cause::wake_up(day, RESULT), Place::Between(act.at));
+        }
+    }
+
+    /// The task that a colleague's act is done to: the same one, or the one that these rules raised in its place.
+    fn meant(&mut self, act: &Act) -> Option<&mut KnownTask> {
+        let tasks = &self.household.tasks;
+        let is_open_of = |purpose: Purpose| {
+            tasks
+                .iter()
+                .find(|task| task.purpose == purpose && task.state.is_open())
+                .map(|task| task.id)
+        };
+        let same = tasks.iter().find(|task| task.id == act.task);
+        let id = same
+            .map(|task| task.id)
+            .or_else(|| self.stands_for.get(&act.task).copied())
+            .or_else(|| is_open_of(act.purpose))?;
+        // A result is not taken back where another task was raised meanwhile (I8).
+        if act.deed == Deed::Reopened && is_open_of(act.purpose).is_some_and(|open| open != id) {
+            return None;
+        }
+        self.stands_for.insert(act.task, id);
+        self.household.tasks.iter_mut().find(|task| task.id == id)
+    }
+
+    fn end(mut self) -> Replayed {
+        for raised in &mut self.raised {
+            if let Some(task) = self
+                .household
+                .tasks
+                .iter()
+                .find(|task| task.id == raised.task.id)
+            {
+                raised.task = task.clone();
+            }
+        }
+        let timeline = &self.household.memory.timeline;
+        let matches = self
+            .household
+            .evaluation
+            .map(|evaluation| evaluation.matches)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|found| Some((day_of(&found, timeline)?, found)))
+            .collect();
+        Replayed {
+            matches,
+            raised: self.raised,
+        }
+    }
+}
