@@ -4,6 +4,7 @@
     reason = "everything here is a test, and an unwrap that fails is a test that fails"
 )]
 
+mod backtest;
 mod duckdb;
 mod feeds;
 mod house;

@@ -1,7 +1,7 @@
 //! Resolver and correlator in this process, on a log and a database of their own, fed as the gateway would feed them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -35,6 +35,8 @@ pub struct Stages {
     pub policy: Arc<Policy>,
     /// The list of excluded addresses: its lines behind the heading.
     pub excluded: Vec<&'static str>,
+    /// When each signal came in first, as the gateway remembers it.
+    first_received: Mutex<BTreeMap<u128, Timestamp>>,
     running: Option<Lifecycle>,
 }
 
@@ -73,6 +75,7 @@ impl Stages {
             indexes: IndexSecret::generate().expect("randomness"),
             policy: Arc::new(Policy::shipped()),
             excluded: Vec::new(),
+            first_received: Mutex::new(BTreeMap::new()),
             running: None,
         }
     }
@@ -175,6 +178,12 @@ impl Stages {
             _ => "rent",
         };
         let received_at: Timestamp = self.clock.now();
+        let first_received_at = *self
+            .first_received
+            .lock()
+            .unwrap()
+            .entry(sent.signal)
+            .or_insert(received_at);
         let identity = SealedIdentity {
             surname: Some("Voorbeeld".into()),
             bsn: sent.bsn.map(str::to_owned),
@@ -205,7 +214,7 @@ impl Stages {
             municipality: "0518".into(),
             partner: format!("partner-{partner_type}"),
             kind: sent.kind.into(),
-            first_received_at: received_at,
+            first_received_at,
             received_at,
             content: (!sent.withdrawn).then(|| Content {
                 partner_type: partner_type.into(),

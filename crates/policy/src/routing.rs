@@ -10,6 +10,8 @@ use crate::error::PolicyErrors;
 use crate::yaml::{Code, Located, Parsed, read_whole};
 
 const FILE: &str = "routing.yaml";
+/// Tasks a week that a team can say it can do.
+const CAPACITY: RangeInclusive<u32> = 1..=10_000;
 /// The postcodes there are.
 const POSTCODES: RangeInclusive<u16> = 1_000..=9_999;
 
@@ -22,6 +24,8 @@ pub struct Team {
     pub name: String,
     /// What it takes.
     pub purposes: BTreeSet<Purpose>,
+    /// How many tasks it can do in a week, as the municipality says; a forecast is held against it. †
+    pub capacity_per_week: Option<u32>,
 }
 
 /// A neighbourhood.
@@ -122,7 +126,21 @@ impl Routing {
                 id: id.clone(),
                 name: team.name.clone(),
                 purposes: team.purposes.iter().map(|purpose| purpose.0).collect(),
+                capacity_per_week: team.capacity_per_week,
             };
+            if team
+                .capacity_per_week
+                .is_some_and(|tasks| !CAPACITY.contains(&tasks))
+            {
+                say(
+                    item.line_with(&format!("id: {id}")),
+                    format!(
+                        "team `{id}`: capacity_per_week: expected {} to {} tasks",
+                        CAPACITY.start(),
+                        CAPACITY.end()
+                    ),
+                );
+            }
             if teams.insert(id.clone(), read).is_some() {
                 say(
                     item.line_with(&format!("id: {id}")),
@@ -277,6 +295,7 @@ struct TeamFile {
     id: Parsed<TeamId>,
     name: String,
     purposes: Vec<Code<Purpose>>,
+    capacity_per_week: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -363,6 +382,7 @@ areas:
     fn every_mistake_in_routing_is_named() {
         let text = TEXT
             .replace("[safety]", "[safety, debt_help]")
+            .replace("[debt_help] }", "[debt_help], capacity_per_week: 0 }")
             .replace("[debt_help, youth_index]", "[safety]")
             .replace("default_team: rest", "default_team: nobody")
             .replace("\"1300\"", "\"1300\", \"1299\", \"x\"")
@@ -371,6 +391,7 @@ areas:
         Routing::read(&text, &mut errors);
         let shown = errors.unless_empty(None::<()>).unwrap_err().to_string();
         expect_test::expect![[r#"
+            routing.yaml:3: team `noord`: capacity_per_week: expected 1 to 10000 tasks
             routing.yaml:4: team `rest`: the safety desk takes the purpose safety, and no other team does (K11)
             routing.yaml:5: the safety desk takes no purpose but safety
             routing.yaml:6: `nobody` is not one of the teams

@@ -4,6 +4,7 @@
 //! replays can read them on every core; memory holds a few stretches at a time.
 
 mod copies;
+mod invented;
 
 use std::collections::HashMap;
 

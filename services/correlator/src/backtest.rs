@@ -112,11 +112,8 @@ pub async fn run<C: Collect + Default>(store: &Store, asked: Arc<Asked>) -> anyh
     let receive = Arc::new(Mutex::new(receive));
     let working: Vec<_> = (0..workers)
         .map(|_| {
-            let (asked, lifts, receive) = (
-                Arc::clone(&asked),
-                Arc::clone(&lifts),
-                Arc::clone(&receive),
-            );
+            let (asked, lifts, receive) =
+                (Arc::clone(&asked), Arc::clone(&lifts), Arc::clone(&receive));
             tokio::task::spawn_blocking(move || work::<C>(&asked, &lifts, &receive))
         })
         .collect();
@@ -251,7 +248,11 @@ fn fewest_signals(asked: &Asked) -> usize {
         return 0;
     }
     let of_side = |side: &Side| match &side.judges {
-        Judges::Always(rules) => rules.rules().iter().map(|rule| fewest(&rule.condition)).min(),
+        Judges::Always(rules) => rules
+            .rules()
+            .iter()
+            .map(|rule| fewest(&rule.condition))
+            .min(),
         Judges::AsActivated(_) => Some(0),
     };
     [Some(&asked.draft), asked.published.as_ref()]

@@ -211,11 +211,18 @@ pub enum Command {
     /// Show what is known of a household and what each rule says of it, also the rules that stay silent
     #[command(display_order = 17)]
     Explain(Explain),
-    /// Print the OpenAPI document of the partners' door
+    /// Try rules on stored history, beside the rules in force
+    ///
+    /// What would these rules have found, how much work would that have been per team and week, and which households would
+    /// come or go, and why? Prints the main things; --html writes a report to read and print, --json everything. Changes
+    /// nothing. Shows no one: random ids, and no count of fewer than ten where it is about people.
     #[command(display_order = 18)]
+    Backtest(Backtest),
+    /// Print the OpenAPI document of the partners' door
+    #[command(display_order = 19)]
     Openapi,
     /// Measure this machine: how fast signals become tasks
-    #[command(subcommand, display_order = 19)]
+    #[command(subcommand, display_order = 20)]
     Bench(Bench),
 }
 
@@ -342,6 +349,12 @@ pub enum Bench {
         after_help = "Examples:\n  voorveld bench engine\n  voorveld bench engine --write /tmp/load && scripts/duckdb.sh check /tmp/load"
     )]
     Engine(BenchEngine),
+    /// One rule over a stored year of the whole country
+    ///
+    /// Fills a private PostgreSQL that is thrown away with signals that nobody sent, and times `voorveld backtest` from the first
+    /// question to the last count.
+    #[command(after_help = "Example:\n  voorveld bench backtest --runs 5")]
+    Backtest(BenchBacktest),
 }
 
 /// `voorveld bench engine`
@@ -392,6 +405,58 @@ pub enum Schema {
     /// Save it beside the folder as rules.schema.json; a rule file that begins with the line
     /// `# yaml-language-server: $schema=../rules.schema.json` is then completed and checked while it is written.
     Rules,
+}
+
+/// `voorveld bench backtest`
+#[derive(Debug, Args)]
+pub struct BenchBacktest {
+    /// Stored signals, one year of the whole country by default
+    #[arg(long, value_name = "N", default_value_t = 1_700_000, value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
+    pub signals: u32,
+    /// Households that they are spread over
+    #[arg(long, value_name = "N", default_value_t = 1_200_000, value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
+    pub households: u32,
+    /// The rule that is tried
+    #[arg(long, value_name = "RULE", default_value = "debt.multiple")]
+    pub rule: RuleId,
+    /// How often; the median is printed
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// Print machine and runs as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `voorveld backtest`
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  voorveld backtest --policy ./concept --from 2025-01-01 --to 2025-12-31 --html terugblik.html\n  voorveld backtest --policy ./concept --rule debt.high_amount --from 2025-01-01 --to 2025-12-31\n  voorveld backtest --clock knowledge --from 2025-01-01 --to 2025-12-31 --json -"
+)]
+pub struct Backtest {
+    /// The folder with the rules to try, as for `check` [default: the rules in force]
+    #[arg(long, value_name = "FOLDER")]
+    pub policy: Option<PathBuf>,
+    /// What to compare with: `published`, the rules in force, or a folder
+    #[arg(long, value_name = "published|FOLDER", default_value = "published")]
+    pub against: String,
+    /// Only this rule, in both sets; may be repeated
+    #[arg(long = "rule", value_name = "RULE")]
+    pub rules: Vec<RuleId>,
+    /// The first day that counts
+    #[arg(long, value_name = "DATE")]
+    pub from: jiff::civil::Date,
+    /// The last day that counts; nothing after it is known
+    #[arg(long, value_name = "DATE")]
+    pub to: jiff::civil::Date,
+    /// `event`: each signal on its own date, in its last form. `knowledge`: each copy when it came, and what colleagues did in its place
+    #[arg(long, value_name = "CLOCK", default_value = "event", value_parser = ["event", "knowledge"])]
+    pub clock: String,
+    /// Write everything as JSON; `-` writes it to the screen and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a report to read and print: one file, opened by any browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// `voorveld check`

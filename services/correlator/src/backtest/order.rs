@@ -88,10 +88,7 @@ fn by_knowledge(told: &Told) -> Vec<Happening<'_>> {
     let first = Timestamp::MIN;
     let mut all: Vec<((i64, u8, i64, Timestamp), Happening<'_>)> = Vec::new();
     for row in &told.rows {
-        all.push((
-            (row.came_at, 1, 0, row.received_at),
-            Happening::Record(row),
-        ));
+        all.push(((row.came_at, 1, 0, row.received_at), Happening::Record(row)));
     }
     for act in &told.acts {
         let place = act

@@ -140,7 +140,11 @@ impl Replay<'_> {
             return;
         }
         let as_of = self.household.as_of.map_or(due, |last| last.max(due));
-        self.judge(as_of, &Cause::wake_up(due, reason), Place::Between(judged_at));
+        self.judge(
+            as_of,
+            &Cause::wake_up(due, reason),
+            Place::Between(judged_at),
+        );
     }
 
     /// The days before this one, and this one before its records, that a judgement waited for.
@@ -151,7 +155,11 @@ impl Replay<'_> {
         while let Some(due) = self.sweeps.first().copied().filter(|due| *due <= until) {
             self.sweeps.remove(&due);
             let as_of = self.household.as_of.map_or(due, |last| last.max(due));
-            self.judge(as_of, &Cause::wake_up(due, NEXT_LOOK), Place::Between(self.now));
+            self.judge(
+                as_of,
+                &Cause::wake_up(due, NEXT_LOOK),
+                Place::Between(self.now),
+            );
         }
     }
 
@@ -180,7 +188,11 @@ impl Replay<'_> {
             |_| {},
         );
         for raised in writes.raised {
-            let task = self.household.tasks.iter().find(|task| task.id == raised.id);
+            let task = self
+                .household
+                .tasks
+                .iter()
+                .find(|task| task.id == raised.id);
             let task = task.expect("what was raised is there").clone();
             self.raised.push(Raised {
                 team: raised.team,

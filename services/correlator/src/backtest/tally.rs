@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use voorveld_detect::{Condition, RuleSet};
-use voorveld_domain::{
-    AreaId, HouseholdId, Outcome, Purpose, RuleId, TaskState, TeamId, Urgency,
-};
+use voorveld_domain::{AreaId, HouseholdId, Outcome, Purpose, RuleId, TaskState, TeamId, Urgency};
 
 use super::{Asked, Collect, Raised, Replayed, Seen, Side};
 

@@ -1,6 +1,7 @@
 //! What each command does, one file per command. A command's answer goes to standard output, its log to standard error.
 
 pub mod audit;
+pub mod backtest;
 pub mod bench;
 pub mod check;
 pub mod demo;
@@ -109,6 +110,12 @@ async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCo
         Command::Audit(asked) => {
             at_desk(&settings, async |database, clock| {
                 audit::run(asked, &database.store, clock).await
+            })
+            .await
+        }
+        Command::Backtest(asked) => {
+            at_desk(&settings, async |database, clock| {
+                backtest::run(&asked, &settings, &database.store, clock).await
             })
             .await
         }

@@ -1,5 +1,6 @@
 //! `voorveld bench`: figures that anyone can repeat on their own machine. Everything runs in a house of its own that is thrown away.
 
+pub mod backtest;
 pub mod chain;
 pub mod engine;
 pub mod machine;
@@ -20,5 +21,6 @@ pub async fn run(
     match command {
         Bench::Chain(asked) => chain::run(&asked, settings, log_filter).await,
         Bench::Engine(asked) => engine::run(&asked),
+        Bench::Backtest(asked) => backtest::run(&asked, &settings).await,
     }
 }

@@ -1,0 +1,459 @@
+//! Replay against what live did: matches row for row, tasks by their ids, with colleagues at work and rules that change on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::{Date, date};
+use sqlx::PgPool;
+use uuid::Uuid;
+use voorveld_calendar::plus_days;
+use voorveld_correlator::backtest::{
+    Activated, Asked, ByClock, Collect, Judges, Replayed, Seen, Side, run,
+};
+use voorveld_detect::RuleSet;
+use voorveld_domain::{HouseholdId, Outcome, TaskId, TaskState, UserId};
+use voorveld_policy::Policy;
+use voorveld_store::wake_ups::WakeUp;
+use voorveld_tests::root;
+use voorveld_wire::signal_v1::RESOLVED_TOPIC;
+
+use crate::stages::{Sent, Stages};
+
+const COLLEAGUE: Uuid = Uuid::from_u128(77);
+
+/// Numbers that look drawn and can be repeated (Knuth's constants).
+struct Dice(u64);
+
+impl Dice {
+    fn draw(&mut self, most: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % most
+    }
+
+    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.draw(list.len())]
+    }
+}
+
+/// The shipped rules with these changes: file, what it says, what it is to say.
+fn policy(changes: &[(&str, &str, &str)]) -> Policy {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    for entry in std::fs::read_dir(root().join("config/rules")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        for (file, from, to) in changes {
+            if *file == name {
+                assert!(text.contains(from), "{name}: {from}");
+                text = text.replace(from, to);
+            }
+        }
+        std::fs::write(rules.join(name), text).unwrap();
+    }
+    Policy::load(folder.path()).unwrap()
+}
+
+/// What keeps silent for a while after a result and speaks again by itself.
+const WITH_COOLDOWN: (&str, &str, &str) = (
+    "debt.high_amount.yaml",
+    "retention_days: 1095",
+    "cooldown: { days: 6, from: result }\nretention_days: 1095",
+);
+
+pub fn side(policy: &Arc<Policy>, judges: Judges) -> Side {
+    let routing = Arc::clone(policy);
+    Side {
+        judges,
+        calendar: policy.calendar().clone(),
+        words: voorveld_detect::explain::Words::default(),
+        team_of: Arc::new(move |_, area, purpose| {
+            let area = area
+                .cloned()
+                .unwrap_or_else(|| routing.routing().area(None).clone());
+            let team = routing.routing().team(&area, purpose).clone();
+            (area, team)
+        }),
+    }
+}
+
+/// Everything a replay says, household by household.
+#[derive(Default)]
+struct All(BTreeMap<HouseholdId, Replayed>);
+
+impl Collect for All {
+    fn take(&mut self, _: &Asked, seen: &Seen<'_>) {
+        self.0.insert(seen.household, seen.draft.clone());
+    }
+    fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}
+
+impl All {
+    fn matches(&self) -> BTreeSet<String> {
+        let matches = self.0.iter().flat_map(|(household, replayed)| {
+            replayed.matches.iter().map(move |(_, found)| {
+                let witnesses: Vec<String> =
+                    found.witnesses.iter().map(ToString::to_string).collect();
+                let evidence: Vec<String> =
+                    found.evidence.iter().map(ToString::to_string).collect();
+                format!(
+                    "{household} {} v{} {} [{}] {}",
+                    found.rule,
+                    found.version,
+                    found.anchor,
+                    witnesses.join(","),
+                    evidence.join("; ")
+                )
+            })
+        });
+        matches.collect()
+    }
+
+    fn raised(&self) -> BTreeSet<String> {
+        let raised = self.0.iter().flat_map(|(household, replayed)| {
+            replayed.raised.iter().map(move |raised| {
+                let task = &raised.task;
+                format!(
+                    "{} {household} {} {} {} {}",
+                    task.id, task.purpose, raised.team, raised.area, task.raised_on
+                )
+            })
+        });
+        raised.collect()
+    }
+
+    fn tasks_at_the_end(&self) -> BTreeSet<String> {
+        let tasks = self.0.values().flat_map(|replayed| {
+            replayed.raised.iter().map(|raised| {
+                let task = &raised.task;
+                let mut grounds: Vec<String> = task
+                    .grounds
+                    .iter()
+                    .map(|ground| {
+                        format!(
+                            "{}@{} v{} {}",
+                            ground.rule, ground.anchor, ground.version, ground.repeat
+                        )
+                    })
+                    .collect();
+                grounds.sort();
+                format!(
+                    "{} {} {} {} {} {}",
+                    task.id,
+                    task.state,
+                    task.urgency,
+                    task.due_on,
+                    task.ladder_step,
+                    grounds.join(", ")
+                )
+            })
+        });
+        tasks.collect()
+    }
+}
+
+const LIVE_MATCHES: &str = "SELECT household_id || ' ' || rule_id || ' v' || rule_version || ' ' || anchor || ' [' || array_to_string(witnesses, ',') || '] '
+    || (SELECT string_agg(e, '; ' ORDER BY n) FROM jsonb_array_elements_text(evidence) WITH ORDINALITY AS x (e, n)) FROM matches";
+const LIVE_RAISED: &str = "SELECT concat_ws(' ', task_id, household_id, purpose, team_id, area_id, raised_as_of) FROM tasks";
+const LIVE_TASKS: &str = "SELECT concat_ws(' ', task_id, state, urgency, due_on, ladder_step) || ' ' || coalesce(
+        (SELECT string_agg(rule_id || '@' || anchor || ' v' || rule_version || ' ' || repeat, ', '
+                           ORDER BY (rule_id || '@' || anchor || ' v' || rule_version || ' ' || repeat) COLLATE \"C\")
+         FROM task_grounds g WHERE g.task_id = t.task_id AND gone_as_of IS NULL), '') FROM tasks t";
+
+/// A year of some front doors in which everything happens that can: partners correct, move and take back; colleagues take, give back, finish and take
+/// back; days come; a rule changes.
+struct Street {
+    stages: Stages,
+    dice: Dice,
+    sent: Vec<Sent>,
+    known: Vec<RuleSet>,
+}
+
+impl Street {
+    async fn new(pool: PgPool, seed: u64) -> Self {
+        let mut stages = Stages::new(pool, "2025-01-06").await;
+        stages.policy = Arc::new(policy(&[WITH_COOLDOWN]));
+        let known = vec![stages.policy.rules().clone()];
+        stages.start().await;
+        Self {
+            stages,
+            dice: Dice(seed),
+            sent: Vec::new(),
+            known,
+        }
+    }
+
+    /// Another set of rules comes into force: one rule says something else, and old matches become its.
+    async fn change_rules(&mut self) {
+        self.stages.stop(true).await;
+        self.stages.policy = Arc::new(policy(&[
+            WITH_COOLDOWN,
+            ("debt.high_amount.yaml", "version: 1", "version: 2"),
+            (
+                "debt.high_amount.yaml",
+                "amount_at_least: 500",
+                "amount_at_least: 350",
+            ),
+        ]));
+        self.known.push(self.stages.policy.rules().clone());
+        self.stages.start().await;
+    }
+
+    async fn partners_send(&mut self) {
+        const HOUSES: [&str; 7] = ["2", "4", "6", "8", "10", "12", "14"];
+        const KINDS: [&str; 3] = ["rent_arrears", "energy_arrears", "water_arrears"];
+        let today = self.stages.clock.today();
+        let mut batch = Vec::new();
+        for _ in 0..self.dice.draw(5) {
+            let again = !self.sent.is_empty() && self.dice.draw(3) == 0;
+            let next = if again {
+                let index = self.dice.draw(self.sent.len());
+                let before = self.sent[index].clone();
+                let mut next = Sent {
+                    revision: before.revision + 1,
+                    withdrawn: false,
+                    ..before
+                };
+                match self.dice.draw(3) {
+                    0 => next.withdrawn = true,
+                    1 => next.house = Some(self.dice.pick(&HOUSES)),
+                    _ => next.cents = Some(u32::try_from(self.dice.draw(100_000) + 1).unwrap()),
+                }
+                self.sent[index] = next.clone();
+                next
+            } else {
+                let is_marker = self.dice.draw(25) == 0;
+                let next = Sent {
+                    signal: self.sent.len() as u128 + 1,
+                    revision: 1,
+                    kind: if is_marker {
+                        "reporting_code_report"
+                    } else {
+                        self.dice.pick(&KINDS)
+                    },
+                    day: plus_days(today, -i32::try_from(self.dice.draw(70)).unwrap()),
+                    cents: (!is_marker).then(|| u32::try_from(self.dice.draw(80_000) + 1).unwrap()),
+                    house: Some(self.dice.pick(&HOUSES)),
+                    withdrawn: false,
+                    bsn: None,
+                };
+                self.sent.push(next.clone());
+                next
+            };
+            batch.push(next);
+        }
+        self.stages.send(&batch).await;
+    }
+
+    /// A colleague does something to a task, as outreach does: under its lock, with the wake-up that belongs to it.
+    async fn a_colleague_acts(&mut self) {
+        let tasks: Vec<(Uuid, Uuid, String, i32)> = sqlx::query_as(
+            "SELECT task_id, household_id, state, version FROM tasks
+             WHERE state IN ('open', 'claimed') OR (state = 'closed' AND closed_at > $1::timestamptz) ORDER BY raised_as_of, task_id",
+        )
+        .bind(
+            self.stages
+                .clock
+                .now()
+                .saturating_sub(jiff::SignedDuration::from_mins(10))
+                .unwrap()
+                .to_string(),
+        )
+        .fetch_all(&self.stages.pool)
+        .await
+        .unwrap();
+        if tasks.is_empty() {
+            return;
+        }
+        let (task, household, state, version) = tasks[self.dice.draw(tasks.len())].clone();
+        let (task, household) = (TaskId::from_uuid(task), HouseholdId::from_uuid(household));
+        let by = UserId::from_uuid(COLLEAGUE);
+        let (now, today) = (self.stages.clock.now(), self.stages.clock.today());
+        let mut tx = self.stages.store.begin("a colleague").await.unwrap();
+        let locked = tx
+            .lock_task("0518".parse().unwrap(), task)
+            .await
+            .unwrap()
+            .unwrap();
+        if locked.version != version {
+            return;
+        }
+        let releases = self.dice.draw(4) == 0;
+        let (moved, reason) = match state.parse().unwrap() {
+            TaskState::Open => (tx.claim_task(task, version, by, now).await.unwrap(), None),
+            TaskState::Claimed if releases => {
+                let moved = tx.release_task(task, version, by, now).await.unwrap();
+                (moved, locked.flagged.then_some("released"))
+            }
+            TaskState::Claimed => {
+                let outcome = self.dice.pick(&[
+                    Outcome::NoContact,
+                    Outcome::NeedsNoHelp,
+                    Outcome::FinancialHelp,
+                ]);
+                let moved = tx.close_task(task, version, outcome, by, now, today);
+                (moved.await.unwrap(), Some("result"))
+            }
+            _ => match tx.reopen_task(task, version, by, now).await {
+                Ok(moved) => (moved, Some("reopened")),
+                // Another one was raised meanwhile.
+                Err(_) => return,
+            },
+        };
+        assert!(moved);
+        if let Some(reason) = reason {
+            let mut homes = tx.other_homes_of(task, household).await.unwrap();
+            homes.push(household);
+            let mut wakes = Vec::new();
+            for home in homes {
+                wakes.push(WakeUp {
+                    due: today,
+                    household: home,
+                    partition: partition(&self.stages.pool, home).await,
+                    reason: reason.to_owned(),
+                });
+            }
+            tx.add_wake_ups(RESOLVED_TOPIC, &wakes).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    async fn a_hold_is_lifted(&mut self) {
+        sqlx::query("UPDATE holds SET lifted_at = $1::timestamptz WHERE lifted_at IS NULL")
+            .bind(self.stages.clock.now().to_string())
+            .execute(&self.stages.pool)
+            .await
+            .unwrap();
+    }
+
+    async fn rest(&self) {
+        self.stages.settle().await;
+        let due = format!(
+            "SELECT count(*) FROM wake_ups WHERE due <= '{}'",
+            self.stages.clock.today()
+        );
+        self.stages.until_none(&due).await;
+    }
+
+    async fn live(&mut self, days: usize) {
+        for day in 0..days {
+            if day == days / 2 {
+                self.rest().await;
+                self.change_rules().await;
+            }
+            for _ in 0..3 {
+                self.stages.clock.advance(Duration::from_mins(3));
+                self.partners_send().await;
+                // Sometimes a colleague is faster than the stages are.
+                if self.dice.draw(2) == 0 {
+                    self.rest().await;
+                }
+                self.stages.clock.advance(Duration::from_mins(3));
+                self.a_colleague_acts().await;
+                self.a_colleague_acts().await;
+            }
+            self.rest().await;
+            if self.dice.draw(5) == 0 {
+                self.stages.clock.advance(Duration::from_mins(3));
+                self.a_hold_is_lifted().await;
+            }
+            let pause = 1 + self.dice.draw(5) as u64;
+            self.stages
+                .clock
+                .advance(Duration::from_hours(24 * pause - 1));
+            self.rest().await;
+        }
+    }
+
+    async fn replayed(&self, to: Date) -> All {
+        let store = &self.stages.store;
+        let activated = Activated::load(store, self.stages.policy.rules(), &self.known)
+            .await
+            .unwrap();
+        assert!(activated.unknown.is_empty());
+        let asked = Asked {
+            clock: ByClock::Knowledge,
+            from: date(2024, 1, 1),
+            to,
+            draft: side(&self.stages.policy, Judges::AsActivated(activated)),
+            published: None,
+        };
+        run(store, Arc::new(asked)).await.unwrap()
+    }
+}
+
+/// What is on one side only: a report of thousands of equal lines helps nobody.
+fn assert_same(replayed: &BTreeSet<String>, live: &BTreeSet<String>, what: &str) {
+    let more: Vec<&String> = replayed.difference(live).take(5).collect();
+    let fewer: Vec<&String> = live.difference(replayed).take(5).collect();
+    assert!(
+        more.is_empty() && fewer.is_empty(),
+        "{what}: only replayed {more:#?}, only live {fewer:#?}"
+    );
+}
+
+async fn partition(pool: &PgPool, household: HouseholdId) -> i32 {
+    sqlx::query_scalar("SELECT partition FROM household_judgements WHERE household_id = $1")
+        .bind(household.uuid())
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+async fn a_replay_raises_what_live_raised(pool: PgPool, seed: u64) {
+    let mut street = Street::new(pool, seed).await;
+    street.live(24).await;
+    let last = street.stages.clock.today();
+    street.stages.stop(true).await;
+
+    let stages = &street.stages;
+    let superseded: i64 = sqlx::query_scalar("SELECT count(*) FROM signal_history")
+        .fetch_one(&stages.pool)
+        .await
+        .unwrap();
+    let counts = stages
+        .texts("SELECT event || ' ' || count(*) FROM task_events GROUP BY event")
+        .await;
+    let whole = street.replayed(last).await;
+    let live = stages.texts(LIVE_RAISED).await;
+    assert_same(&whole.raised(), &live, "raised");
+    let live = stages.texts(LIVE_MATCHES).await;
+    assert_same(&whole.matches(), &live, "matches");
+    let live = stages.texts(LIVE_TASKS).await;
+    assert_same(&whole.tasks_at_the_end(), &live, "tasks at the end");
+    assert!(
+        5 < superseded && 20 < whole.raised().len(),
+        "something happened: {superseded} superseded, {counts:?}"
+    );
+
+    let mut days = 0;
+    let mut day = date(2025, 1, 6);
+    while day <= last {
+        let by_then: BTreeSet<String> = whole
+            .raised()
+            .into_iter()
+            .filter(|raised| raised.rsplit(' ').next().unwrap().parse::<Date>().unwrap() <= day)
+            .collect();
+        assert_same(&street.replayed(day).await.raised(), &by_then, "by a day");
+        days += 1;
+        day = plus_days(day, 3);
+    }
+    assert!(10 < days);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_replay_raises_what_live_raised_in_the_first_street(pool: PgPool) {
+    a_replay_raises_what_live_raised(pool, 11).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_replay_raises_what_live_raised_in_another_street(pool: PgPool) {
+    a_replay_raises_what_live_raised(pool, 2_026).await;
+}
