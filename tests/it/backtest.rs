@@ -7,7 +7,10 @@ use std::time::Duration;
 use jiff::civil::{Date, date};
 use sqlx::PgPool;
 use uuid::Uuid;
+use voorveld::ops::backtest::only;
+use voorveld::ops::backtest::report::{HouseholdReport, Report};
 use voorveld_calendar::plus_days;
+use voorveld_correlator::backtest::tally::Tally;
 use voorveld_correlator::backtest::{
     Activated, Asked, ByClock, Collect, Judges, Replayed, Seen, Side, run,
 };
@@ -456,4 +459,127 @@ async fn a_replay_raises_what_live_raised_in_the_first_street(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_replay_raises_what_live_raised_in_another_street(pool: PgPool) {
     a_replay_raises_what_live_raised(pool, 2_026).await;
+}
+
+/// Both sides of the street counted: the published one must be what the tables say, and the difference a difference of sets.
+#[sqlx::test(migrations = "../migrations")]
+async fn the_numbers_of_a_report_by_knowledge_time_are_those_of_plain_sql(pool: PgPool) {
+    let mut street = Street::new(pool, 5).await;
+    street.live(18).await;
+    let (from, to) = (date(2025, 1, 20), street.stages.clock.today());
+    street.stages.stop(true).await;
+    let stages = &street.stages;
+    let activated = Activated::load(&stages.store, stages.policy.rules(), &street.known)
+        .await
+        .unwrap();
+    let asked = Arc::new(Asked {
+        clock: ByClock::Knowledge,
+        from,
+        to,
+        draft: side(
+            &stages.policy,
+            Judges::Always(only(
+                stages.policy.rules(),
+                &["debt.high_amount".parse().unwrap()],
+            )),
+        ),
+        published: Some(side(&stages.policy, Judges::AsActivated(activated))),
+    });
+    let tally: Tally = run(&stages.store, Arc::clone(&asked)).await.unwrap();
+    let report = Report::of(&asked, &tally, &stages.policy);
+    let drafts: All = run(&stages.store, Arc::clone(&asked)).await.unwrap();
+    let sql = |what: &str| {
+        format!(
+            "SELECT {what} FROM tasks WHERE purpose <> 'safety' AND raised_as_of BETWEEN '{from}' AND '{to}'"
+        )
+    };
+    let texts = async |sql: String| -> BTreeSet<String> {
+        let rows: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_all(&stages.pool)
+            .await
+            .unwrap();
+        rows.into_iter().collect()
+    };
+
+    let weeks = texts(format!(
+        "{} GROUP BY team_id, to_char(raised_as_of, 'IYYY-\"W\"IW')",
+        sql("concat_ws(' ', team_id, to_char(raised_as_of, 'IYYY-\"W\"IW'), count(*))")
+    ))
+    .await;
+    let told: BTreeSet<String> = report
+        .teams
+        .iter()
+        .flat_map(|team| {
+            team.weeks
+                .iter()
+                .map(move |week| (team, week, week.published.unwrap()))
+        })
+        .filter(|(_, _, tasks)| 0 < *tasks)
+        .map(|(team, week, tasks)| format!("{} {} {tasks}", team.team, week.week))
+        .collect();
+    assert_eq!(told, weeks);
+
+    let live = texts(sql("DISTINCT household_id::text")).await;
+    let draft: BTreeSet<String> = drafts
+        .0
+        .iter()
+        .filter(|(_, replayed)| {
+            replayed
+                .raised
+                .iter()
+                .any(|raised| from <= raised.task.raised_on && raised.task.raised_on <= to)
+        })
+        .map(|(household, _)| household.to_string())
+        .collect();
+    let difference = report.difference.as_ref().unwrap();
+    let ids = |list: &[HouseholdReport]| -> BTreeSet<String> {
+        list.iter().map(|one| one.household.clone()).collect()
+    };
+    assert_eq!(
+        ids(&difference.gained_households),
+        draft.difference(&live).cloned().collect()
+    );
+    assert_eq!(
+        ids(&difference.lost_households),
+        live.difference(&draft).cloned().collect()
+    );
+    assert_eq!(difference.kept + difference.lost, live.len() as u64);
+
+    let outcomes = texts(format!(
+        "{} GROUP BY 1",
+        sql("coalesce(outcome, CASE WHEN state IN ('open', 'claimed') THEN 'still_open' ELSE 'without_result' END)")
+            .replace(" FROM", " AS became, count(*) FROM")
+    )
+    .replacen("SELECT ", "SELECT became || ' ' || count FROM (SELECT ", 1)
+        + ") AS c")
+    .await;
+    let mut told: BTreeMap<&str, u64> = BTreeMap::new();
+    for one in difference
+        .shared_outcomes
+        .iter()
+        .chain(&difference.lost_outcomes)
+    {
+        *told.entry(one.outcome).or_default() += one.tasks;
+    }
+    let told: BTreeSet<String> = told
+        .into_iter()
+        .map(|(outcome, tasks)| format!("{outcome} {tasks}"))
+        .collect();
+    assert_eq!(told, outcomes);
+    assert!(2 < outcomes.len(), "{outcomes:?}");
+
+    let matches = texts(format!(
+        "SELECT concat_ws(' ', rule_id, count(*), count(DISTINCT household_id)) FROM matches m
+         WHERE rule_id LIKE 'debt.%' AND (SELECT max(event_date) FROM signals s WHERE s.household_id = m.household_id AND s.signal_id = ANY(m.witnesses))
+           BETWEEN '{from}' AND '{to}' GROUP BY rule_id"
+    ))
+    .await;
+    let told: BTreeSet<String> = report
+        .published
+        .iter()
+        .flat_map(|side| &side.rules)
+        .filter(|rule| 0 < rule.matches)
+        .map(|rule| format!("{} {} {}", rule.rule, rule.matches, rule.households))
+        .collect();
+    assert_eq!(told, matches);
 }

@@ -7,6 +7,7 @@
 mod backtest;
 mod duckdb;
 mod feeds;
+mod backtest_report;
 mod house;
 mod kills;
 mod pipeline;

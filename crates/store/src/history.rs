@@ -13,7 +13,9 @@ use jiff::{Timestamp, civil::Date};
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use uuid::Uuid;
-use voorveld_domain::{HoldReason, HouseholdId, Outcome, Purpose, SignalId, TaskId};
+use voorveld_domain::{
+    Filing, HoldReason, HouseholdId, Outcome, Purpose, Revision, SignalId, TaskId,
+};
 
 use crate::{Store, StoreError};
 
@@ -51,6 +53,8 @@ pub struct Stretch {
     pub woken: HashMap<HouseholdId, Vec<Woken>>,
     /// Signals of theirs that a closed task of another household answered; only with [`Copied::Everything`].
     pub answered: HashMap<HouseholdId, Vec<Answered>>,
+    /// When it was decided that those live where they do.
+    pub decided: HashMap<SignalId, Vec<Decided>>,
     /// In which partition of the log they are; only with [`Copied::Everything`].
     pub partitions: HashMap<HouseholdId, i32>,
 }
@@ -109,8 +113,19 @@ pub struct Answered {
     pub purpose: Purpose,
     /// When that task was closed.
     pub closed_at: Timestamp,
-    /// When it was decided that the signal lives here.
-    pub decided_at: Option<Timestamp>,
+}
+
+/// When it was decided where a copy of a signal that moved lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// Which signal.
+    pub signal: SignalId,
+    /// Which copy (S3).
+    pub revision: Revision,
+    /// Which copy (S3).
+    pub filing: Filing,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A hold that was lifted.
@@ -172,11 +187,13 @@ impl Store {
             acts: self.acts_between(first, last).await?,
             woken: HashMap::new(),
             answered: HashMap::new(),
+            decided: HashMap::new(),
             partitions: HashMap::new(),
         };
         if matches!(wanted, Copied::Everything { .. }) {
             stretch.woken = self.woken_between(first, last).await?;
             stretch.answered = self.answered_between(first, last).await?;
+            stretch.decided = self.decided(stretch.answered.values().flatten()).await?;
             stretch.partitions = self.partitions_between(first, last).await?;
         }
         Ok(stretches.send(stretch).await.is_ok())
@@ -262,11 +279,10 @@ impl Store {
         last: HouseholdId,
     ) -> Result<HashMap<HouseholdId, Vec<Answered>>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT s.household_id, s.signal_id, t.purpose, t.closed_at AS "closed_at!", h.decided_at AS "decided_at?"
+            r#"SELECT s.household_id, s.signal_id, t.purpose, t.closed_at AS "closed_at!"
                FROM signals s
                JOIN task_grounds g ON g.witnesses @> ARRAY[s.signal_id] AND g.gone_as_of IS NULL
                JOIN tasks t ON t.task_id = g.task_id AND t.state = 'closed' AND t.household_id <> s.household_id
-               LEFT JOIN signal_homes h ON h.signal_id = s.signal_id AND h.revision = s.revision AND h.filing = s.filing
                WHERE s.household_id BETWEEN $1 AND $2 AND s.filing > 1 AND t.closed_at IS NOT NULL"#,
             first.uuid(),
             last.uuid(),
@@ -282,7 +298,6 @@ impl Store {
                     .parse()
                     .map_err(|_| corrupt("tasks", "purpose"))?,
                 closed_at: row.closed_at.to_jiff(),
-                decided_at: row.decided_at.map(jiff_sqlx::Timestamp::to_jiff),
             };
             answered
                 .entry(HouseholdId::from_uuid(row.household_id))
@@ -290,6 +305,36 @@ impl Store {
                 .push(one);
         }
         Ok(answered)
+    }
+
+    async fn decided(
+        &self,
+        answered: impl Iterator<Item = &Answered>,
+    ) -> Result<HashMap<SignalId, Vec<Decided>>, StoreError> {
+        let signals: Vec<Uuid> = answered.map(|one| one.signal.uuid()).collect();
+        let mut decided: HashMap<SignalId, Vec<Decided>> = HashMap::new();
+        if signals.is_empty() {
+            return Ok(decided);
+        }
+        let rows = sqlx::query!(
+            "SELECT signal_id, revision, filing, decided_at FROM signal_homes WHERE signal_id = ANY($1) AND filing > 1",
+            &signals,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        for row in rows {
+            let signal = SignalId::from_uuid(row.signal_id);
+            let one = Decided {
+                signal,
+                revision: Revision::from_number(row.revision.into())
+                    .ok_or_else(|| corrupt("signal_homes", "revision"))?,
+                filing: Filing::from_number(row.filing.into())
+                    .ok_or_else(|| corrupt("signal_homes", "filing"))?,
+                at: row.decided_at.to_jiff(),
+            };
+            decided.entry(signal).or_default().push(one);
+        }
+        Ok(decided)
     }
 
     async fn partitions_between(

@@ -174,13 +174,21 @@ fn judge<C: Collect>(
         let nothing = || Replayed::default();
         (nothing(), asked.published.as_ref().map(|_| nothing()))
     } else {
+        let answered = stretch.answered.remove(&household).unwrap_or_default();
+        let decided = answered
+            .iter()
+            .filter_map(|one| stretch.decided.get(&one.signal))
+            .flatten()
+            .copied()
+            .collect();
         let told = order::Told {
             household,
             partition: stretch.partitions.get(&household).copied(),
             rows,
             acts: stretch.acts.remove(&household).unwrap_or_default(),
             woken: stretch.woken.remove(&household).unwrap_or_default(),
-            answered: stretch.answered.remove(&household).unwrap_or_default(),
+            answered,
+            decided,
             lifts: lifts.get(&household).cloned().unwrap_or_default(),
         };
         let happenings = order::of(asked.clock, &told);

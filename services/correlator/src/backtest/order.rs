@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 use voorveld_calendar::amsterdam_date;
 use voorveld_domain::HouseholdId;
-use voorveld_store::history::{Act, Answered, Lifted, Woken};
+use voorveld_store::history::{Act, Answered, Decided, Lifted, Woken};
 use voorveld_store::timelines::TimelineRow;
 
 use super::ByClock;
@@ -17,6 +17,7 @@ pub(super) struct Told {
     pub acts: Vec<Act>,
     pub woken: Vec<Woken>,
     pub answered: Vec<Answered>,
+    pub decided: Vec<Decided>,
     pub lifts: Vec<Lifted>,
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use voorveld_calendar::amsterdam_date;
 use voorveld_detect::{Closure, Ground, KnownTask, Match, RuleSet};
-use voorveld_domain::{AreaId, Purpose, TaskId, TaskState, TeamId};
+use voorveld_domain::{AreaId, Purpose, TaskId, TaskState, TeamId, Urgency};
 use voorveld_store::StoreError;
 use voorveld_store::history::{Act, Deed};
 use voorveld_store::timelines::TimelineRow;
@@ -38,6 +38,8 @@ pub struct Raised {
     pub team: TeamId,
     /// Its neighbourhood.
     pub area: AreaId,
+    /// How soon it wanted attention when it was raised.
+    pub urgency: Urgency,
     /// Why, as it was when it was raised.
     pub grounds: Vec<Ground>,
     /// The task as it is at the end.
@@ -124,13 +126,15 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// When it was decided that a signal which moved lives here.
+    /// When it was decided that a signal which moved lives where this copy says.
     fn decided_at(&self, row: &TimelineRow) -> Option<Timestamp> {
         self.told
-            .answered
+            .decided
             .iter()
-            .filter(|one| one.signal == row.signal && row.filing.get() > 1)
-            .filter_map(|one| one.decided_at)
+            .filter(|one| {
+                (one.signal, one.revision, one.filing) == (row.signal, row.revision, row.filing)
+            })
+            .map(|one| one.at)
             .max()
     }
 
@@ -197,6 +201,7 @@ impl Replay<'_> {
             self.raised.push(Raised {
                 team: raised.team,
                 area: raised.area,
+                urgency: task.urgency,
                 grounds: task.grounds.clone(),
                 task,
             });

@@ -57,7 +57,7 @@ impl Pressing {
     pub const ALL: [Self; 4] = [Self::Crisis, Self::Multiple, Self::Consecutive, Self::Other];
 
     fn of(raised: &Raised, rules: &RuleSet) -> Self {
-        if Urgency::Crisis <= raised.task.urgency {
+        if Urgency::Crisis <= raised.urgency {
             return Self::Crisis;
         }
         raised
@@ -398,7 +398,7 @@ fn only(side: &Side, raised: &Raised) -> Only {
     let rules: BTreeSet<&RuleId> = raised.grounds.iter().map(|ground| &ground.rule).collect();
     Only {
         raised_on: raised.task.raised_on,
-        urgency: raised.task.urgency,
+        urgency: raised.urgency,
         rules: rules.into_iter().cloned().collect(),
         words: raised
             .grounds
