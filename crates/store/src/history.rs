@@ -23,8 +23,9 @@ pub use copies::{Copies, Kept};
 
 /// About as many bytes of rows make a stretch of households.
 const STRETCH_BYTES: usize = 512 * 1024;
-/// For sorting the rows by household: far less than this is used where the table is small.
-const SORT_MEMORY: &str = "SET LOCAL work_mem = '192MB'";
+/// The table is read through and sorted by household: its key is random, and to follow it across the table took twice the processor time (10.1 s against
+/// 5.2 s for 1.7 million rows on a busy machine). Compiling a query for one pass costs more than it gives. The memory is a most; a small table uses little.
+const READING: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off; SET LOCAL work_mem = '192MB'";
 
 /// Which copies are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +153,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         let mut reading = connection.begin().await?;
-        sqlx::query(SORT_MEMORY).execute(&mut *reading).await?;
+        sqlx::raw_sql(READING).execute(&mut *reading).await?;
         let mut rows = reading
             .copy_out_raw(&copies::statement(wanted))
             .await
