@@ -19,7 +19,7 @@ use voorveld_domain::{
 
 use crate::{Store, StoreError};
 
-pub use copies::{Copies, Kept};
+pub use copies::{Copies, Glance, Kept};
 
 /// About as many bytes of rows make a stretch of households.
 const STRETCH_BYTES: usize = 512 * 1024;
@@ -31,7 +31,7 @@ const READING: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmap
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copied {
     /// The greatest copy of each signal that counts and is dated on or before this day, in no order within a household. What only says how and when
-    /// it came is left out.
+    /// it came is left out: it came at noon of its day.
     Counted {
         /// The last event date.
         until: Date,

@@ -20,8 +20,8 @@ use tokio::sync::mpsc;
 use voorveld_calendar::{Calendar, amsterdam_midnight, plus_days};
 use voorveld_detect::explain::Words;
 use voorveld_detect::{Condition, Match, RuleSet};
-use voorveld_domain::{AreaId, HouseholdId};
-use voorveld_store::history::{Copied, Kept, Lifted, Stretch};
+use voorveld_domain::{AreaId, HouseholdId, MunicipalityCode, Purpose};
+use voorveld_store::history::{Copied, Glance, Kept, Lifted, Stretch};
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError};
 
@@ -167,13 +167,14 @@ fn judge<C: Collect>(
     collected: &mut C,
 ) -> Result<(), StoreError> {
     let household = kept.household;
-    let rows = kept.rows()?;
-    let about = About::of(asked, &rows);
-    let (draft, published) = if kept.copies < fewest {
+    let (about, draft, published) = if kept.copies < fewest {
         // By event time, that few signals match nothing and never did.
-        let nothing = || Replayed::default();
-        (nothing(), asked.published.as_ref().map(|_| nothing()))
+        let about = About::at_a_glance(asked, &kept.glances()?);
+        let published = asked.published.as_ref().map(|_| Replayed::default());
+        (about, Replayed::default(), published)
     } else {
+        let rows = kept.rows()?;
+        let about = About::of(asked, &rows);
         let answered = stretch.answered.remove(&household).unwrap_or_default();
         let decided = answered
             .iter()
@@ -194,7 +195,8 @@ fn judge<C: Collect>(
         let happenings = order::of(asked.clock, &told);
         let replay = |side: &Side| replay::household(side, asked, &told, &happenings);
         let draft = replay(&asked.draft)?;
-        (draft, asked.published.as_ref().map(replay).transpose()?)
+        let published = asked.published.as_ref().map(replay).transpose()?;
+        (about, draft, published)
     };
     let seen = Seen {
         household,
@@ -225,10 +227,10 @@ impl About {
             .first()
             .expect("a household that is kept has a copy")
             .municipality;
-        let (area, _) = (asked.draft.team_of)(
-            &municipality,
+        let area = area_of(
+            asked,
+            municipality,
             newest.and_then(|row| row.area.as_ref()),
-            voorveld_domain::Purpose::DebtHelp,
         );
         let persons: BTreeSet<_> = rows.iter().filter_map(|row| row.debtor).collect();
         let within = |day: Date| asked.from <= day && day <= asked.to;
@@ -248,6 +250,34 @@ impl About {
             signals: signals.len(),
         }
     }
+
+    /// The same by event time, where each copy is a signal.
+    fn at_a_glance(asked: &Asked, glances: &[Glance]) -> Self {
+        let within = |day: Date| asked.from <= day && day <= asked.to;
+        let signals = glances.iter().filter(|one| within(one.event_date)).count();
+        let persons: BTreeSet<_> = glances.iter().filter_map(|one| one.debtor).collect();
+        let municipality = glances
+            .first()
+            .expect("a household that is kept has a copy")
+            .municipality;
+        let newest = glances
+            .iter()
+            .filter(|one| one.area.is_some())
+            .max_by_key(|one| (one.event_date, one.signal));
+        Self {
+            area: area_of(
+                asked,
+                municipality,
+                newest.and_then(|one| one.area.as_ref()),
+            ),
+            persons: persons.len(),
+            signals,
+        }
+    }
+}
+
+fn area_of(asked: &Asked, municipality: MunicipalityCode, area: Option<&AreaId>) -> AreaId {
+    (asked.draft.team_of)(&municipality, area, Purpose::DebtHelp).0
 }
 
 /// With fewer signals than this a household matches no rule of either side and never did. Only by event time, where every copy counts.

@@ -4,7 +4,8 @@ use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use uuid::Uuid;
 use voorveld_domain::{
-    Cents, DebtorId, Filing, HouseholdId, Presence, Revision, SignalId, Standing,
+    AreaId, Cents, DebtorId, Filing, HouseholdId, MunicipalityCode, Presence, Revision, SignalId,
+    Standing,
 };
 
 use super::{Copied, corrupt, household};
@@ -142,12 +143,13 @@ impl Cutter {
         if usize::try_from(fields) != Ok(COLUMNS) {
             return Err(corrupt("signals", "number of columns"));
         }
-        let Some(first) = row.field() else {
+        let mut first = None;
+        if !row.field(&mut first) {
             return Ok(None);
-        };
+        }
         let whose = household(first.unwrap_or_default())?;
         for _ in 1..COLUMNS {
-            if row.field().is_none() {
+            if !row.field(&mut first) {
                 return Ok(None);
             }
         }
@@ -185,9 +187,67 @@ impl Kept<'_> {
         let mut fields = Fields { bytes: self.bytes };
         let mut rows = Vec::with_capacity(self.copies);
         while !fields.bytes.is_empty() {
-            rows.push(fields.row().ok_or_else(|| corrupt("signals", "row"))??);
+            rows.push(row(&fields.row()?)?);
         }
         Ok(rows)
+    }
+
+    /// What is counted of them whatever rules say: a fraction of the work of [`Kept::rows`].
+    pub fn glances(&self) -> Result<Vec<Glance>, StoreError> {
+        let mut fields = Fields { bytes: self.bytes };
+        let mut glances = Vec::with_capacity(self.copies);
+        while !fields.bytes.is_empty() {
+            glances.push(glance(&fields.row()?)?);
+        }
+        Ok(glances)
+    }
+}
+
+/// Of a copy, what is counted whatever rules say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// Which signal.
+    pub signal: SignalId,
+    /// CBS code.
+    pub municipality: MunicipalityCode,
+    /// T1.
+    pub event_date: Date,
+    /// S7.
+    pub debtor: Option<DebtorId>,
+    /// For routing.
+    pub area: Option<AreaId>,
+}
+
+fn glance(fields: &[Option<&[u8]>; COLUMNS]) -> Result<Glance, StoreError> {
+    Ok(Glance {
+        signal: SignalId::from_uuid(uuid(fields[1], "signal_id")?),
+        municipality: municipality(fields[2])?,
+        event_date: day(fields[11].ok_or_else(|| corrupt("signals", "event_date"))?)?,
+        debtor: debtor(fields[19])?,
+        area: area(fields[20])?,
+    })
+}
+
+fn municipality(raw: Option<&[u8]>) -> Result<MunicipalityCode, StoreError> {
+    text(raw, "municipality")?
+        .parse()
+        .map_err(|_| corrupt("signals", "municipality"))
+}
+
+fn debtor(raw: Option<&[u8]>) -> Result<Option<DebtorId>, StoreError> {
+    match raw {
+        None => Ok(None),
+        Some(_) => Ok(Some(DebtorId::from_uuid(uuid(raw, "debtor_id")?))),
+    }
+}
+
+fn area(raw: Option<&[u8]>) -> Result<Option<AreaId>, StoreError> {
+    match raw {
+        None => Ok(None),
+        Some(_) => text(raw, "area_id")?
+            .parse()
+            .map(Some)
+            .map_err(|_| corrupt("signals", "area_id")),
     }
 }
 
@@ -203,36 +263,39 @@ impl<'a> Fields<'a> {
         Some(i16::from_be_bytes(*head))
     }
 
-    /// A field; `Some(None)` is NULL, `None` is not there yet.
-    fn field(&mut self) -> Option<Option<&'a [u8]>> {
-        let (head, rest) = self.bytes.split_first_chunk::<4>()?;
-        let length = i32::from_be_bytes(*head);
-        if length < 0 {
-            self.bytes = rest;
-            return Some(None);
-        }
-        let length = usize::try_from(length).ok()?;
-        let (field, rest) = rest.split_at_checked(length)?;
-        self.bytes = rest;
-        Some(Some(field))
+    /// The next field, `None` being NULL. False: it is not there whole.
+    fn field(&mut self, field: &mut Option<&'a [u8]>) -> bool {
+        let Some((head, rest)) = self.bytes.split_first_chunk::<4>() else {
+            return false;
+        };
+        // A length below zero is NULL.
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*head)) else {
+            (*field, self.bytes) = (None, rest);
+            return true;
+        };
+        let Some((found, rest)) = rest.split_at_checked(length) else {
+            return false;
+        };
+        (*field, self.bytes) = (Some(found), rest);
+        true
     }
 
-    /// One row as [`statement`] writes it. A column that was left out has the value of a signal that counts.
-    fn row(&mut self) -> Option<Result<TimelineRow, StoreError>> {
-        self.int16()?;
+    /// One row as [`statement`] writes it.
+    fn row(&mut self) -> Result<[Option<&'a [u8]>; COLUMNS], StoreError> {
         let mut fields: [Option<&[u8]>; COLUMNS] = [None; COLUMNS];
-        for field in &mut fields {
-            *field = self.field()?;
-        }
-        Some(row(&fields))
+        let is_whole = self.int16().is_some() && fields.iter_mut().all(|field| self.field(field));
+        is_whole
+            .then_some(fields)
+            .ok_or_else(|| corrupt("signals", "row"))
     }
 }
 
+/// A column that was left out has the value of a signal that counts.
 fn row(fields: &[Option<&[u8]>; COLUMNS]) -> Result<TimelineRow, StoreError> {
     let [
         whose,
         signal,
-        municipality,
+        whose_municipality,
         revision,
         filing,
         lives_here,
@@ -249,15 +312,16 @@ fn row(fields: &[Option<&[u8]>; COLUMNS]) -> Result<TimelineRow, StoreError> {
         warm_handover,
         supply_ends_on,
         age_unknown,
-        debtor,
-        area,
+        whom,
+        place,
         own_fields,
         came_at,
     ] = *fields;
-    let event_date = day(event_date.ok_or_else(|| corrupt("signals", "event_date"))?)?;
+    let event_day = event_date.ok_or_else(|| corrupt("signals", "event_date"))?;
+    let event_date = day(event_day)?;
     let instant = |field: Option<&[u8]>| match field {
         Some(raw) => moment(raw),
-        None => Ok(noon(event_date)),
+        None => noon(event_day),
     };
     let number = |field: Option<&[u8]>, absent: u32, what: &'static str| match field {
         Some(raw) => int32(raw)
@@ -269,9 +333,7 @@ fn row(fields: &[Option<&[u8]>; COLUMNS]) -> Result<TimelineRow, StoreError> {
     Ok(TimelineRow {
         household: household(whose.unwrap_or_default())?,
         signal: SignalId::from_uuid(uuid(signal, "signal_id")?),
-        municipality: text(municipality, "municipality")?
-            .parse()
-            .map_err(|_| corrupt("signals", "municipality"))?,
+        municipality: municipality(whose_municipality)?,
         revision: Revision::from_number(number(revision, 1, "revision")?.into())
             .ok_or_else(|| corrupt("signals", "revision"))?,
         filing: Filing::from_number(number(filing, 1, "filing")?.into())
@@ -313,18 +375,8 @@ fn row(fields: &[Option<&[u8]>; COLUMNS]) -> Result<TimelineRow, StoreError> {
         warm_handover: is(warm_handover),
         supply_ends_on: supply_ends_on.map(day).transpose()?,
         age_unknown: is(age_unknown),
-        debtor: match debtor {
-            None => None,
-            Some(_) => Some(DebtorId::from_uuid(uuid(debtor, "debtor_id")?)),
-        },
-        area: match area {
-            None => None,
-            Some(_) => Some(
-                text(area, "area_id")?
-                    .parse()
-                    .map_err(|_| corrupt("signals", "area_id"))?,
-            ),
-        },
+        debtor: debtor(whom)?,
+        area: area(place)?,
         fields: own_fields
             .map(|raw| match raw {
                 // The version of the binary form of jsonb.
@@ -377,9 +429,177 @@ fn moment(raw: &[u8]) -> Result<Timestamp, StoreError> {
         .ok_or_else(|| corrupt("signals", "an instant"))
 }
 
-/// Noon in UTC: the same day in Amsterdam, whatever the season.
-fn noon(day: Date) -> Timestamp {
-    day.at(12, 0, 0, 0)
-        .to_zoned(jiff::tz::TimeZone::UTC)
-        .map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
+/// Noon in UTC of a day: the same day in Amsterdam, whatever the season.
+fn noon(day: &[u8]) -> Result<Timestamp, StoreError> {
+    int32(day)
+        .and_then(|days| {
+            Timestamp::from_second(EPOCH_SECONDS + i64::from(days) * 86_400 + 43_200).ok()
+        })
+        .ok_or_else(|| corrupt("signals", "a date"))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+    use tokio::sync::mpsc;
+    use voorveld_domain::PartnerType;
+
+    use super::*;
+    use crate::Store;
+    use crate::history::Stretch;
+
+    fn copy(household: u128, signal: u128, revision: i64) -> TimelineRow {
+        let moment: Timestamp = "2025-03-30T23:30:00.123456Z".parse().unwrap();
+        TimelineRow {
+            household: HouseholdId::from_uuid(Uuid::from_u128(household)),
+            signal: SignalId::from_uuid(Uuid::from_u128(signal)),
+            municipality: "0518".parse().unwrap(),
+            revision: Revision::from_number(revision).unwrap(),
+            filing: Filing::from_number(2).unwrap(),
+            presence: Presence::MovedAway,
+            standing: Standing::Withdrawn,
+            partner: "woonstede".parse().unwrap(),
+            partner_type: PartnerType::Rent,
+            kind: "rent_arrears".parse().unwrap(),
+            domain: "debt".parse().unwrap(),
+            event_date: date(1999, 12, 31),
+            first_received_at: moment,
+            received_at: moment,
+            amount: Some(Cents::try_from(45_000).unwrap()),
+            crisis: true,
+            warm_handover: true,
+            supply_ends_on: Some(date(2025, 4, 1)),
+            age_unknown: true,
+            debtor: Some(DebtorId::from_uuid(Uuid::from_u128(9))),
+            area: Some("noord".parse().unwrap()),
+            fields: Some(serde_json::json!({ "monthly_rent": { "number": 5 } })),
+            request_id: None,
+            came_at: revision,
+        }
+    }
+
+    async fn read(store: &Store, wanted: Copied) -> Vec<TimelineRow> {
+        let (send, mut receive) = mpsc::channel::<Stretch>(64);
+        store.read_history(wanted, send).await.unwrap();
+        let mut rows = Vec::new();
+        while let Some(stretch) = receive.recv().await {
+            for kept in stretch.copies.households() {
+                let of = kept.rows().unwrap();
+                assert_eq!(of.len(), kept.copies);
+                assert!(of.iter().all(|row| row.household == kept.household));
+                rows.extend(of);
+            }
+        }
+        rows
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_was_known_before_is_read_with_what_is_known_now(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let bare = TimelineRow {
+            amount: None,
+            supply_ends_on: None,
+            debtor: None,
+            area: None,
+            fields: None,
+            presence: Presence::LivesHere,
+            standing: Standing::Counted,
+            ..copy(2, 5, 1)
+        };
+        let mut tx = store.begin("test").await.unwrap();
+        tx.keep_superseded(&[copy(1, 4, 1), copy(1, 4, 2)])
+            .await
+            .unwrap();
+        // The same batch once more, as after a crash.
+        tx.keep_superseded(&[copy(1, 4, 2)]).await.unwrap();
+        tx.write_timelines(&[copy(1, 4, 3), bare.clone()])
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let before = |text: &str| Copied::Everything {
+            before: text.parse().unwrap(),
+        };
+        assert_eq!(
+            read(&store, before("2025-03-31T00:00:00Z")).await,
+            [copy(1, 4, 1), copy(1, 4, 2), copy(1, 4, 3), bare.clone()]
+        );
+        assert!(
+            read(&store, before("2025-03-30T00:00:00Z"))
+                .await
+                .is_empty()
+        );
+
+        let counted = read(
+            &store,
+            Copied::Counted {
+                until: date(1999, 12, 31),
+            },
+        )
+        .await;
+        assert_eq!(counted.len(), 1);
+        assert_eq!(
+            (counted[0].signal, counted[0].event_date),
+            (bare.signal, bare.event_date)
+        );
+        let until = date(1999, 12, 30);
+        assert!(read(&store, Copied::Counted { until }).await.is_empty());
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn rows_are_whole_wherever_the_line_cuts_them(pool: PgPool) {
+        use futures::TryStreamExt as _;
+        let store = Store::from_pool(pool.clone());
+        let rows: Vec<TimelineRow> = (1..40)
+            .flat_map(|household| {
+                (1..4).map(move |signal| copy(household, household * 10 + signal, 1))
+            })
+            .collect();
+        let mut tx = store.begin("test").await.unwrap();
+        tx.write_timelines(&rows).await.unwrap();
+        tx.commit().await.unwrap();
+        let wanted = Copied::Everything {
+            before: Timestamp::MAX,
+        };
+        let mut connection = pool.acquire().await.unwrap();
+        let bytes: Vec<u8> = connection
+            .copy_out_raw(&statement(wanted))
+            .await
+            .unwrap()
+            .try_fold(Vec::new(), |mut all, piece| {
+                all.extend_from_slice(&piece);
+                std::future::ready(Ok(all))
+            })
+            .await
+            .unwrap();
+        let mut cutter = Cutter::default();
+        let mut found = Vec::new();
+        for (index, piece) in bytes.chunks(23).enumerate() {
+            cutter.add(piece).unwrap();
+            if index % 50 == 49
+                && let Some(copies) = cutter.cut()
+            {
+                found.push(copies);
+            }
+        }
+        found.extend(cutter.finish().unwrap());
+        assert!(5 < found.len(), "it was cut");
+        let read: Vec<TimelineRow> = found
+            .iter()
+            .flat_map(|copies| {
+                copies
+                    .households()
+                    .flat_map(|kept| kept.rows().unwrap())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(read.len(), rows.len());
+        assert!(rows.iter().all(|row| read.contains(row)));
+
+        let mut short = Cutter::default();
+        short.add(&bytes[..bytes.len() - 30]).unwrap();
+        assert!(
+            short.finish().is_err(),
+            "a copy that was cut short is no history"
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! In which order things happened to a household, by either clock.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::{Timestamp, tz::TimeZone};
 use voorveld_calendar::amsterdam_date;
 use voorveld_domain::HouseholdId;
 use voorveld_store::history::{Act, Answered, Decided, Lifted, Woken};
@@ -109,18 +109,4 @@ fn by_knowledge(told: &Told) -> Vec<Happening<'_>> {
     }
     all.sort_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, one)| one).collect()
-}
-
-/// A signal as if it had come on its event date.
-pub(super) fn as_of_its_day(row: &TimelineRow) -> TimelineRow {
-    let noon = row
-        .event_date
-        .at(12, 0, 0, 0)
-        .to_zoned(TimeZone::UTC)
-        .map_or(row.received_at, |zoned| zoned.timestamp());
-    TimelineRow {
-        first_received_at: noon,
-        received_at: noon,
-        ..row.clone()
-    }
 }

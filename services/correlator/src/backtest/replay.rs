@@ -13,7 +13,7 @@ use voorveld_store::timelines::TimelineRow;
 use voorveld_store::wake_ups::{NEXT_LOOK, RULES};
 
 use super::inforce::Place;
-use super::order::{Happening, Told, as_of_its_day};
+use super::order::{Happening, Told};
 use super::{Asked, ByClock, Side, day_of};
 use crate::apply::{Cause, Writes, apply};
 use crate::convert;
@@ -110,10 +110,7 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     fn record(&mut self, row: &TimelineRow) -> Result<(), StoreError> {
-        let (row, place) = match self.asked.clock {
-            ByClock::Event => (as_of_its_day(row), Place::Record(row.came_at)),
-            ByClock::Knowledge => (row.clone(), Place::Record(row.came_at)),
-        };
+        let (row, place) = (row.clone(), Place::Record(row.came_at));
         let cause = Cause::record(&row, None);
         let as_of = convert::as_of(row.received_at, self.household.as_of);
         if let Some(decided_at) = self.decided_at(&row) {

@@ -29,13 +29,13 @@ fn hundredths(raw: u64) -> String {
     format!("{}.{:02}", raw / 100, raw % 100)
 }
 
-/// A whole number above this that makes a good end of an axis.
+/// A whole number above this that makes a good end of an axis of four parts.
 fn round_up(most: u64) -> u64 {
     let mut step = 1;
     loop {
-        for times in [1, 2, 4, 5, 8] {
+        for times in [4, 8, 12, 16, 20, 24, 32] {
             if most <= step * times {
-                return (step * times).max(4);
+                return step * times;
             }
         }
         step *= 10;
@@ -114,26 +114,30 @@ fn months(team: &TeamReport, x: &impl Fn(u64) -> u64) -> String {
     const NAMES: [&str; 12] = [
         "jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec",
     ];
-    /// Nearer than this, names run into each other.
-    const APART: u64 = 34 * 100;
+    /// About as wide as a letter is, with some room.
+    const LETTER: u64 = 7 * 100;
     let mut text = String::new();
     let mut before: Option<Date> = None;
-    let mut last: Option<u64> = None;
+    let mut free_from = 0;
     for (place, week) in team.weeks.iter().enumerate() {
         let sunday = voorveld_calendar::plus_days(week.monday, 6);
         let is_new = before.is_none_or(|before| before.month() != sunday.month());
         before = Some(sunday);
         let at = x(place as u64);
-        if !is_new || last.is_some_and(|last| at < last + APART) {
+        if !is_new {
             continue;
         }
-        last = Some(at);
         let name = NAMES[usize::try_from(sunday.month() - 1).unwrap_or(0)];
         let name = if sunday.month() == 1 {
             format!("{name} {}", sunday.year())
         } else {
             name.to_owned()
         };
+        let width = (name.len() as u64 + 1) * LETTER;
+        if at < free_from || WIDTH * 100 < at + width {
+            continue;
+        }
+        free_from = at + width;
         let _ = write!(
             text,
             "<text class=\"axis\" x=\"{}\" y=\"{}\">{name}</text>",
