@@ -241,9 +241,9 @@ fn work(html: &mut String, report: &Report) {
         {
             continue;
         }
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<figure><h3>{}</h3>{}</figure>\n",
+            "<figure><h3>{}</h3>{}</figure>",
             escaped(&team.name),
             plots::weeks(team, index, scale, has_published)
         );

@@ -41,9 +41,9 @@ pub(super) fn households(html: &mut String, report: &Report, difference: &Differ
                 number(difference.evidence_limit as u64)
             )
         };
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<table><caption>{caption}</caption><thead><tr><th scope=\"col\">Huishouden</th><th scope=\"col\" style=\"text-align:left\">Waarom</th></tr></thead><tbody>\n"
+            "<table><caption>{caption}</caption><thead><tr><th scope=\"col\">Huishouden</th><th scope=\"col\" style=\"text-align:left\">Waarom</th></tr></thead><tbody>"
         );
         for household in list.iter().take(HOUSEHOLDS_SHOWN) {
             household_row(html, household);
@@ -78,10 +78,10 @@ pub(super) fn results(html: &mut String, difference: &Difference) {
         html.push_str("<p>De gepubliceerde regels gaven in deze periode geen taken.</p>\n");
         return;
     }
-    let _ = write!(
+    let _ = writeln!(
         html,
         "<p>Van de taken van de gepubliceerde regels geeft het concept er {} ook, en {} niet. De resultaten zijn die van de officiële lijst. Van taken die \
-         alleen het concept geeft, weet niemand wat ervan gekomen was.</p>\n",
+         alleen het concept geeft, weet niemand wat ervan gekomen was.</p>",
         number(difference.shared_tasks),
         number(difference.lost_tasks)
     );
