@@ -70,19 +70,7 @@ const WITH_COOLDOWN: (&str, &str, &str) = (
 );
 
 pub fn side(policy: &Arc<Policy>, judges: Judges) -> Side {
-    let routing = Arc::clone(policy);
-    Side {
-        judges,
-        calendar: policy.calendar().clone(),
-        words: voorveld_detect::explain::Words::default(),
-        team_of: Arc::new(move |_, area, purpose| {
-            let area = area
-                .cloned()
-                .unwrap_or_else(|| routing.routing().area(None).clone());
-            let team = routing.routing().team(&area, purpose).clone();
-            (area, team)
-        }),
-    }
+    Side::new(judges, Arc::clone(policy))
 }
 
 /// Everything a replay says, household by household.

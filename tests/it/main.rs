@@ -5,9 +5,9 @@
 )]
 
 mod backtest;
+mod backtest_report;
 mod duckdb;
 mod feeds;
-mod backtest_report;
 mod house;
 mod kills;
 mod pipeline;

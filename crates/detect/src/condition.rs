@@ -410,6 +410,21 @@ impl Condition {
         !matches!(self, Self::EachSignal(_))
     }
 
+    /// The fewest signals with which it can be true.
+    #[must_use]
+    pub fn fewest(&self) -> usize {
+        match self {
+            Self::EachSignal(_) | Self::SingleInMonth { .. } => 1,
+            Self::ConcurrentInMonth { partner_types } => usize::from(*partner_types),
+            Self::ConsecutiveMonths { .. } | Self::Risen { .. } => 2,
+            Self::Within(within) => within.test.fewest(),
+            Self::Absence { after, .. } => match after {
+                After::Signal(_) => 1,
+                After::Pattern(within) => within.test.fewest(),
+            },
+        }
+    }
+
     /// A parameter that can never be, or always is, satisfied: what would have been right.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         match self {

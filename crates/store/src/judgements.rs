@@ -12,7 +12,7 @@ use voorveld_domain::HouseholdId;
 use crate::StoreError;
 
 pub use known::{Judged, JudgedGround, JudgedTask};
-pub use rules::{Activation, NewActivation};
+pub use rules::{Activation, BacklogTakenUp, NewActivation};
 pub use shadow::{RuleComparison, ShadowRow};
 pub use written::{
     GoneGround, GroundRow, MatchRow, NewHold, NewTask, SuppressionRow, SystemEvent, TaskBecomes,

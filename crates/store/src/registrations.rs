@@ -99,6 +99,17 @@ pub struct StandingRegistration {
     pub until: Option<Date>,
 }
 
+/// A registration with when it stood, for a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedRegistration {
+    /// What stood.
+    pub standing: StandingRegistration,
+    /// From when on.
+    pub recorded_at: Timestamp,
+    /// Until when; none: it was not revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
 /// Whom a registration can be about, found by an id that a colleague has at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject {
@@ -286,6 +297,32 @@ impl Tx {
                 debtor: row.debtor_id.map(DebtorId::from_uuid),
                 reason: row.reason.parse().map_err(|_| corrupt("reason"))?,
                 until: row.until.map(jiff_sqlx::Date::to_jiff),
+            })
+        })
+        .collect()
+    }
+
+    /// Everything that was registered and is kept, in the order in which it was written down.
+    pub async fn recorded_registrations(
+        &mut self,
+    ) -> Result<Vec<RecordedRegistration>, StoreError> {
+        sqlx::query!(
+            r#"SELECT household_id AS "household_id!", debtor_id, reason AS "reason!", until, recorded_at AS "recorded_at!", revoked_at
+               FROM registrations ORDER BY recorded_at, registration_id"#,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(RecordedRegistration {
+                standing: StandingRegistration {
+                    household: HouseholdId::from_uuid(row.household_id),
+                    debtor: row.debtor_id.map(DebtorId::from_uuid),
+                    reason: row.reason.parse().map_err(|_| corrupt("reason"))?,
+                    until: row.until.map(jiff_sqlx::Date::to_jiff),
+                },
+                recorded_at: row.recorded_at.to_jiff(),
+                revoked_at: row.revoked_at.map(jiff_sqlx::Timestamp::to_jiff),
             })
         })
         .collect()

@@ -12,8 +12,8 @@ use voorveld_store::StoreError;
 use voorveld_store::console::{
     IntakePeriods, PartnerIntake, PendingReceipts, StagePosition, Waiting,
 };
-use voorveld_store::judgements::RuleComparison;
 use voorveld_store::feeds::{FeedFacts, PartnerSilence};
+use voorveld_store::judgements::RuleComparison;
 
 use crate::{Parts, Stage};
 

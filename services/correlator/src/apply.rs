@@ -12,8 +12,6 @@ use voorveld_store::judgements::{
 };
 use voorveld_store::timelines::TimelineRow;
 
-use voorveld_store::timelines::TimelineRow;
-
 use crate::convert;
 use crate::household::Household;
 use crate::ruling::Ruling;

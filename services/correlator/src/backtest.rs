@@ -17,15 +17,17 @@ use std::sync::{Arc, Mutex};
 
 use jiff::civil::Date;
 use tokio::sync::mpsc;
-use voorveld_calendar::{Calendar, amsterdam_midnight, plus_days};
-use voorveld_detect::explain::Words;
-use voorveld_detect::{Condition, Match, RuleSet};
-use voorveld_domain::{AreaId, HouseholdId, MunicipalityCode, Purpose};
+use voorveld_calendar::{amsterdam_midnight, plus_days};
+use voorveld_detect::{Match, RuleSet};
+use voorveld_domain::{AreaId, HouseholdId, Purpose};
+use voorveld_policy::Policy;
 use voorveld_store::history::{Copied, Glance, Kept, Lifted, Stretch};
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError};
 
-use crate::TeamOf;
+use crate::feeds::FeedsOf;
+use crate::registered::Recorded;
+use crate::ruling::Ruling;
 
 pub use inforce::{Activated, Judges};
 pub use replay::{Raised, Replayed};
@@ -48,12 +50,7 @@ pub enum ByClock {
 pub struct Side {
     /// The rules.
     pub judges: Judges,
-    /// Dutch time with the municipality's own days.
-    pub calendar: Calendar,
-    /// What kinds and fields are called.
-    pub words: Words,
-    /// Where tasks go.
-    pub team_of: TeamOf,
+    ruling: Ruling,
 }
 
 /// What is asked of history.
@@ -68,6 +65,14 @@ pub struct Asked {
     pub draft: Side,
     /// The rules that they are compared with.
     pub published: Option<Side>,
+}
+
+/// What a judgement heeds besides signals, tasks and acts.
+pub(crate) struct Beside {
+    lifts: HashMap<HouseholdId, Vec<Lifted>>,
+    /// As they are now: a replay by knowledge time concludes absences from marks that took effect later, too.
+    pub(crate) feeds: FeedsOf,
+    pub(crate) recorded: Recorded,
 }
 
 /// One household as both sets of rules see it.
@@ -107,14 +112,25 @@ pub async fn run<C: Collect + Default>(store: &Store, asked: Arc<Asked>) -> anyh
     for lift in lifted {
         lifts.entry(lift.household).or_default().push(lift);
     }
-    let lifts = Arc::new(lifts);
+    let mut tx = store.begin("what else judges").await?;
+    let mut feeds = FeedsOf::default();
+    feeds.refresh(&mut tx).await?;
+    let beside = Arc::new(Beside {
+        lifts,
+        feeds,
+        recorded: tx.recorded_registrations().await?.into_iter().collect(),
+    });
+    drop(tx);
     let (send, receive) = mpsc::channel::<Stretch>(workers * STRETCHES_WAITING);
     let receive = Arc::new(Mutex::new(receive));
     let working: Vec<_> = (0..workers)
         .map(|_| {
-            let (asked, lifts, receive) =
-                (Arc::clone(&asked), Arc::clone(&lifts), Arc::clone(&receive));
-            tokio::task::spawn_blocking(move || work::<C>(&asked, &lifts, &receive))
+            let (asked, beside, receive) = (
+                Arc::clone(&asked),
+                Arc::clone(&beside),
+                Arc::clone(&receive),
+            );
+            tokio::task::spawn_blocking(move || work::<C>(&asked, &beside, &receive))
         })
         .collect();
     drop(receive);
@@ -138,7 +154,7 @@ fn copied(asked: &Asked) -> Copied {
 
 fn work<C: Collect + Default>(
     asked: &Asked,
-    lifts: &HashMap<HouseholdId, Vec<Lifted>>,
+    beside: &Beside,
     stretches: &Mutex<mpsc::Receiver<Stretch>>,
 ) -> Result<C, StoreError> {
     let mut collected = C::default();
@@ -153,14 +169,14 @@ fn work<C: Collect + Default>(
         };
         let copies = std::mem::take(&mut stretch.copies);
         for kept in copies.households() {
-            judge(asked, lifts, &mut stretch, kept, fewest, &mut collected)?;
+            judge(asked, beside, &mut stretch, kept, fewest, &mut collected)?;
         }
     }
 }
 
 fn judge<C: Collect>(
     asked: &Asked,
-    lifts: &HashMap<HouseholdId, Vec<Lifted>>,
+    beside: &Beside,
     stretch: &mut Stretch,
     kept: Kept<'_>,
     fewest: usize,
@@ -190,10 +206,10 @@ fn judge<C: Collect>(
             woken: stretch.woken.remove(&household).unwrap_or_default(),
             answered,
             decided,
-            lifts: lifts.get(&household).cloned().unwrap_or_default(),
+            lifts: beside.lifts.get(&household).cloned().unwrap_or_default(),
         };
         let happenings = order::of(asked.clock, &told);
-        let replay = |side: &Side| replay::household(side, asked, &told, &happenings);
+        let replay = |side: &Side| replay::household(side, asked, beside, &told, &happenings);
         let draft = replay(&asked.draft)?;
         let published = asked.published.as_ref().map(replay).transpose()?;
         (about, draft, published)
@@ -223,15 +239,7 @@ impl About {
             .iter()
             .filter(|row| row.area.is_some())
             .max_by_key(|row| (row.received_at, row.signal));
-        let municipality = rows
-            .first()
-            .expect("a household that is kept has a copy")
-            .municipality;
-        let area = area_of(
-            asked,
-            municipality,
-            newest.and_then(|row| row.area.as_ref()),
-        );
+        let area = area_of(asked, newest.and_then(|row| row.area.as_ref()));
         let persons: BTreeSet<_> = rows.iter().filter_map(|row| row.debtor).collect();
         let within = |day: Date| asked.from <= day && day <= asked.to;
         let signals: BTreeSet<_> = rows
@@ -256,28 +264,20 @@ impl About {
         let within = |day: Date| asked.from <= day && day <= asked.to;
         let signals = glances.iter().filter(|one| within(one.event_date)).count();
         let persons: BTreeSet<_> = glances.iter().filter_map(|one| one.debtor).collect();
-        let municipality = glances
-            .first()
-            .expect("a household that is kept has a copy")
-            .municipality;
         let newest = glances
             .iter()
             .filter(|one| one.area.is_some())
             .max_by_key(|one| (one.event_date, one.signal));
         Self {
-            area: area_of(
-                asked,
-                municipality,
-                newest.and_then(|one| one.area.as_ref()),
-            ),
+            area: area_of(asked, newest.and_then(|one| one.area.as_ref())),
             persons: persons.len(),
             signals,
         }
     }
 }
 
-fn area_of(asked: &Asked, municipality: MunicipalityCode, area: Option<&AreaId>) -> AreaId {
-    (asked.draft.team_of)(&municipality, area, Purpose::DebtHelp).0
+fn area_of(asked: &Asked, area: Option<&AreaId>) -> AreaId {
+    asked.draft.ruling.team_of(area, Purpose::DebtHelp).0
 }
 
 /// With fewer signals than this a household matches no rule of either side and never did. Only by event time, where every copy counts.
@@ -289,7 +289,7 @@ fn fewest_signals(asked: &Asked) -> usize {
         Judges::Always(rules) => rules
             .rules()
             .iter()
-            .map(|rule| fewest(&rule.condition))
+            .map(|rule| rule.condition.fewest())
             .min(),
         Judges::AsActivated(_) => Some(0),
     };
@@ -301,21 +301,21 @@ fn fewest_signals(asked: &Asked) -> usize {
         .unwrap_or(0)
 }
 
-fn fewest(condition: &Condition) -> usize {
-    match condition {
-        Condition::EachSignal(_) | Condition::SingleInMonth { .. } => 1,
-        Condition::ConcurrentInMonth { partner_types } => usize::from(*partner_types),
-        Condition::ConsecutiveMonths { .. } => 2,
-        Condition::WithinDays { reaches, .. } => usize::from(reaches.least()),
-    }
-}
-
 /// The rules of a side that a match or task can name.
 impl Side {
+    /// These judges with the rest of the policy that they are of: calendar, words, routes, retention.
+    #[must_use]
+    pub fn new(judges: Judges, policy: Arc<Policy>) -> Self {
+        Self {
+            judges,
+            ruling: Ruling::new(policy),
+        }
+    }
+
     /// Why a task has a ground, in plain Dutch.
     #[must_use]
     pub fn ground_words(&self, ground: &voorveld_detect::Ground) -> String {
-        crate::explain::ground_words(self.judges.latest(), &self.words, ground)
+        crate::explain::ground_words(self.judges.latest(), self.ruling.words(), ground)
     }
 
     /// The rules, those that are in force last.

@@ -195,13 +195,7 @@ impl Correlator {
         let rules = self.rules.of(household.memory.partition);
         let ruling = self.rules.ruling();
         let feeds = self.feeds.of(household.memory.municipality);
-        household.judge(
-            rules,
-            ruling.calendar(),
-            ruling.retention(),
-            feeds,
-            as_of,
-        );
+        household.judge(rules, ruling.calendar(), ruling.retention(), feeds, as_of);
         let metrics = &self.parts.metrics;
         for one in &household.plan.suppressed {
             metrics.suppressed.with_label_values(&[one.by.code()]).inc();

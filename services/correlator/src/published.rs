@@ -3,6 +3,8 @@
 //! A publication is a whole bundle of policy files, by content. The last live one is in force; a published version of a rule never says something
 //! else afterwards.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use voorveld_detect::{Rule, RuleSet};
 use voorveld_domain::RuleId;
@@ -10,6 +12,7 @@ use voorveld_policy::{Bundle, Policy, PolicyErrors};
 use voorveld_store::audit::NewAuditEvent;
 use voorveld_store::publications::{InForce, Mode, NewPublication};
 use voorveld_store::{Store, StoreError};
+use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 /// Who answers for the files of the first start.
 pub const INSTALL: &str = "install";
@@ -160,6 +163,25 @@ pub async fn install(
         Ok(_) | Err(PublishError::Meanwhile) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Every policy that ever judged and that this release can read, each once.
+pub async fn ever_judged(store: &Store) -> Result<Vec<Policy>, StoreError> {
+    let activations = store.all_activations(RESOLVED_TOPIC).await?;
+    let bundles: BTreeSet<String> = activations
+        .into_iter()
+        .filter_map(|activation| activation.bundle)
+        .collect();
+    let mut policies = Vec::with_capacity(bundles.len());
+    for bundle in bundles {
+        match read(store, &bundle).await {
+            Ok(policy) => policies.push(policy),
+            Err(PublishError::Store(error)) => return Err(error),
+            // Of another release: whoever asks is told that these rules are unknown.
+            Err(_) => {}
+        }
+    }
+    Ok(policies)
 }
 
 /// Reads a published bundle with the checks of this release.

@@ -1,15 +1,18 @@
 //! What people registered about the households and persons of a batch, as the judgement of a household heeds it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use voorveld_detect::{Exclusions, Objections, Timeline};
 use voorveld_domain::{
     DebtorId, HouseholdId, Presence, RegistrationKind, RegistrationReason, Standing,
 };
-use voorveld_store::registrations::StandingRegistration;
+use voorveld_store::registrations::{RecordedRegistration, StandingRegistration};
 
+use crate::household::Household;
 use crate::retention::Retention;
 
 /// Read in the transaction that judges and dropped with it: never from a cache (K3).
@@ -50,6 +53,50 @@ impl FromIterator<StandingRegistration> for Registered {
             place.push(standing);
         }
         registered
+    }
+}
+
+/// Everything that was ever registered and is kept, each with when it stood: for a replay.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    households: BTreeMap<HouseholdId, Vec<RecordedRegistration>>,
+    debtors: BTreeMap<DebtorId, Vec<RecordedRegistration>>,
+}
+
+impl FromIterator<RecordedRegistration> for Recorded {
+    fn from_iter<I: IntoIterator<Item = RecordedRegistration>>(rows: I) -> Self {
+        let mut recorded = Self::default();
+        for row in rows {
+            match row.standing.debtor {
+                Some(debtor) => recorded.debtors.entry(debtor).or_default().push(row),
+                None => {
+                    let place = recorded.households.entry(row.standing.household);
+                    place.or_default().push(row);
+                }
+            }
+        }
+        recorded
+    }
+}
+
+impl Recorded {
+    /// What stood about a household and whom its signals name at an instant; without one, what stands now.
+    pub(crate) fn standing(&self, household: &Household, at: Option<Timestamp>) -> Arc<Registered> {
+        if self.households.is_empty() && self.debtors.is_empty() {
+            return Arc::default();
+        }
+        let stands = |one: &&RecordedRegistration| match at {
+            Some(at) => one.recorded_at <= at && one.revoked_at.is_none_or(|end| at < end),
+            None => one.revoked_at.is_none(),
+        };
+        let debtors: BTreeSet<DebtorId> = household.memory.debtors().collect();
+        let of_household = self.households.get(&household.id).into_iter().flatten();
+        let of_debtors = debtors
+            .iter()
+            .filter_map(|debtor| self.debtors.get(debtor))
+            .flatten();
+        let standing = of_household.chain(of_debtors).filter(stands);
+        Arc::new(standing.map(|one| one.standing.clone()).collect())
     }
 }
 

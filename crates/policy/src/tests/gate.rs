@@ -250,7 +250,8 @@ fn a_rule_that_is_off_is_held_to_the_law_as_if_it_were_on() {
     expect![[r#"
         rules/school.often.yaml:2: version: expected a whole number from 1, found `0`
         rules/school.often.yaml:6: `art-1` is not a ground of legal.yaml
-        rules/school.often.yaml:12: no kind this rule looks at has a field `days`"#]].assert_eq(&said_with_school_rule(&[
+        rules/school.often.yaml:12: no kind this rule looks at has a field `days`"#]]
+    .assert_eq(&said_with_school_rule(&[
         (
             rule,
             "legal_basis: compulsory-education",

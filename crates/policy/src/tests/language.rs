@@ -142,7 +142,10 @@ fn a_file_that_is_no_rule_at_all_is_told_so() {
     ] {
         let errors = said_of_rule(text);
         assert!(errors.contains(said), "{text}\n{errors}");
-        assert!(errors.lines().all(|line| line.starts_with("rules/x.yaml:")), "{text}\n{errors}");
+        assert!(
+            errors.lines().all(|line| line.starts_with("rules/x.yaml:")),
+            "{text}\n{errors}"
+        );
     }
 }
 

@@ -29,6 +29,21 @@ pub struct Activation {
     pub activated_at: Timestamp,
 }
 
+/// A backlog that a partition took up: from there on a version of a rule raises with what came before it, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BacklogTakenUp {
+    /// In which partition.
+    pub partition: i32,
+    /// From which record on.
+    pub from_offset: i64,
+    /// When.
+    pub activated_at: Timestamp,
+    /// Which rule.
+    pub rule: RuleId,
+    /// In which version.
+    pub version: u32,
+}
+
 /// A rule set that begins to judge.
 #[derive(Debug, Clone, Copy)]
 pub struct NewActivation<'a> {
@@ -174,6 +189,33 @@ impl Tx {
                 Ok((rule, row.rule_version.cast_unsigned()))
             })
             .collect()
+    }
+
+    /// Every backlog that a partition took up, in that order.
+    pub async fn backlogs_taken_up(
+        &mut self,
+        topic: &str,
+    ) -> Result<Vec<BacklogTakenUp>, StoreError> {
+        sqlx::query!(
+            "SELECT a.partition, a.from_offset, a.activated_at, b.rule_id, b.rule_version
+             FROM backlog_activations a JOIN rule_backlogs b USING (backlog) WHERE a.topic = $1 ORDER BY a.activated_at, a.backlog",
+            topic
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let rule = row.rule_id.parse();
+            Ok(BacklogTakenUp {
+                partition: row.partition,
+                from_offset: row.from_offset,
+                activated_at: row.activated_at.to_jiff(),
+                rule: rule.map_err(|_| corrupt("rule_backlogs", "rule_id"))?,
+                version: u32::try_from(row.rule_version)
+                    .map_err(|_| corrupt("rule_backlogs", "rule_version"))?,
+            })
+        })
+        .collect()
     }
 
     /// Takes up in these partitions, from these offsets on, every backlog that was asked for and not taken up yet, and wakes the households with a

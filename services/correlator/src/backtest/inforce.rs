@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use voorveld_detect::RuleSet;
-use voorveld_store::judgements::Activation;
+use voorveld_domain::RuleId;
+use voorveld_store::judgements::{Activation, BacklogTakenUp};
 use voorveld_store::{Store, StoreError};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
@@ -48,10 +49,16 @@ impl Activated {
     ) -> Result<Self, StoreError> {
         let mut tx = store.begin("activations").await?;
         let activations = tx.activations(RESOLVED_TOPIC, None).await?;
-        Ok(Self::of(&activations, latest, known))
+        let backlogs = tx.backlogs_taken_up(RESOLVED_TOPIC).await?;
+        Ok(Self::of(&activations, &backlogs, latest, known))
     }
 
-    fn of(activations: &[Activation], latest: &RuleSet, known: &[RuleSet]) -> Self {
+    fn of(
+        activations: &[Activation],
+        backlogs: &[BacklogTakenUp],
+        latest: &RuleSet,
+        known: &[RuleSet],
+    ) -> Self {
         let mut unknown = BTreeSet::new();
         let mut by_partition: HashMap<i32, Vec<InForce>> = HashMap::new();
         let mut past: HashMap<i32, Vec<&Activation>> = HashMap::new();
@@ -66,15 +73,33 @@ impl Activated {
                 unknown.insert(activation.rule_set.clone());
             }
             let rules = rules.unwrap_or(latest).clone();
-            let from = active_from(&rules, past, activation.from_offset);
-            by_partition
-                .entry(activation.partition)
-                .or_default()
-                .push(InForce {
-                    from_offset: activation.from_offset,
-                    activated_at: activation.activated_at,
-                    rules: rules.with_activations(&from),
+            let mut worked_off: Vec<(RuleId, u32)> = Vec::new();
+            let in_force = by_partition.entry(activation.partition).or_default();
+            let mut begin = |from_offset, activated_at, worked_off: &[(RuleId, u32)]| {
+                let from = active_from(&rules, past, activation.from_offset, worked_off);
+                in_force.push(InForce {
+                    from_offset,
+                    activated_at,
+                    rules: rules.clone().with_activations(&from),
                 });
+            };
+            let of_partition = backlogs
+                .iter()
+                .filter(|taken| taken.partition == activation.partition);
+            for taken in of_partition.clone() {
+                if taken.activated_at <= activation.activated_at {
+                    worked_off.push((taken.rule.clone(), taken.version));
+                }
+            }
+            begin(activation.from_offset, activation.activated_at, &worked_off);
+            // A backlog that was worked off later begins the same rules anew, at its own place.
+            for taken in of_partition.filter(|taken| activation.activated_at < taken.activated_at) {
+                worked_off.push((taken.rule.clone(), taken.version));
+                begin(taken.from_offset, taken.activated_at, &worked_off);
+            }
+        }
+        for sets in by_partition.values_mut() {
+            sets.sort_by_key(|set| (set.activated_at, set.from_offset));
         }
         Self {
             by_partition,

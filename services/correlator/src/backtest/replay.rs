@@ -14,7 +14,7 @@ use voorveld_store::wake_ups::{NEXT_LOOK, RULES};
 
 use super::inforce::Place;
 use super::order::{Happening, Told};
-use super::{Asked, ByClock, Side, day_of};
+use super::{Asked, Beside, ByClock, Side, day_of};
 use crate::apply::{Cause, Writes, apply};
 use crate::convert;
 use crate::household::{Absorbed, Household, Remembered};
@@ -50,6 +50,7 @@ pub struct Raised {
 pub(super) fn household(
     side: &Side,
     asked: &Asked,
+    beside: &Beside,
     told: &Told,
     happenings: &[Happening<'_>],
 ) -> Result<Replayed, StoreError> {
@@ -62,6 +63,7 @@ pub(super) fn household(
     let mut replay = Replay {
         side,
         asked,
+        beside,
         told,
         household: Household::new(told.household, memory),
         raised: Vec::new(),
@@ -97,6 +99,7 @@ pub(super) fn household(
 struct Replay<'a> {
     side: &'a Side,
     asked: &'a Asked,
+    beside: &'a Beside,
     told: &'a Told,
     household: Household,
     raised: Vec<Raised>,
@@ -177,14 +180,25 @@ impl Replay<'_> {
             .map(|one| (one.purpose, one.signal));
         self.household.guards.answered_elsewhere = answered.collect();
         let rules: &RuleSet = self.side.judges.at(self.told.partition, place);
-        self.household.judge(rules, &self.side.calendar, as_of);
+        let at = match self.asked.clock {
+            ByClock::Event => None,
+            ByClock::Knowledge => Some(self.now),
+        };
+        self.household.registered = self.beside.recorded.standing(&self.household, at);
+        let ruling = &self.side.ruling;
+        self.household.judge(
+            rules,
+            ruling.calendar(),
+            ruling.retention(),
+            self.beside.feeds.of(self.household.memory.municipality),
+            as_of,
+        );
         let mut writes = Writes::of_a_replay();
         apply(
             &mut self.household,
             cause,
-            &self.side.team_of,
+            ruling,
             rules,
-            &self.side.words,
             &mut writes,
             |_| {},
         );

@@ -18,6 +18,7 @@ use anyhow::{Context, bail};
 use voorveld_chassis::Clock;
 use voorveld_correlator::backtest::tally::Tally;
 use voorveld_correlator::backtest::{self, Activated, Asked, ByClock, Judges, Side};
+use voorveld_correlator::published;
 use voorveld_detect::RuleSet;
 use voorveld_domain::RuleId;
 use voorveld_policy::Policy;
@@ -26,7 +27,6 @@ use voorveld_store::Store;
 use super::office;
 use crate::cli::Backtest;
 use crate::config::Settings;
-use crate::roles;
 use report::Report;
 
 pub use html::page;
@@ -82,10 +82,10 @@ pub async fn made(
     if DAYS_MAX < voorveld_calendar::days_between(asked.from, asked.to) {
         bail!("at most five years at once");
     }
-    let in_force = office::policy(settings)?;
+    let in_force = Arc::new(office::policy_in_force(settings, store).await?);
     let draft = match &asked.policy {
-        Some(folder) => load(folder)?,
-        None => in_force.clone(),
+        Some(folder) => Arc::new(load(folder)?),
+        None => Arc::clone(&in_force),
     };
     let by_clock = match asked.clock.as_str() {
         "knowledge" => ByClock::Knowledge,
@@ -97,14 +97,20 @@ pub async fn made(
             let judges = match by_clock {
                 ByClock::Event => Judges::Always(rules),
                 ByClock::Knowledge => {
-                    Judges::AsActivated(Activated::load(store, &rules, &[]).await?)
+                    let known: Vec<RuleSet> = published::ever_judged(store)
+                        .await?
+                        .iter()
+                        .map(|policy| only(policy.rules(), &asked.rules))
+                        .collect();
+                    Judges::AsActivated(Activated::load(store, &rules, &known).await?)
                 }
             };
-            side(&in_force, judges)
+            Side::new(judges, Arc::clone(&in_force))
         }
         folder => {
-            let policy = load(&PathBuf::from(folder))?;
-            side(&policy, Judges::Always(only(policy.rules(), &asked.rules)))
+            let policy = Arc::new(load(&PathBuf::from(folder))?);
+            let judges = Judges::Always(only(policy.rules(), &asked.rules));
+            Side::new(judges, policy)
         }
     };
     let rules = only(draft.rules(), &asked.rules);
@@ -122,7 +128,7 @@ pub async fn made(
         clock: by_clock,
         from: asked.from,
         to: asked.to,
-        draft: side(&draft, Judges::Always(rules)),
+        draft: Side::new(Judges::Always(rules), Arc::clone(&draft)),
         published: Some(published),
     });
     let tally: Tally = backtest::run(store, Arc::clone(&question)).await?;
@@ -146,19 +152,4 @@ pub fn only(rules: &RuleSet, named: &[RuleId]) -> RuleSet {
         .cloned()
         .collect();
     RuleSet::new(kept, rules.settings().clone(), rules.hash()).expect("a part of a set is a set")
-}
-
-/// Rules with the rest of the policy that they are of.
-#[must_use]
-pub fn side(policy: &Policy, judges: Judges) -> Side {
-    let routing = policy.routing().clone();
-    Side {
-        judges,
-        calendar: policy.calendar().clone(),
-        words: roles::words(policy),
-        team_of: Arc::new(move |_, area, purpose| {
-            let area = area.unwrap_or_else(|| routing.area(None));
-            (area.clone(), routing.team(area, purpose).clone())
-        }),
-    }
 }

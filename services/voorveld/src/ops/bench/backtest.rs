@@ -11,15 +11,15 @@ use jiff::civil::date;
 use serde::Serialize;
 use voorveld_chassis::Stopwatch;
 use voorveld_correlator::backtest::tally::Tally;
-use voorveld_correlator::backtest::{self, Asked, ByClock, Judges};
+use voorveld_correlator::backtest::{self, Asked, ByClock, Judges, Side};
 use voorveld_policy::Policy;
+use voorveld_synthetic::engine::median;
 
 use super::machine::{Machine, Usage};
-use super::median;
 use crate::cli::BenchBacktest;
 use crate::config::Settings;
 use crate::database::Database;
-use crate::ops::backtest::{only, side};
+use crate::ops::backtest::only;
 
 /// What one run took and found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -55,7 +55,7 @@ pub async fn run(command: &BenchBacktest, settings: &Settings) -> anyhow::Result
 
 async fn measured(command: &BenchBacktest, database: &Database) -> anyhow::Result<ExitCode> {
     let store = &database.store;
-    let policy = Policy::shipped();
+    let policy = Arc::new(Policy::shipped());
     let rules = only(policy.rules(), std::slice::from_ref(&command.rule));
     if rules.rules().is_empty() {
         bail!("there is no rule {}", command.rule);
@@ -64,7 +64,7 @@ async fn measured(command: &BenchBacktest, database: &Database) -> anyhow::Resul
     store
         .invent_a_year(command.signals, command.households)
         .await?;
-    let machine = Machine::this(store.server_version().await?, "no log".to_owned());
+    let machine = Machine::with_house(store.server_version().await?, "no log".to_owned());
     if !command.json {
         println!(
             "{machine}\n{} signals drawn over {} households, stored in {:.0} s; rule {}\n",
@@ -80,7 +80,7 @@ async fn measured(command: &BenchBacktest, database: &Database) -> anyhow::Resul
             clock: ByClock::Event,
             from: date(2025, 1, 1),
             to: date(2025, 12, 31),
-            draft: side(&policy, Judges::Always(rules.clone())),
+            draft: Side::new(Judges::Always(rules.clone()), Arc::clone(&policy)),
             published: None,
         };
         let (before, begin) = (Usage::now(), Stopwatch::start());
@@ -114,7 +114,7 @@ async fn measured(command: &BenchBacktest, database: &Database) -> anyhow::Resul
         let all = || runs.iter().map(|run| run.seconds);
         println!(
             "\nmedian {:.2} s ({:.2} to {:.2})",
-            median(all()),
+            median(&all().collect::<Vec<f64>>()),
             all().fold(f64::INFINITY, f64::min),
             all().fold(f64::NEG_INFINITY, f64::max)
         );
