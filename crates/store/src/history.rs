@@ -114,6 +114,8 @@ pub struct Answered {
     pub purpose: Purpose,
     /// When that task was closed.
     pub closed_at: Timestamp,
+    /// When that result was taken back.
+    pub reopened_at: Option<Timestamp>,
 }
 
 /// When it was decided where a copy of a signal that moved lives.
@@ -280,11 +282,15 @@ impl Store {
         last: HouseholdId,
     ) -> Result<HashMap<HouseholdId, Vec<Answered>>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT s.household_id, s.signal_id, t.purpose, t.closed_at AS "closed_at!"
+            r#"SELECT s.household_id, s.signal_id, t.purpose, e.happened_at AS closed_at,
+                      (SELECT min(r.happened_at) FROM task_events r
+                       WHERE r.task_id = e.task_id AND r.event = 'reopened' AND r.event_id > e.event_id) AS reopened_at
                FROM signals s
-               JOIN task_grounds g ON g.witnesses @> ARRAY[s.signal_id] AND g.gone_as_of IS NULL
-               JOIN tasks t ON t.task_id = g.task_id AND t.state = 'closed' AND t.household_id <> s.household_id
-               WHERE s.household_id BETWEEN $1 AND $2 AND s.filing > 1 AND t.closed_at IS NOT NULL"#,
+               JOIN task_grounds g ON g.witnesses @> ARRAY[s.signal_id]
+               JOIN tasks t ON t.task_id = g.task_id AND t.household_id <> s.household_id
+               JOIN task_events e ON e.task_id = t.task_id AND e.event = 'closed'
+               WHERE s.household_id BETWEEN $1 AND $2 AND s.filing > 1
+                 AND (g.gone_as_of IS NULL OR (e.happened_at AT TIME ZONE 'Europe/Amsterdam')::date < g.gone_as_of)"#,
             first.uuid(),
             last.uuid(),
         )
@@ -299,6 +305,7 @@ impl Store {
                     .parse()
                     .map_err(|_| corrupt("tasks", "purpose"))?,
                 closed_at: row.closed_at.to_jiff(),
+                reopened_at: row.reopened_at.map(jiff_sqlx::Timestamp::to_jiff),
             };
             answered
                 .entry(HouseholdId::from_uuid(row.household_id))

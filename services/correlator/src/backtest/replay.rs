@@ -177,6 +177,10 @@ impl Replay<'_> {
             .answered
             .iter()
             .filter(|one| one.closed_at <= self.now)
+            .filter(|one| {
+                one.reopened_at
+                    .is_none_or(|taken_back| self.now < taken_back)
+            })
             .map(|one| (one.purpose, one.signal));
         self.household.guards.answered_elsewhere = answered.collect();
         let rules: &RuleSet = self.side.judges.at(self.told.partition, place);
