@@ -6,7 +6,7 @@
 //! - [`Timeline`] holds one household's signals; absorbing is a `max`, so arrival order and repeats leave no trace (I4).
 //! - [`evaluate`] says what is true now: verdicts with their reasons, and matches (M1–M7).
 //! - [`plan`] says what must become of the tasks: raise, join, annotate, withdraw, flag, hold (K1–K11).
-//! - [`explain`] says all that in plain Dutch.
+//! - [`explain`] says all that in plain Dutch or English, [`trail`] all of it for one household, silent rules too.
 
 mod absence;
 pub mod condition;
@@ -23,6 +23,7 @@ pub mod rule;
 pub mod signal;
 pub mod task;
 mod timeline;
+pub mod trail;
 mod window;
 
 pub use condition::{

@@ -368,6 +368,14 @@ impl RuleSet {
         self.hash
     }
 
+    /// Only the rules that somebody may see, under the same settings and the identity of the whole set: a look at part of it.
+    #[must_use]
+    pub fn limited_to(&self, sees: impl Fn(&Rule) -> bool) -> Self {
+        let mut part = self.clone();
+        part.rules.retain(|rule| sees(rule));
+        part
+    }
+
     /// The same rules with the places in the log from which they judge (design §5, rules in force). A rule that is not named keeps
     /// what it had.
     #[must_use]

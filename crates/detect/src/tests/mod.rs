@@ -5,11 +5,14 @@
     reason = "expect-test writes its values that way"
 )]
 
+mod asked;
 mod found;
 mod laws;
+mod measures;
 mod oracle;
 mod retraction;
 mod scenarios;
 mod sentences;
 mod tables;
+mod trails;
 mod world;

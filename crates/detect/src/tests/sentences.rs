@@ -9,10 +9,10 @@ use voorveld_calendar::{Calendar, Term};
 use voorveld_domain::{PartnerType, RegistrationReason};
 
 use super::world::{World, cents, debt_signal, default_rules, rule_set, signal_id};
-use crate::explain::{self, Words};
+use crate::explain::{self, Language, Words};
 use crate::*;
 
-fn words() -> Words {
+pub(super) fn words() -> Words {
     Words {
         kinds: [
             ("rent_arrears", "huurachterstand"),
@@ -26,7 +26,13 @@ fn words() -> Words {
         ]
         .map(|(id, name)| (id.parse().expect("a field"), name.to_owned()))
         .into(),
+        ..Words::default()
     }
+}
+
+/// The same names in sentences of each language.
+pub(super) fn both() -> [Words; 2] {
+    Language::ALL.map(|language| words().in_language(language))
 }
 
 fn told(world: &World) -> String {
@@ -131,7 +137,7 @@ fn windows_and_fields_are_told_in_dutch() {
     expect![[r#"
         count: nee. Eén signaal van 12 december 2024 tot en met 10 januari 2025; nodig: drie.
         domains: nee. Eén leefgebied van 12 december 2024 tot en met 10 januari 2025; nodig: twee.
-        hours: nee. Hours: niet gemeld.
+        hours: nee. Hours: niet gemeld; grens 16.
         kinds: nee. Eén soort signaal van 12 december 2024 tot en met 10 januari 2025; nodig: twee.
         partners: nee. Eén partner van 12 december 2024 tot en met 10 januari 2025; nodig: twee.
         present: nee. Hours: niet gemeld.
@@ -157,7 +163,7 @@ fn windows_and_fields_are_told_in_dutch() {
 }
 
 #[test]
-fn a_suppression_says_in_dutch_why_there_is_no_task() {
+fn a_suppression_says_why_there_is_no_task() {
     let texts: Vec<String> = [
         SuppressedBy::Threshold {
             threshold: cents(7_500),
@@ -176,58 +182,62 @@ fn a_suppression_says_in_dutch_why_there_is_no_task() {
             limit_days: 31,
         },
         SuppressedBy::BeforeActivation,
+        SuppressedBy::NotRisen,
     ]
     .iter()
-    .map(|by| {
+    .flat_map(|by| {
         assert!(SuppressedBy::CODES.contains(&by.code()));
-        explain::suppression(by)
+        both().map(|words| explain::suppression(by, &words))
     })
     .collect();
     expect![[r#"
         Geen taak: het hoogste bedrag is € 40,00. Dat is lager dan de drempel van € 75,00, en er is geen andere soort partner en geen eerder signaal.
+        No task: the highest amount is €40.00. That is below the threshold of €75.00, and there is no other type of partner and no earlier signal.
         Geen taak: dit herhaalt een signaal dat kort geleden al is opgepakt, en het bedrag is niet hoger.
+        No task: this repeats a signal that was dealt with a short while ago, and the amount is not higher.
         Geen taak: een inwoner hier krijgt al hulp bij schulden of andere hulp.
+        No task: a resident here already gets help with debts or other help.
         Geen taak: hier is vastgelegd dat niemand contact zoekt (overleden).
+        No task: it was registered that nobody makes contact here (overleden).
         Geen taak: deze regel maakte kort geleden al een taak. Vanaf 1 maart 2025 kan dat weer.
+        No task: this rule made a task a short while ago. From 1 March 2025 on it can do so again.
         Geen taak: het nieuwste signaal is van 3 januari 2025. Dat is meer dan 31 dagen geleden.
-        Geen taak: de signalen waren er al voordat deze regel ging gelden."#]].assert_eq(&texts.join("\n"));
+        No task: the newest signal is of 3 January 2025. That is more than 31 days ago.
+        Geen taak: de signalen waren er al voordat deze regel ging gelden.
+        No task: the signals were there before this rule came into force.
+        Geen taak: het bedrag is niet hoger dan toen er het laatst naar gekeken werd.
+        No task: the amount is not higher than when it was last looked at."#]].assert_eq(&texts.join("\n"));
 }
 
 #[test]
 fn terms_are_told_in_working_days() {
     let calendar = Calendar::national();
     let due = date(2025, 4, 24);
-    let mut texts: Vec<String> = [
-        date(2025, 4, 14),
-        date(2025, 4, 23),
-        date(2025, 4, 24),
-        date(2025, 4, 25),
-        date(2025, 5, 6),
-    ]
-    .iter()
-    .map(|today| explain::time_left(due, *today, &calendar))
-    .collect();
-    texts.push(explain::time_left(
-        date(2025, 4, 18),
-        date(2025, 4, 20),
-        &calendar,
-    ));
-    texts.push(explain::time_left(
-        date(2025, 4, 20),
-        date(2025, 4, 18),
-        &calendar,
-    ));
-    for deadline in [
-        Deadline::Term(Term::WorkingDays(1)),
-        Deadline::Term(Term::CalendarDays(14)),
-        Deadline::SupplyEnd {
-            working_days: 3,
-            before_end_working_days: 10,
-        },
-    ] {
-        texts.push(explain::deadline(&deadline));
+    let mut texts = Vec::new();
+    for words in both() {
+        for (due, today) in [
+            (due, date(2025, 4, 14)),
+            (due, date(2025, 4, 23)),
+            (due, date(2025, 4, 24)),
+            (due, date(2025, 4, 25)),
+            (due, date(2025, 5, 6)),
+            (date(2025, 4, 18), date(2025, 4, 20)),
+            (date(2025, 4, 20), date(2025, 4, 18)),
+        ] {
+            texts.push(explain::time_left(due, today, &calendar, &words));
+        }
+        for deadline in [
+            Deadline::Term(Term::WorkingDays(1)),
+            Deadline::Term(Term::CalendarDays(14)),
+            Deadline::SupplyEnd {
+                working_days: 3,
+                before_end_working_days: 10,
+            },
+        ] {
+            texts.push(explain::deadline(&deadline, &words));
+        }
+        texts.extend((1..=4).map(|step| explain::ladder_step(step, words.language).to_owned()));
     }
-    texts.extend((1..=4).map(|step| explain::ladder_step(step).to_owned()));
     expect![[r#"
         nog 6 werkdagen, tot en met donderdag 24 april 2025
         nog 1 werkdag, tot en met donderdag 24 april 2025
@@ -242,5 +252,19 @@ fn terms_are_told_in_working_days() {
         brief of bericht
         bellen
         huisbezoek
-        nog een huisbezoek, met een kaartje door de deur"#]].assert_eq(&texts.join("\n"));
+        nog een huisbezoek, met een kaartje door de deur
+        6 working days left, until Thursday 24 April 2025
+        1 working day left, until Thursday 24 April 2025
+        today, Thursday 24 April 2025
+        1 working day late, it was due on Thursday 24 April 2025
+        7 working days late, it was due on Thursday 24 April 2025
+        too late, it was due on Friday 18 April 2025
+        until Sunday 20 April 2025
+        Within one working day of receipt.
+        Within 14 days of receipt.
+        Within three working days of receipt, and no later than ten working days before supply ends.
+        a letter or message
+        a call
+        a visit
+        another visit, with a card through the door"#]].assert_eq(&texts.join("\n"));
 }
