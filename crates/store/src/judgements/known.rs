@@ -163,6 +163,30 @@ impl Tx {
         Ok(tasks)
     }
 
+    /// The matches of a household that raised nothing for this reason when it was last judged: rule and anchor.
+    pub async fn suppressed_for(
+        &mut self,
+        household: HouseholdId,
+        reason: &str,
+    ) -> Result<Vec<(RuleId, String)>, StoreError> {
+        sqlx::query!(
+            "SELECT rule_id, anchor FROM suppressions WHERE household_id = $1 AND reason = $2 ORDER BY rule_id, anchor",
+            household.uuid(),
+            reason,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let rule = row
+                .rule_id
+                .parse()
+                .map_err(|_| corrupt("suppressions", "rule_id"))?;
+            Ok((rule, row.anchor))
+        })
+        .collect()
+    }
+
     /// How far each household was judged.
     pub async fn judged(
         &mut self,
