@@ -20,6 +20,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("linkage", &["domain"]),
     ("policy", &["calendar", "detect", "domain"]),
+    (
+        // How rows become what `detect` judges, once for who judges and for who looks.
+        "recall",
+        &["calendar", "detect", "domain", "store", "wire"],
+    ),
     ("seal", &[]),
     ("stage", &["bus", "chassis", "store"]),
     ("store", &["domain"]),
@@ -42,7 +47,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "correlator",
         &[
-            "bus", "calendar", "chassis", "detect", "domain", "policy", "stage", "store", "wire",
+            "bus", "calendar", "chassis", "detect", "domain", "policy", "recall", "stage", "store",
+            "wire",
         ],
     ),
     (

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{
-    Evaluation, Feeds, FieldValue, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline,
+    Evaluation, Feeds, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline,
     find_matches, plan,
 };
 use voorveld_domain::{
     AreaId, DebtorId, HoldReason, HouseholdId, MunicipalityCode, SignalId, TaskId,
 };
+use voorveld_recall::known_client_until;
 use voorveld_store::StoreError;
 use voorveld_store::judgements::{JudgedTask, MatchRow, TaskBecomes};
 use voorveld_store::timelines::TimelineRow;
@@ -20,11 +21,6 @@ use voorveld_store::timelines::TimelineRow;
 use crate::convert;
 use crate::registered::Registered;
 use crate::retention::Retention;
-
-/// The kind that says that a resident is a client of debt help.
-const KNOWN_CLIENT: &str = "known_debt_client";
-/// Its field that says until when, that day included.
-const KNOWN_UNTIL: &str = "known_until";
 
 /// What is remembered of a household between batches: its timeline, nothing that outreach may change.
 #[derive(Clone)]
@@ -74,26 +70,6 @@ impl Remembered {
     pub(crate) fn came_before(&self) -> i64 {
         let last = self.rows.values().map(|row| row.came_at).max();
         last.map_or(0, |last| last + 1)
-    }
-
-    /// Until when a resident is a client already, by a signal that counts: the last day, or for good when it names none.
-    fn known_client_until(&self, timeline: &Timeline) -> Option<Date> {
-        self.rows
-            .values()
-            .filter(|row| row.kind.as_str() == KNOWN_CLIENT)
-            .filter_map(|row| timeline.get(row.signal))
-            .filter(|signal| signal.counts())
-            .map(|signal| {
-                signal
-                    .fields
-                    .iter()
-                    .find_map(|(name, value)| match value {
-                        FieldValue::Date(day) if name.as_str() == KNOWN_UNTIL => Some(*day),
-                        _ => None,
-                    })
-                    .unwrap_or(Date::MAX)
-            })
-            .max()
     }
 
     /// Where in the log the copies of its signals came.
@@ -235,10 +211,7 @@ impl Household {
         let heeded = self.registered.about(self.id, &self.memory.timeline, as_of);
         let timeline = heeded.judged(&self.memory.timeline, retention, as_of);
         self.guards.known_client = heeded.known_client
-            || self
-                .memory
-                .known_client_until(&timeline)
-                .is_some_and(|last| as_of <= last);
+            || known_client_until(&timeline).is_some_and(|last| as_of <= last);
         self.guards.excluded = heeded.excluded;
         self.registered_until = heeded.changes_on;
         if rules.has_newcomers() {
@@ -264,9 +237,7 @@ impl Household {
             .evaluation
             .as_ref()
             .and_then(|evaluation| evaluation.next_look);
-        let client_no_more = self
-            .memory
-            .known_client_until(&self.memory.timeline)
+        let client_no_more = known_client_until(&self.memory.timeline)
             .filter(|last| self.guards.known_client && *last < Date::MAX)
             .filter(|last| self.as_of.is_some_and(|as_of| as_of <= *last))
             .and_then(|last| last.tomorrow().ok());
