@@ -231,19 +231,19 @@ async fn matches_are_those_of_the_pure_function_over_what_was_sent(pool: PgPool)
     let mut expected = std::collections::BTreeSet::new();
     for household in households {
         let household = voorveld_domain::HouseholdId::from_uuid(household.parse().expect("an id"));
-        let explained = voorveld_correlator::explain::household(
-            &stages.store,
+        let as_of = date(2025, 1, 20);
+        let recalled = voorveld_recall::recall(&stages.store, household, as_of)
+            .await
+            .expect("answers")
+            .expect("is known");
+        let evaluation = voorveld_detect::evaluate(
             stages.policy.rules(),
+            &recalled.timeline,
             stages.policy.calendar(),
-            &voorveld_detect::Feeds::default(),
-            &stages.retention(),
-            household,
-            date(2025, 1, 20),
-        )
-        .await
-        .expect("answers")
-        .expect("is known");
-        expected.extend(explained.evaluation.matches.iter().map(|found| {
+            &recalled.feeds,
+            as_of,
+        );
+        expected.extend(evaluation.matches.iter().map(|found| {
             let witnesses: Vec<String> = found.witnesses.iter().map(ToString::to_string).collect();
             format!("{} {} {}", found.rule, found.anchor, witnesses.join(","))
         }));

@@ -49,6 +49,7 @@ pub use settings::Settings;
 use voorveld_calendar::Calendar;
 /// What a field of a signal holds, as [`Field::parse`] reads it.
 pub use voorveld_detect::FieldValue;
+use voorveld_detect::explain::Words;
 use voorveld_detect::{Rule, RuleSet};
 
 use crate::rules::{Against, RuleExamples, Rules};
@@ -223,6 +224,26 @@ impl Policy {
     #[must_use]
     pub const fn bundle(&self) -> &Bundle {
         &self.bundle
+    }
+
+    /// What the municipality calls its kinds, their fields and the codes these hold: the names in every sentence about a signal.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        let mut words = Words::default();
+        for kind in self.catalogue.iter() {
+            words.kinds.insert(kind.id.clone(), kind.name.clone());
+            for field in &kind.fields {
+                words.fields.insert(field.name.clone(), field.label.clone());
+                let FieldShape::Code(codes) = &field.shape else {
+                    continue;
+                };
+                for code in codes {
+                    let key = (field.name.clone(), code.code.as_str().into());
+                    words.codes.insert(key, code.label.clone());
+                }
+            }
+        }
+        words
     }
 
     /// The text whose SHA-256 is the identity of the rule set: what the rules say, whatever the layout of their files.

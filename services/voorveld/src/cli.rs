@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 use voorveld_chassis::telemetry::LogFormat;
 use voorveld_domain::{
@@ -877,6 +877,30 @@ pub struct Explain {
     /// Why you look; kept in the audit log
     #[arg(long)]
     pub reason: Option<String>,
+    /// In which language; names of kinds and fields are the municipality's and stay Dutch
+    #[arg(long, value_enum, default_value = "nl")]
+    pub language: SpokenLanguage,
+    /// Print JSON, as docs/explain.md describes it
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A language one can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SpokenLanguage {
+    /// Dutch
+    Nl,
+    /// English
+    En,
+}
+
+impl From<SpokenLanguage> for voorveld_detect::explain::Language {
+    fn from(asked: SpokenLanguage) -> Self {
+        match asked {
+            SpokenLanguage::Nl => Self::Dutch,
+            SpokenLanguage::En => Self::English,
+        }
+    }
 }
 
 #[cfg(test)]

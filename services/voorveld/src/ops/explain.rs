@@ -1,20 +1,26 @@
-//! `voorveld explain`: what is known of a household and what each rule says of it. Calls what live calls (I6).
+//! `voorveld explain`: what is known of a household and what each rule says of it, fired or silent. Calls what live calls (I6), and says it in
+//! the words of the task page.
 //!
 //! Who explains a task sees what the purpose of the task covers and no more (K1), and why a household is held only when that is asked for
 //! with a reason (I10, K11). Each look is in the audit log.
 
-use std::fmt::Write as _;
+mod json;
+mod print;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use jiff::civil::Date;
 use voorveld_chassis::Clock;
-use voorveld_detect::{Rule, RuleSet, Timeline, explain};
-use voorveld_domain::{HouseholdId, Presence, Purpose, SignalId, TaskId};
+use voorveld_detect::explain::Words;
+use voorveld_detect::trail::Trail;
+use voorveld_domain::{HoldReason, HouseholdId, Purpose, SignalId, TaskId};
+use voorveld_recall::{Sight, recall};
 use voorveld_store::Store;
 use voorveld_store::audit::About;
 use voorveld_store::timelines::TimelineRow;
 
-use super::office::{self, table};
+use super::office;
 use crate::cli::Explain;
 use crate::config::Settings;
 
@@ -29,37 +35,19 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which part of a household one may look at.
-#[derive(Debug, Clone, Copy)]
-struct Scope {
-    /// Only what the rules of this purpose lean on.
+/// What is told of a household.
+struct Explained {
+    household: HouseholdId,
+    as_of: Date,
+    /// Of a task: what it is for, and then nothing else is told.
     purpose: Option<Purpose>,
-    /// And what only the safety desk may know.
     with_safety: bool,
-}
-
-impl Scope {
-    fn covers(self, rule: &Rule) -> bool {
-        if rule.purpose == Purpose::Safety {
-            self.with_safety
-        } else {
-            self.purpose.is_none_or(|purpose| purpose == rule.purpose)
-        }
-    }
-
-    fn shows(self, row: &TimelineRow, rules: &RuleSet) -> bool {
-        let looked_at = |rule: &&Rule| {
-            rule.sources.domains.contains(&row.domain) || rule.sources.kinds.contains(&row.kind)
-        };
-        let mut readers = rules.rules().iter().filter(looked_at);
-        let is_marker = row.domain.as_str() == Purpose::Safety.code();
-        match self.purpose {
-            _ if is_marker => self.with_safety,
-            Some(_) => readers.any(|rule| self.covers(rule)),
-            // Of a whole household also what no rule reads (any more).
-            None => readers.all(|rule| self.covers(rule)),
-        }
-    }
+    /// No outreach there now. The reason is only told with safety (K11).
+    held: Option<HoldReason>,
+    /// The signals one may see.
+    rows: Vec<TimelineRow>,
+    trail: Trail,
+    words: Words,
 }
 
 async fn explained(
@@ -72,33 +60,16 @@ async fn explained(
     if purpose == Some(Purpose::Safety) && !asked.with_safety {
         bail!("this task is of the safety desk: add --with-safety and a --reason");
     }
-    let scope = Scope {
+    let sight = match purpose {
         // With --with-safety a task of the desk is all there is to see.
-        purpose,
-        with_safety: asked.with_safety,
+        Some(purpose) => Sight::of_task(purpose),
+        None => Sight::whole(asked.with_safety),
     };
     let as_of = asked.as_of.unwrap_or_else(|| clock.today());
     let policy = office::policy_in_force(settings, store).await?;
-    let rules = policy.rules();
-    let words = voorveld_correlator::words(&policy);
-    let rows = store.timeline(household).await?;
-    let municipality = rows.first().map(|row| row.municipality);
-    let feeds = match municipality {
-        Some(municipality) => voorveld_correlator::feeds::of(store, municipality, None).await?,
-        None => voorveld_detect::Feeds::default(),
-    };
-    let found = voorveld_correlator::explain::household(
-        store,
-        rules,
-        policy.calendar(),
-        &feeds,
-        &voorveld_correlator::retention(&policy),
-        household,
-        as_of,
-    )
-    .await?
-    .with_context(|| format!("nothing was ever filed at household {household}"))?;
-    let evaluation = found.evaluation;
+    let recalled = recall(store, household, as_of)
+        .await?
+        .with_context(|| format!("nothing was ever filed at household {household}"))?;
     let action = if asked.with_safety {
         "household.explained_with_safety"
     } else {
@@ -106,89 +77,32 @@ async fn explained(
     };
     let subject = ("household", household.to_string());
     let reason = asked.reason.as_deref().unwrap_or("no reason given");
+    let municipality = recalled.rows.first().map(|row| row.municipality);
     let mut entry = office::entry(clock.now(), municipality, action, subject, reason);
     entry.about = about;
     // Before anything is shown (I9).
     store.record_audit(entry).await?;
 
-    let mut text = String::new();
-    writeln!(text, "Huishouden {household}, beoordeeld op {as_of}")?;
-    if let Some(purpose) = purpose {
-        writeln!(text, "Alleen wat bij deze taak hoort: {}", purpose.label())?;
+    let words = policy.words().in_language(asked.language.into());
+    let trail = recalled.trail(sight, policy.rules(), policy.calendar(), &words, as_of);
+    let told = Explained {
+        household,
+        as_of,
+        purpose,
+        with_safety: asked.with_safety,
+        held: recalled.guards.held,
+        rows: recalled
+            .rows
+            .into_iter()
+            .filter(|row| sight.shows(row, policy.rules()))
+            .collect(),
+        trail,
+        words,
+    };
+    if asked.json {
+        return Ok(format!("{:#}\n", json::of(&told)));
     }
-    if !asked.with_safety {
-        writeln!(text, "Zonder wat alleen de veiligheidsdesk mag weten")?;
-    }
-    writeln!(text, "\nSignalen")?;
-    let lines: Vec<Vec<String>> = rows
-        .iter()
-        .filter(|row| scope.shows(row, rules))
-        .map(|row| {
-            let kind = words.kinds.get(&row.kind).cloned();
-            vec![
-                row.event_date.to_string(),
-                row.partner.to_string(),
-                kind.unwrap_or_else(|| row.kind.to_string()),
-                row.amount
-                    .map(|amount| amount.to_string())
-                    .unwrap_or_default(),
-                counted(row, &found.timeline).to_owned(),
-                row.signal.to_string(),
-            ]
-        })
-        .collect();
-    text.push_str(&table(
-        &["DATUM", "PARTNER", "SOORT", "BEDRAG", "TELT MEE", "SIGNAAL"],
-        &lines,
-    ));
-
-    writeln!(text, "\nRegels (verzameling {})", rules.hash())?;
-    for verdict in &evaluation.verdicts {
-        if let Some(rule) = rules.get(&verdict.rule).filter(|rule| scope.covers(rule)) {
-            writeln!(
-                text,
-                "- {} v{}: {}",
-                rule.id,
-                rule.version,
-                explain::verdict(rule, verdict, &words)
-            )?;
-        }
-    }
-    writeln!(text, "\nMatches")?;
-    let mut matches = evaluation
-        .matches
-        .iter()
-        .filter(|found| {
-            rules
-                .get(&found.rule)
-                .is_some_and(|rule| scope.covers(rule))
-        })
-        .peekable();
-    if matches.peek().is_none() {
-        writeln!(text, "- geen")?;
-    }
-    for found in matches {
-        let witnesses: Vec<String> = found.witnesses.iter().map(ToString::to_string).collect();
-        writeln!(
-            text,
-            "- {} v{} ({}): {}",
-            found.rule,
-            found.version,
-            found.anchor,
-            witnesses.join(", ")
-        )?;
-    }
-    Ok(text)
-}
-
-fn counted(row: &TimelineRow, judged: &Timeline) -> &'static str {
-    match row.presence {
-        Presence::LivesHere => judged
-            .get(row.signal)
-            .map_or(row.standing, |signal| signal.standing)
-            .label(),
-        Presence::MovedAway => "verhuisd naar een ander huishouden",
-    }
+    Ok(print::of(&told)?)
 }
 
 /// Which household is meant, what the audit log calls it, and the purpose of the task that was named.
@@ -286,6 +200,8 @@ mod tests {
             as_of: None,
             with_safety: false,
             reason: None,
+            language: crate::cli::SpokenLanguage::Nl,
+            json: false,
         };
         let say = async |asked: Explain| explained(&asked, &settings, &store, &clock).await;
         let of = |id| Explain {
@@ -306,6 +222,49 @@ mod tests {
                 assert!(!text.contains(hidden), "{text}");
             }
         }
+        // Silent rules say what came nearest, in the language that was asked for.
+        let text = say(of(task)).await.unwrap();
+        assert!(
+            text.contains("debt.multiple v1, Meerdere soorten signalen in één maand: nee"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "Vraagt: In een kalendermaand signalen van minstens twee verschillende soorten partners."
+            ) && text.contains(
+                "Kwam het dichtst in de buurt: In januari 2026 kwam er alleen een signaal van Huur."
+            ),
+            "{text}"
+        );
+        let english = say(Explain {
+            language: crate::cli::SpokenLanguage::En,
+            ..of(task)
+        });
+        let text = english.await.unwrap();
+        assert!(
+            text.contains(
+                "Came nearest: In January 2026 only one type of partner (rent) sent a signal."
+            ),
+            "{text}"
+        );
+        let document = say(Explain {
+            json: true,
+            ..of(task)
+        });
+        let document: serde_json::Value = serde_json::from_str(&document.await.unwrap()).unwrap();
+        assert_eq!(document["purpose"], "debt_help");
+        assert_eq!(document["signals"].as_array().unwrap().len(), 1);
+        let single = document["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|rule| rule["id"] == "debt.single")
+            .unwrap();
+        assert_eq!(single["fired"], true);
+        assert_eq!(single["matches"][0]["anchor"], "2026-01");
+        assert_eq!(single["matches"][0]["through"], "2026-01-31");
+        assert_eq!(single["matches"][0]["signals"][0], debt.to_string());
+
         let refused = say(of(desk_task)).await.unwrap_err();
         assert!(refused.to_string().contains("--with-safety"));
         let open = Explain {
@@ -324,6 +283,6 @@ mod tests {
             .collect();
         let plain = ("household.explained", "no reason given");
         let safety = ("household.explained_with_safety", "verzoek van de desk");
-        assert_eq!(told, [safety, plain, plain]);
+        assert_eq!(told, [safety, plain, plain, plain, plain, plain]);
     }
 }
