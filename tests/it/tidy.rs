@@ -52,9 +52,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        // detect and recall: read-only, to show silent rules too when somebody looks.
         "outreach",
         &[
-            "accounts", "calendar", "chassis", "domain", "policy", "seal", "store", "wire",
+            "accounts", "calendar", "chassis", "detect", "domain", "policy", "recall", "seal",
+            "store", "wire",
         ],
     ),
     (
