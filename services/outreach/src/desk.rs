@@ -223,6 +223,11 @@ impl Desk {
         })
     }
 
+    /// The database, for who only reads.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The tasks of a colleague's teams.
     pub async fn worklist(
         &self,

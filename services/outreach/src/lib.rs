@@ -10,6 +10,7 @@ mod desk;
 mod error;
 mod metrics;
 mod pages;
+mod rules;
 mod view;
 mod words;
 

@@ -9,12 +9,15 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 use voorveld_accounts::{Accounts, Frame, Notice, PageUser, SignedForm, SignedIn, page};
+use voorveld_detect::explain::Language;
 use voorveld_domain::{Purpose, RegistrationKind, TaskId};
 use voorveld_store::task_changes::NewContactAttempt;
+use voorveld_store::tasks::TaskFile;
 
 use super::{Place, nav};
 use crate::desk::{Desk, Opened, OpeningReason, parse_day};
 use crate::error::TaskError;
+use crate::rules::RulesTold;
 use crate::view::{
     Action, Coded, RegistrationView, TaskView, channel_choices, day_part_choices, lift_choices,
     reason_choices, revocation_choices,
@@ -26,6 +29,8 @@ struct TaskPage {
     frame: Frame,
     csrf: String,
     task: TaskView,
+    rules: RulesTold,
+    rules_open: bool,
     told: Option<&'static str>,
     problem: Option<&'static str>,
     today: String,
@@ -76,6 +81,9 @@ fn told(done: &str) -> Option<&'static str> {
 pub(super) struct TaskQuery {
     #[serde(default)]
     gedaan: String,
+    /// In which language all rules are told; the rest of the page is Dutch.
+    #[serde(default)]
+    taal: String,
 }
 
 pub(super) async fn show(
@@ -93,6 +101,7 @@ pub(super) async fn show(
         accounts: &accounts,
         who: &who,
         id,
+        rules_in: Language::from_code(&query.taal),
     };
     page.draw(StatusCode::OK, told(&query.gedaan), None).await
 }
@@ -114,6 +123,8 @@ struct Page<'a> {
     accounts: &'a Accounts,
     who: &'a SignedIn,
     id: TaskId,
+    /// The language that was chosen for all rules: who chose one came to read them.
+    rules_in: Option<Language>,
 }
 
 impl Page<'_> {
@@ -126,15 +137,16 @@ impl Page<'_> {
         match self.desk.file(&self.who.user, self.id).await {
             Ok(file) => {
                 let view = self.desk.view(&self.who.user, &file, None);
-                self.render(status, view, told, problem)
+                self.render(status, &file, view, told, problem).await
             }
             Err(error) => error.into_page(),
         }
     }
 
-    fn render(
+    async fn render(
         &self,
         status: StatusCode,
+        file: &TaskFile,
         task: TaskView,
         told: Option<&'static str>,
         problem: Option<&'static str>,
@@ -159,10 +171,14 @@ impl Page<'_> {
         let left = task.undo_until.map_or(0, |until| {
             until.duration_since(self.desk.clock.now()).as_mins()
         });
+        let language = self.rules_in.unwrap_or_default();
+        let rules = self.desk.rules(file, language).await;
         let html = TaskPage {
             frame: Frame::new(self.accounts, self.who, title, nav(self.who, place)),
             csrf: self.who.csrf(),
             task,
+            rules,
+            rules_open: self.rules_in.is_some(),
             told,
             problem,
             today: self.desk.clock.today().to_string(),
@@ -215,6 +231,7 @@ macro_rules! change {
                 accounts: &accounts,
                 who: &who,
                 id: $id,
+                rules_in: None,
             };
             page.answer($done, outcome).await
         }
@@ -321,6 +338,7 @@ pub(super) async fn open_person(
         accounts: &accounts,
         who: &who,
         id,
+        rules_in: None,
     };
     let opened: Result<(_, Opened), TaskError> = match OpeningReason::parse(&form.reason) {
         Ok(reason) => desk.open_person(&who.user, id, person, reason).await,
@@ -329,7 +347,7 @@ pub(super) async fn open_person(
     match opened {
         Ok((file, opened)) => {
             let view = desk.view(&who.user, &file, Some((person, &opened)));
-            page.render(StatusCode::OK, view, None, None)
+            page.render(StatusCode::OK, &file, view, None, None).await
         }
         Err(error) => page.answer("", Err(error)).await,
     }

@@ -176,7 +176,7 @@ impl House {
         sqlx::query(
             "INSERT INTO task_grounds (task_id, rule_id, anchor, rule_version, rule_set, witnesses, evidence, words, due_on,
                                        added_as_of)
-             SELECT $1, $2, '2025-11', 1, 'test', $3, '{}', $4, due_on, raised_as_of FROM tasks WHERE task_id = $1",
+             SELECT $1, $2, '2025-11', 1, 'test', $3, '[]', $4, due_on, raised_as_of FROM tasks WHERE task_id = $1",
         )
         .bind(task.id)
         .bind(rule)

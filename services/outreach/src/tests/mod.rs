@@ -6,4 +6,5 @@ mod desk;
 mod house;
 mod people;
 mod registrations;
+mod rules;
 mod sight;
