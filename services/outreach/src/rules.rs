@@ -40,6 +40,8 @@ pub(crate) struct RulesView {
     pub summary: String,
     /// On which day and by which set of rules.
     pub judged: String,
+    /// Which signals they look at, when that is the same for all of them; else each rule says so.
+    pub looks_at: Option<String>,
     /// One per rule, those that are true first.
     pub rules: Vec<RuleView>,
     /// On what the task stands besides: a rule that is in force no more, and what it said.
@@ -230,6 +232,8 @@ fn view(trail: Trail, shown: &Shown) -> RulesView {
     let (summary, judged) = match language {
         Language::Dutch => (
             match fired {
+                0 if all == 1 => "De regel geldt hier niet".to_owned(),
+                1 if all == 1 => "De regel geldt hier".to_owned(),
                 1 => format!("1 van de {all} regels geldt hier"),
                 some => format!("{some} van de {all} regels gelden hier"),
             },
@@ -239,6 +243,8 @@ fn view(trail: Trail, shown: &Shown) -> RulesView {
         ),
         Language::English => (
             match fired {
+                0 if all == 1 => "The rule does not hold here".to_owned(),
+                1 if all == 1 => "The rule holds here".to_owned(),
                 1 => format!("1 of the {all} rules holds here"),
                 some => format!("{some} of the {all} rules hold here"),
             },
@@ -254,11 +260,16 @@ fn view(trail: Trail, shown: &Shown) -> RulesView {
         .map(|rule| rule_view(rule, shown, language))
         .collect();
     rules.sort_by_key(|rule| !rule.fired);
+    let looks_at = rules
+        .first()
+        .map(|first| first.looks_at.clone())
+        .filter(|first| rules.iter().all(|rule| rule.looks_at == *first));
     RulesView {
         language,
         around: shown.around,
         summary,
         judged,
+        looks_at,
         rules,
         former: trail
             .former
