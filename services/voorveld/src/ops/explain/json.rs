@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use voorveld_calendar::plus_days;
 use voorveld_detect::explain::Asked;
 use voorveld_detect::trail::{Earlier, Fate, MatchTrail, Measured, RuleTrail};
-use voorveld_domain::{Presence, Standing};
+use voorveld_domain::{Cents, Presence, Purpose, Standing};
 use voorveld_store::timelines::TimelineRow;
 
 use super::Explained;
@@ -15,7 +15,7 @@ pub(super) fn of(told: &Explained) -> Value {
     json!({
         "household": told.household.uuid(),
         "asOf": told.as_of,
-        "purpose": told.purpose.map(|purpose| purpose.code()),
+        "purpose": told.purpose.map(Purpose::code),
         "withSafety": told.with_safety,
         "held": told.held.is_some(),
         "language": trail.language.code(),
@@ -42,7 +42,7 @@ fn signal(row: &TimelineRow, told: &Explained) -> Value {
         "partnerType": row.partner_type.code(),
         "kind": row.kind.as_str(),
         "kindName": told.words.kind(&row.kind),
-        "amountCents": row.amount.map(|amount| amount.get()),
+        "amountCents": row.amount.map(Cents::get),
         "livesHere": here,
         "standing": row.standing.code(),
         "counts": here && row.standing == Standing::Counted,
