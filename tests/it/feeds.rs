@@ -182,22 +182,20 @@ async fn words(stages: &Stages) -> String {
             .fetch_one(&stages.pool)
             .await
             .unwrap();
-    let municipality = "0518".parse().unwrap();
-    let feeds = voorveld_correlator::feeds::of(&stages.store, municipality, None)
-        .await
-        .unwrap();
     let rules = stages.policy.rules();
-    let evaluation = voorveld_correlator::explain::household(
-        &stages.store,
+    let today = stages.clock.today();
+    let household = HouseholdId::from_uuid(household.parse().unwrap());
+    let recalled = voorveld_recall::recall(&stages.store, &stages.retention(), household, today)
+        .await
+        .unwrap()
+        .unwrap();
+    let evaluation = voorveld_detect::evaluate(
         rules,
+        &recalled.timeline,
         stages.policy.calendar(),
-        &feeds,
-        HouseholdId::from_uuid(household.parse().unwrap()),
-        stages.clock.today(),
-    )
-    .await
-    .unwrap()
-    .unwrap();
+        &recalled.feeds,
+        today,
+    );
     let id = "debt.no_payment".parse().unwrap();
     let found = evaluation
         .verdicts

@@ -232,10 +232,11 @@ async fn matches_are_those_of_the_pure_function_over_what_was_sent(pool: PgPool)
     for household in households {
         let household = voorveld_domain::HouseholdId::from_uuid(household.parse().expect("an id"));
         let as_of = date(2025, 1, 20);
-        let recalled = voorveld_recall::recall(&stages.store, household, as_of)
-            .await
-            .expect("answers")
-            .expect("is known");
+        let recalled =
+            voorveld_recall::recall(&stages.store, &stages.retention(), household, as_of)
+                .await
+                .expect("answers")
+                .expect("is known");
         let evaluation = voorveld_detect::evaluate(
             stages.policy.rules(),
             &recalled.timeline,

@@ -82,10 +82,7 @@ impl Stages {
 
     /// How long the shipped policy keeps signals.
     pub fn retention(&self) -> voorveld_correlator::Retention {
-        let kinds = self.policy.catalogue().iter();
-        kinds
-            .map(|kind| (kind.id.clone(), kind.retention_days))
-            .collect()
+        voorveld_correlator::Retention::of(self.policy.rules())
     }
 
     pub async fn start(&mut self) {

@@ -4,6 +4,9 @@
 //! nothing itself, writes nothing, and never knows who lives somewhere.
 
 mod convert;
+mod feeds;
+mod registered;
+mod retention;
 mod sight;
 
 use std::collections::BTreeSet;
@@ -20,6 +23,9 @@ use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError, Tx};
 
 pub use convert::{known_task, signal};
+pub use feeds::feeds_told;
+pub use registered::{Heeded, Recorded, Registered};
+pub use retention::Retention;
 pub use sight::Sight;
 
 /// The kind that says that a resident is a client of debt help.
@@ -46,6 +52,7 @@ pub struct Recalled {
 /// Reads a household to look at it on a day; takes no lock on its tasks. `None` when nothing was ever filed there.
 pub async fn recall(
     store: &Store,
+    retention: &Retention,
     household: HouseholdId,
     as_of: Date,
 ) -> Result<Option<Recalled>, StoreError> {
@@ -55,8 +62,17 @@ pub async fn recall(
         return Ok(None);
     }
     let timeline: Timeline = rows.iter().map(signal).collect::<Result<_, _>>()?;
+    let debtors = rows.iter().filter_map(|row| row.debtor).collect();
+    let registered: Registered = tx
+        .standing_registrations(&[household], &debtors)
+        .await?
+        .into_iter()
+        .collect();
+    let heeded = registered.about(household, &timeline, as_of);
+    // Under objection, or past its retention: it is there and does not count (S4).
+    let timeline = heeded.judged(&timeline, retention, as_of).into_owned();
     let tasks = tx
-        .read_tasks(&[household])
+        .tasks_of(&[household])
         .await?
         .remove(&household)
         .unwrap_or_default()
@@ -65,7 +81,9 @@ pub async fn recall(
         .collect::<Result<_, _>>()?;
     let guards = Guards {
         held: tx.active_holds(&[household]).await?.remove(&household),
-        known_client: known_client_until(&timeline).is_some_and(|last| as_of <= last),
+        known_client: heeded.known_client
+            || known_client_until(&timeline).is_some_and(|last| as_of <= last),
+        excluded: heeded.excluded,
         answered_elsewhere: answered_elsewhere(&mut tx, household, &rows).await?,
         came_at: rows.iter().map(|row| (row.signal, row.came_at)).collect(),
     };
@@ -81,13 +99,17 @@ pub async fn recall(
             Ok(GroundKey { rule, anchor })
         })
         .collect::<Result<_, StoreError>>()?;
+    drop(tx);
+    let municipality = rows[0].municipality;
+    let feeds = feeds_told(store.feeds(Some(municipality.as_str()), None).await?)?
+        .remove(&municipality)
+        .unwrap_or_default();
     Ok(Some(Recalled {
         rows,
         timeline,
         tasks,
         guards,
-        // Nobody has said yet that a feed is complete.
-        feeds: Feeds::default(),
+        feeds,
         before_activation,
     }))
 }

@@ -26,8 +26,8 @@ use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError};
 
 use crate::feeds::FeedsOf;
-use crate::registered::Recorded;
 use crate::ruling::Ruling;
+use voorveld_recall::Recorded;
 
 pub use inforce::{Activated, Judges};
 pub use replay::{Raised, Replayed};

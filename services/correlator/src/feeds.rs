@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use voorveld_chassis::Clock;
 use voorveld_detect::Feeds;
 use voorveld_domain::MunicipalityCode;
-use voorveld_store::feeds::{FeedState, MarksSettled, Moment};
+use voorveld_recall::feeds_told;
+use voorveld_store::feeds::{MarksSettled, Moment};
 use voorveld_store::{Store, StoreError, Tx};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
@@ -34,7 +35,7 @@ impl FeedsOf {
     /// Makes them what they are now; none takes effect until the transaction ends.
     pub(crate) async fn refresh(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
         if let Some((version, states)) = tx.feeds_to_judge_by(self.version.as_deref()).await? {
-            self.by_municipality = told(states)?;
+            self.by_municipality = feeds_told(states)?;
             self.version = Some(version);
         }
         Ok(())
@@ -55,34 +56,9 @@ pub async fn of(
     at: Option<Timestamp>,
 ) -> Result<Feeds, StoreError> {
     let states = store.feeds(Some(municipality.as_str()), at).await?;
-    Ok(told(states)?.remove(&municipality).unwrap_or_default())
-}
-
-fn told(states: Vec<FeedState>) -> Result<BTreeMap<MunicipalityCode, Feeds>, StoreError> {
-    let corrupt = |what| StoreError::Corrupt {
-        table: "partners",
-        what,
-    };
-    let mut all: BTreeMap<MunicipalityCode, Feeds> = BTreeMap::new();
-    for state in states {
-        let municipality = state
-            .feed
-            .municipality
-            .parse()
-            .map_err(|_| corrupt("municipalities"))?;
-        let partner = state
-            .feed
-            .partner
-            .parse()
-            .map_err(|_| corrupt("partner_id"))?;
-        let kind = state.feed.kind.parse().map_err(|_| corrupt("kinds"))?;
-        let feeds = all.entry(municipality).or_default();
-        feeds.expect(&partner, &kind);
-        if let Some(through) = state.complete_through {
-            feeds.mark(&partner, &kind, through);
-        }
-    }
-    Ok(all)
+    Ok(feeds_told(states)?
+        .remove(&municipality)
+        .unwrap_or_default())
 }
 
 /// Makes marks effective whose feeds have everything in its place, and wakes who waits for them.

@@ -7,20 +7,18 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{
-    Evaluation, Feeds, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline,
-    find_matches, plan,
+    Evaluation, Feeds, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline, find_matches,
+    plan,
 };
 use voorveld_domain::{
     AreaId, DebtorId, HoldReason, HouseholdId, MunicipalityCode, SignalId, TaskId,
 };
-use voorveld_recall::known_client_until;
+use voorveld_recall::{Registered, Retention, known_client_until};
 use voorveld_store::StoreError;
 use voorveld_store::judgements::{JudgedTask, MatchRow, TaskBecomes};
 use voorveld_store::timelines::TimelineRow;
 
 use crate::convert;
-use crate::registered::Registered;
-use crate::retention::Retention;
 
 /// What is remembered of a household between batches: its timeline, nothing that outreach may change.
 #[derive(Clone)]
@@ -210,8 +208,8 @@ impl Household {
     ) {
         let heeded = self.registered.about(self.id, &self.memory.timeline, as_of);
         let timeline = heeded.judged(&self.memory.timeline, retention, as_of);
-        self.guards.known_client = heeded.known_client
-            || known_client_until(&timeline).is_some_and(|last| as_of <= last);
+        self.guards.known_client =
+            heeded.known_client || known_client_until(&timeline).is_some_and(|last| as_of <= last);
         self.guards.excluded = heeded.excluded;
         self.registered_until = heeded.changes_on;
         if rules.has_newcomers() {

@@ -15,8 +15,6 @@ mod memory;
 mod metrics;
 pub mod preview;
 pub mod published;
-mod registered;
-mod retention;
 mod rules;
 mod ruling;
 mod shadow;
@@ -34,9 +32,8 @@ pub use expiry::Expiry;
 pub use live::Correlator;
 pub use memory::MAX_CACHED_SIGNALS;
 pub use metrics::Metrics;
-pub use retention::Retention;
 pub use rules::LOOK_FOR_RULES_EVERY;
-pub use ruling::{retention, words};
+pub use voorveld_recall::Retention;
 
 /// Name of this stage: its positions and its consumer group.
 pub const STAGE: &str = "correlator";
@@ -69,7 +66,7 @@ pub fn start(parts: Parts, lifecycle: &Lifecycle) {
     };
     let expiry = Expiry::new(
         parts.store.clone(),
-        Arc::new(retention(&parts.policy)),
+        Arc::new(Retention::of(parts.policy.rules())),
         parts.clock.clone(),
         parts.metrics.clone(),
     );

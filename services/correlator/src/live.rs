@@ -24,9 +24,9 @@ use crate::apply::{Cause, Writes, apply};
 use crate::feeds::FeedsOf;
 use crate::household::{Absorbed, Household, Remembered};
 use crate::memory::Memory;
-use crate::registered::Registered;
 use crate::rules::RulesInForce;
 use crate::{Parts, STAGE, convert, shadow};
+use voorveld_recall::Registered;
 
 const READER: Reader<'static> = Reader {
     stage: STAGE,

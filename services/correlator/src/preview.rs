@@ -16,8 +16,8 @@ use voorveld_store::{Store, StoreError, Tx};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 use crate::household::{Household, Remembered};
-use crate::registered::Registered;
 use crate::rules::active_from;
+use voorveld_recall::{Registered, Retention};
 
 /// How many households are read at once.
 const PAGE: i64 = 500;
@@ -258,7 +258,7 @@ async fn open_tasks(
 ) -> Result<(), StoreError> {
     let backlogs = store.begin("preview").await?.backlogs().await?;
     let judges = Judges::now(store, draft, &backlogs).await?;
-    let retention = crate::retention(draft);
+    let retention = Retention::of(draft.rules());
     let mut after = HouseholdId::from_uuid(Uuid::nil());
     loop {
         let mut tx = store.begin("preview").await?;
@@ -297,7 +297,8 @@ async fn last_quarter(
     preview: &mut Preview,
 ) -> Result<(), StoreError> {
     let today = voorveld_calendar::amsterdam_date(now);
-    let (live_retention, draft_retention) = (crate::retention(live), crate::retention(draft));
+    let (live_retention, draft_retention) =
+        (Retention::of(live.rules()), Retention::of(draft.rules()));
     let every_rule = [live, draft].map(|policy| policy.rules().rules());
     for rule in every_rule.into_iter().flatten() {
         preview.quarter.entry(rule.id.clone()).or_default();
@@ -367,7 +368,7 @@ pub async fn backlog(
     let mut backlogs = store.begin("preview").await?.backlogs().await?;
     backlogs.push((rule.clone(), version));
     let judges = Judges::now(store, policy, &backlogs).await?;
-    let retention = crate::retention(policy);
+    let retention = Retention::of(policy.rules());
     let mut told = Backlog::default();
     let mut after = HouseholdId::from_uuid(Uuid::nil());
     loop {

@@ -7,7 +7,7 @@ use voorveld_detect::explain::Words;
 use voorveld_domain::{AreaId, Purpose, TeamId};
 use voorveld_policy::Policy;
 
-use crate::Retention;
+use voorveld_recall::Retention;
 
 /// A policy as the correlator judges by it.
 pub(crate) struct Ruling {
@@ -25,8 +25,8 @@ impl Ruling {
         Self {
             bundle: policy.bundle().hash().to_string(),
             rule_set: policy.rules().hash().to_string(),
-            words: words(&policy),
-            retention: retention(&policy),
+            words: policy.words(),
+            retention: Retention::of(policy.rules()),
             policy,
         }
     }
@@ -50,26 +50,4 @@ impl Ruling {
         let area = area.unwrap_or_else(|| routing.area(None));
         (area.clone(), routing.team(area, purpose).clone())
     }
-}
-
-/// How long signals of each kind are kept.
-#[must_use]
-pub fn retention(policy: &Policy) -> Retention {
-    let kinds = policy.catalogue().iter();
-    kinds
-        .map(|kind| (kind.id.clone(), kind.retention_days))
-        .collect()
-}
-
-/// What the municipality calls its kinds and fields.
-#[must_use]
-pub fn words(policy: &Policy) -> Words {
-    let mut words = Words::default();
-    for kind in policy.catalogue().iter() {
-        words.kinds.insert(kind.id.clone(), kind.name.clone());
-        for field in &kind.fields {
-            words.fields.insert(field.name.clone(), field.label.clone());
-        }
-    }
-    words
 }

@@ -12,7 +12,7 @@ use voorveld_detect::explain::{self, Asked, Language};
 use voorveld_detect::trail::{Earlier, Fate, MatchTrail, Measured, RuleTrail, SignalTrail, Trail};
 use voorveld_detect::{About, Evidence, Measure, Quantity, SuppressedBy};
 use voorveld_domain::SignalId;
-use voorveld_recall::{Recalled, Sight, recall};
+use voorveld_recall::{Recalled, Retention, Sight, recall};
 use voorveld_store::tasks::TaskFile;
 
 use crate::access::is_stopped;
@@ -183,7 +183,8 @@ impl Desk {
             return RulesTold::Nothing;
         }
         let today = self.clock.today();
-        let recalled = match recall(self.store(), task.household, today).await {
+        let retention = Retention::of(self.policy.rules());
+        let recalled = match recall(self.store(), &retention, task.household, today).await {
             Ok(Some(recalled)) => recalled,
             Ok(None) => return RulesTold::Nothing,
             Err(error) if error.is_transient() => {

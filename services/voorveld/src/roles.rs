@@ -347,7 +347,7 @@ impl Hall<'_> {
             self.store.clone(),
             self.log.clone(),
             self.clock.clone(),
-            voorveld_correlator::retention(&self.policy).longest(),
+            voorveld_correlator::Retention::of(self.policy.rules()).longest(),
             draining,
         );
         self.lifecycle.spawn("housekeeping", sweeping);

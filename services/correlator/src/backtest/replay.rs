@@ -188,7 +188,10 @@ impl Replay<'_> {
             ByClock::Event => None,
             ByClock::Knowledge => Some(self.now),
         };
-        self.household.registered = self.beside.recorded.standing(&self.household, at);
+        self.household.registered =
+            self.beside
+                .recorded
+                .standing(self.household.id, self.household.memory.debtors(), at);
         let ruling = &self.side.ruling;
         self.household.judge(
             rules,

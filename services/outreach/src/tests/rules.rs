@@ -6,7 +6,7 @@ use uuid::Uuid;
 use voorveld_detect::explain::Language;
 use voorveld_domain::{HouseholdId, Purpose, Role};
 use voorveld_policy::Policy;
-use voorveld_recall::{Sight, recall};
+use voorveld_recall::{Retention, Sight, recall};
 
 use super::house::{House, SeededTask};
 
@@ -32,7 +32,14 @@ async fn told(house: &House, task: &SeededTask, sight: Sight, language: Language
     let policy = Policy::shipped();
     let household = HouseholdId::from_uuid(task.household);
     let today = house.clock.today();
-    let recalled = recall(&house.store, household, today).await.unwrap();
+    let recalled = recall(
+        &house.store,
+        &Retention::of(policy.rules()),
+        household,
+        today,
+    )
+    .await
+    .unwrap();
     let words = policy.words().in_language(language);
     let trail = recalled
         .unwrap()

@@ -15,7 +15,7 @@ use voorveld_chassis::Clock;
 use voorveld_detect::explain::Words;
 use voorveld_detect::trail::Trail;
 use voorveld_domain::{HoldReason, HouseholdId, Purpose, SignalId, TaskId};
-use voorveld_recall::{Sight, recall};
+use voorveld_recall::{Retention, Sight, recall};
 use voorveld_store::Store;
 use voorveld_store::audit::About;
 use voorveld_store::timelines::TimelineRow;
@@ -67,7 +67,7 @@ async fn explained(
     };
     let as_of = asked.as_of.unwrap_or_else(|| clock.today());
     let policy = office::policy_in_force(settings, store).await?;
-    let recalled = recall(store, household, as_of)
+    let recalled = recall(store, &Retention::of(policy.rules()), household, as_of)
         .await?
         .with_context(|| format!("nothing was ever filed at household {household}"))?;
     let action = if asked.with_safety {

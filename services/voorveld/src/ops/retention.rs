@@ -18,7 +18,7 @@ pub async fn run(settings: &Settings, store: &Store, clock: &Clock) -> anyhow::R
 
 async fn told(settings: &Settings, store: &Store, clock: &Clock) -> anyhow::Result<String> {
     let policy = office::policy(settings)?;
-    let retention = voorveld_correlator::retention(&policy);
+    let retention = voorveld_correlator::Retention::of(policy.rules());
     let now = clock.now().to_zoned(TimeZone::get(CIVIL_ZONE)?);
     let expiring = store.expiring(&retention.over_on(clock.today())).await?;
     let swept = store.would_sweep(&now, retention.longest()).await?;

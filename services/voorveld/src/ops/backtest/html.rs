@@ -5,7 +5,7 @@ mod people;
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
-use voorveld_detect::explain::date_in_words;
+use voorveld_detect::explain::{Language, date_in_words};
 use voorveld_domain::Outcome;
 
 use super::plots::{self, escaped};
@@ -26,8 +26,8 @@ pub fn page(report: &Report) -> String {
     let mut html = String::with_capacity(64 * 1024);
     let title = format!(
         "Terugblik {} tot en met {}",
-        date_in_words(report.from),
-        date_in_words(report.to)
+        date_in_words(report.from, Language::Dutch),
+        date_in_words(report.to, Language::Dutch)
     );
     let _ = write!(
         html,
@@ -448,7 +448,7 @@ fn all_weeks(html: &mut String, report: &Report) {
 }
 
 fn short_date(day: Date) -> String {
-    let words = date_in_words(day);
+    let words = date_in_words(day, Language::Dutch);
     words
         .rsplit_once(' ')
         .map_or(words.clone(), |(day_and_month, _)| day_and_month.to_owned())

@@ -109,7 +109,8 @@ fn write_rule(
         && let (Some(before), Some(after)) = (old.raises(), new.raises())
         && before.deadline != after.deadline
     {
-        let words = [before, after].map(|raises| explain::deadline(&raises.deadline));
+        let words = [before, after]
+            .map(|raises| explain::deadline(&raises.deadline, &explain::Words::default()));
         writeln!(text, "    its term in words: {} -> {}", words[0], words[1])?;
     }
     if rule.examples_changed {

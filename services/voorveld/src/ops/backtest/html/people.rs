@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use voorveld_detect::explain::date_in_words;
+use voorveld_detect::explain::{Language, date_in_words};
 
 use super::number;
 use crate::ops::backtest::plots::{self, Pair, escaped, percent, share};
@@ -67,7 +67,7 @@ fn household_row(html: &mut String, household: &HouseholdReport) {
         html,
         "<tr><td><span class=\"id\">{}</span><small>taak op {}</small></td><td class=\"words\">{}</td></tr>",
         escaped(&household.household),
-        date_in_words(household.raised_on),
+        date_in_words(household.raised_on, Language::Dutch),
         words.join("<br>")
     );
 }

@@ -12,12 +12,11 @@ use voorveld_domain::{
 };
 use voorveld_store::registrations::{RecordedRegistration, StandingRegistration};
 
-use crate::household::Household;
 use crate::retention::Retention;
 
 /// Read in the transaction that judges and dropped with it: never from a cache (K3).
 #[derive(Debug, Default)]
-pub(crate) struct Registered {
+pub struct Registered {
     households: BTreeMap<HouseholdId, Vec<Stands>>,
     debtors: BTreeMap<DebtorId, Vec<Stands>>,
 }
@@ -30,9 +29,12 @@ struct Stands {
 
 /// What one household's judgement heeds on a day.
 #[derive(Debug, Default)]
-pub(crate) struct Heeded {
+pub struct Heeded {
+    /// Whose signals do not count.
     pub objections: Objections,
+    /// About whom nothing is raised, and why.
     pub excluded: Exclusions,
+    /// A resident is a client already.
     pub known_client: bool,
     /// The first day on which one of these stands no more.
     pub changes_on: Option<Date>,
@@ -58,7 +60,7 @@ impl FromIterator<StandingRegistration> for Registered {
 
 /// Everything that was ever registered and is kept, each with when it stood: for a replay.
 #[derive(Debug, Default)]
-pub(crate) struct Recorded {
+pub struct Recorded {
     households: BTreeMap<HouseholdId, Vec<RecordedRegistration>>,
     debtors: BTreeMap<DebtorId, Vec<RecordedRegistration>>,
 }
@@ -81,7 +83,13 @@ impl FromIterator<RecordedRegistration> for Recorded {
 
 impl Recorded {
     /// What stood about a household and whom its signals name at an instant; without one, what stands now.
-    pub(crate) fn standing(&self, household: &Household, at: Option<Timestamp>) -> Arc<Registered> {
+    #[must_use]
+    pub fn standing(
+        &self,
+        household: HouseholdId,
+        named: impl Iterator<Item = DebtorId>,
+        at: Option<Timestamp>,
+    ) -> Arc<Registered> {
         if self.households.is_empty() && self.debtors.is_empty() {
             return Arc::default();
         }
@@ -89,8 +97,8 @@ impl Recorded {
             Some(at) => one.recorded_at <= at && one.revoked_at.is_none_or(|end| at < end),
             None => one.revoked_at.is_none(),
         };
-        let debtors: BTreeSet<DebtorId> = household.memory.debtors().collect();
-        let of_household = self.households.get(&household.id).into_iter().flatten();
+        let debtors: BTreeSet<DebtorId> = named.collect();
+        let of_household = self.households.get(&household).into_iter().flatten();
         let of_debtors = debtors
             .iter()
             .filter_map(|debtor| self.debtors.get(debtor))
@@ -103,7 +111,8 @@ impl Recorded {
 impl Registered {
     /// What stands about this household and about whom its signals name. What a person registered goes with the person: a signal that has moved
     /// away brings nothing.
-    pub(crate) fn about(&self, household: HouseholdId, timeline: &Timeline, as_of: Date) -> Heeded {
+    #[must_use]
+    pub fn about(&self, household: HouseholdId, timeline: &Timeline, as_of: Date) -> Heeded {
         let mut heeded = Heeded::default();
         for standing in self.households.get(&household).into_iter().flatten() {
             heeded.heed(None, *standing, as_of);
@@ -126,7 +135,8 @@ impl Registered {
 
 impl Heeded {
     /// The timeline without what is expired or under objection: judgements as of a day and no copies (S4), for the copy stays what the partner said.
-    pub(crate) fn judged<'a>(
+    #[must_use]
+    pub fn judged<'a>(
         &self,
         timeline: &'a Timeline,
         retention: &Retention,

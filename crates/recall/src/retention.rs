@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use voorveld_calendar::plus_days;
+use voorveld_detect::RuleSet;
 use voorveld_domain::KindId;
 
 /// How many days a signal of each kind is kept, from its event date (T1). A kind that is on the list no more is kept as long as the longest.
@@ -22,6 +23,16 @@ impl FromIterator<(KindId, u16)> for Retention {
 }
 
 impl Retention {
+    /// As a set of rules judges by it: what was published, and not what a file says that was not.
+    #[must_use]
+    pub fn of(rules: &RuleSet) -> Self {
+        let kinds = &rules.settings().retention_days;
+        kinds
+            .iter()
+            .map(|(kind, days)| (kind.clone(), *days))
+            .collect()
+    }
+
     /// Whether a signal has expired: from its event date and so many days on (S4), the day on which the door would refuse it as too old (S6).
     #[must_use]
     pub fn is_over(&self, kind: &KindId, event_date: Date, as_of: Date) -> bool {

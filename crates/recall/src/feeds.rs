@@ -1,0 +1,36 @@
+//! How far the feeds are complete, as `detect` asks it.
+
+use std::collections::BTreeMap;
+
+use voorveld_detect::Feeds;
+use voorveld_domain::MunicipalityCode;
+use voorveld_store::StoreError;
+use voorveld_store::feeds::FeedState;
+
+/// The feeds of each municipality, as the store tells them.
+pub fn feeds_told(states: Vec<FeedState>) -> Result<BTreeMap<MunicipalityCode, Feeds>, StoreError> {
+    let corrupt = |what| StoreError::Corrupt {
+        table: "partners",
+        what,
+    };
+    let mut all: BTreeMap<MunicipalityCode, Feeds> = BTreeMap::new();
+    for state in states {
+        let municipality = state
+            .feed
+            .municipality
+            .parse()
+            .map_err(|_| corrupt("municipalities"))?;
+        let partner = state
+            .feed
+            .partner
+            .parse()
+            .map_err(|_| corrupt("partner_id"))?;
+        let kind = state.feed.kind.parse().map_err(|_| corrupt("kinds"))?;
+        let feeds = all.entry(municipality).or_default();
+        feeds.expect(&partner, &kind);
+        if let Some(through) = state.complete_through {
+            feeds.mark(&partner, &kind, through);
+        }
+    }
+    Ok(all)
+}
