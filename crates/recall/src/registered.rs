@@ -69,13 +69,13 @@ impl FromIterator<RecordedRegistration> for Recorded {
     fn from_iter<I: IntoIterator<Item = RecordedRegistration>>(rows: I) -> Self {
         let mut recorded = Self::default();
         for row in rows {
-            match row.standing.debtor {
-                Some(debtor) => recorded.debtors.entry(debtor).or_default().push(row),
-                None => {
-                    let place = recorded.households.entry(row.standing.household);
-                    place.or_default().push(row);
-                }
-            }
+            let place = if let Some(debtor) = row.standing.debtor {
+                recorded.debtors.entry(debtor).or_default()
+            } else {
+                let household = row.standing.household;
+                recorded.households.entry(household).or_default()
+            };
+            place.push(row);
         }
         recorded
     }
@@ -104,7 +104,7 @@ impl Recorded {
             .filter_map(|debtor| self.debtors.get(debtor))
             .flatten();
         let standing = of_household.chain(of_debtors).filter(stands);
-        Arc::new(standing.map(|one| one.standing.clone()).collect())
+        Arc::new(standing.map(|one| one.standing).collect())
     }
 }
 

@@ -233,6 +233,14 @@ impl Tx {
         )
         .execute(&mut *self.inner)
         .await?;
+        sqlx::query!(
+            "DELETE FROM signal_history s USING UNNEST($1::uuid[], $2::uuid[]) AS gone (household_id, signal_id)
+             WHERE s.household_id = gone.household_id AND s.signal_id = gone.signal_id",
+            &households,
+            &signals,
+        )
+        .execute(&mut *self.inner)
+        .await?;
         let here: Vec<&TimelineRow> = rows
             .iter()
             .filter(|row| row.presence == Presence::LivesHere)
@@ -270,6 +278,15 @@ impl Tx {
         // Marks of having moved away, wherever they are.
         sqlx::query!(
             "DELETE FROM signals s USING (
+                 SELECT signal_id, household_id FROM signal_homes WHERE signal_id = ANY($1)
+                 UNION SELECT signal_id, household_before FROM signal_homes WHERE signal_id = ANY($1)) AS h
+             WHERE s.household_id = h.household_id AND s.signal_id = h.signal_id",
+            signals,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM signal_history s USING (
                  SELECT signal_id, household_id FROM signal_homes WHERE signal_id = ANY($1)
                  UNION SELECT signal_id, household_before FROM signal_homes WHERE signal_id = ANY($1)) AS h
              WHERE s.household_id = h.household_id AND s.signal_id = h.signal_id",
@@ -352,6 +369,18 @@ impl Tx {
             .await?;
         sqlx::query!(
             "DELETE FROM suppressions WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM shadow_matches WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM wake_ups_taken WHERE household_id = ANY($1)",
             &empty
         )
         .execute(&mut *self.inner)
