@@ -205,7 +205,7 @@ fn tasks(today: Date, with_examples: bool) -> BTreeMap<&'static str, String> {
         (
             "sheet:14 sheet:2 sheet:3",
             format!(
-                "debt_help raised {} wijkteam-noord: debt.consecutive debt.multiple",
+                "debt_help raised {} wijkteam-noord: debt.consecutive debt.multiple debt.repeat_higher",
                 calendar_days(7)
             ),
         ),
@@ -249,7 +249,7 @@ fn tasks(today: Date, with_examples: bool) -> BTreeMap<&'static str, String> {
             (
                 "v0.9-several:3",
                 format!(
-                    "debt_help raised {} wijkteam-noord: debt.single debt.warm_handover",
+                    "debt_help raised {} wijkteam-noord: debt.not_early debt.single debt.warm_handover",
                     working(1)
                 ),
             ),

@@ -37,7 +37,10 @@ fn rent(signal: u128, house: &'static str, cents: u32) -> Sent {
 fn policy_folder(version: u32, euros: u32) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_policy(folder.path(), |name, text| match name {
-        "debt.single.yaml" | "debt.multiple.yaml" | "debt.consecutive.yaml" => None,
+        "debt.single.yaml"
+        | "debt.multiple.yaml"
+        | "debt.consecutive.yaml"
+        | "debt.repeat_higher.yaml" => None,
         "debt.high_amount.yaml" => Some(
             text.replace("version: 1", &format!("version: {version}"))
                 .replace("amount_at_least: 500", &format!("amount_at_least: {euros}"))

@@ -399,7 +399,7 @@ fn every_file_is_read_although_another_is_broken() {
         ],
         expect![[r#"
             calendar.yaml:7: on: parsed date is not valid: parameter 'day' for `2025-02` is invalid, must be in range `1..=28`
-            routing.yaml:28: `nobody` is not one of the teams
+            routing.yaml:35: `nobody` is not one of the teams
             settings.yaml:10: expected 1 to 730 days
             settings.yaml:16: expected at most 31 days
             signals.yaml:22: amount: unknown variant `sometimes`, expected one of `optional`, `required`, `never`"#]],

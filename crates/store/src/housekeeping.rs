@@ -226,6 +226,11 @@ mod tests {
             ('00000000-0000-0000-0000-000000000001', '0518', 'p', '1', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', '2021-03-01'),
             ('00000000-0000-0000-0000-000000000002', '0518', 'p', '2', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', '2021-05-01'),
             ('00000000-0000-0000-0000-000000000003', '0518', 'p', '3', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', NULL);
+        INSERT INTO policy_bundles (bundle, files, first_published_at) VALUES ('b', '{}', now());
+        INSERT INTO rule_sets VALUES ('s', '{}', now());
+        INSERT INTO rule_publications (mode, bundle, rule_set, published_by, published_at, reason) VALUES ('shadow', 'b', 's', 'x', now(), 'y');
+        INSERT INTO shadow_ends SELECT publication, 'x', now(), 'y' FROM rule_publications;
+        INSERT INTO shadow_matches SELECT publication, gen_random_uuid(), 'r', 'a', '0518', 1, '{}', '[]', false FROM rule_publications;
         INSERT INTO debtor_index (municipality, key_id, normaliser_version, person_key, debtor_id, added_at) VALUES
             ('0518', 'k', 1, 'a', '00000000-0000-0000-0000-00000000000a', '2023-03-01'),
             ('0518', 'k', 1, 'b', '00000000-0000-0000-0000-00000000000b', '2023-05-01'),
