@@ -197,11 +197,12 @@ impl Street {
         self.stages.start().await;
     }
 
-    async fn partners_send(&mut self) {
+    /// Says whether a signal goes to another front door.
+    async fn partners_send(&mut self) -> bool {
         const HOUSES: [&str; 7] = ["2", "4", "6", "8", "10", "12", "14"];
         const KINDS: [&str; 3] = ["rent_arrears", "energy_arrears", "water_arrears"];
         let today = self.stages.clock.today();
-        let mut batch = Vec::new();
+        let (mut batch, mut moves) = (Vec::new(), false);
         for _ in 0..self.dice.draw(5) {
             let again = !self.sent.is_empty() && self.dice.draw(3) == 0;
             let next = if again {
@@ -214,7 +215,10 @@ impl Street {
                 };
                 match self.dice.draw(3) {
                     0 => next.withdrawn = true,
-                    1 => next.house = Some(self.dice.pick(&HOUSES)),
+                    1 => {
+                        next.house = Some(self.dice.pick(&HOUSES));
+                        moves = true;
+                    }
                     _ => next.cents = Some(u32::try_from(self.dice.draw(100_000) + 1).unwrap()),
                 }
                 self.sent[index] = next.clone();
@@ -241,6 +245,7 @@ impl Street {
             batch.push(next);
         }
         self.stages.send(&batch).await;
+        moves
     }
 
     /// A colleague does something to a task, as outreach does: under its lock, with the wake-up that belongs to it.
@@ -341,9 +346,10 @@ impl Street {
             }
             for _ in 0..3 {
                 self.stages.clock.advance(Duration::from_mins(3));
-                self.partners_send().await;
-                // Sometimes a colleague is faster than the stages are.
-                if self.dice.draw(2) == 0 {
+                let moves = self.partners_send().await;
+                // Sometimes a colleague is faster than the stages are. But for a move: of two households no order is kept, so whether a result at the one
+                // fell before or after the judgement at the other is told by instants alone (docs/adr/0017).
+                if self.dice.draw(2) == 0 || moves {
                     self.rest().await;
                 }
                 self.stages.clock.advance(Duration::from_mins(3));
