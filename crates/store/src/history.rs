@@ -290,7 +290,11 @@ impl Store {
                JOIN tasks t ON t.task_id = g.task_id AND t.household_id <> s.household_id
                JOIN task_events e ON e.task_id = t.task_id AND e.event = 'closed'
                WHERE s.household_id BETWEEN $1 AND $2 AND s.filing > 1
-                 AND (g.gone_as_of IS NULL OR (e.happened_at AT TIME ZONE 'Europe/Amsterdam')::date < g.gone_as_of)"#,
+                 -- What went on the day of the result went after it only where the result was taken back: a closed task loses no ground.
+                 AND (g.gone_as_of IS NULL OR (e.happened_at AT TIME ZONE 'Europe/Amsterdam')::date < g.gone_as_of
+                      OR ((e.happened_at AT TIME ZONE 'Europe/Amsterdam')::date = g.gone_as_of
+                          AND EXISTS (SELECT 1 FROM task_events r
+                                      WHERE r.task_id = e.task_id AND r.event = 'reopened' AND r.event_id > e.event_id)))"#,
             first.uuid(),
             last.uuid(),
         )
