@@ -198,13 +198,13 @@ async fn a_claimed_task_is_for_a_person_to_decide(pool: PgPool) {
     let whole = "claimed debt.multiple";
     assert_eq!(tasks(&stages).await, [whole]);
     for (of_person, reason, becomes) in [
-        (false, Reason::ByResident, "claimed flagged"),
-        (true, Reason::ByResident, "claimed debt.single"),
-        (false, Reason::Deceased, "claimed flagged"),
-        (true, Reason::Deceased, whole),
-        (false, Reason::DebtHelp, whole),
-        (true, Reason::OtherTrack, whole),
-        (false, Reason::UnsafeToVisit, whole),
+        (false, RegistrationReason::ByResident, "claimed flagged"),
+        (true, RegistrationReason::ByResident, "claimed debt.single"),
+        (false, RegistrationReason::Deceased, "claimed flagged"),
+        (true, RegistrationReason::Deceased, whole),
+        (false, RegistrationReason::DebtHelp, whole),
+        (true, RegistrationReason::OtherTrack, whole),
+        (false, RegistrationReason::UnsafeToVisit, whole),
     ] {
         let id = register(&stages, 1, of_person, reason).await;
         assert_eq!(
