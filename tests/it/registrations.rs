@@ -183,8 +183,6 @@ async fn an_objection_goes_with_the_person_and_is_gone_when_it_is_revoked(pool: 
 /// Each row: what is registered at a task that somebody has, what becomes of the task, and what after revoking.
 #[sqlx::test(migrations = "../migrations")]
 async fn a_claimed_task_is_for_a_person_to_decide(pool: PgPool) {
-    use RegistrationReason as Reason;
-
     let mut stages = Stages::new(pool, "2025-01-20").await;
     stages.start().await;
     stages.send(&[rent(1, PERSON), energy(2, OTHER)]).await;

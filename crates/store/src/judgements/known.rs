@@ -74,15 +74,15 @@ pub struct JudgedGround {
 }
 
 impl Tx {
-    /// Locks the open tasks of these households in key order (outreach takes the same lock), then reads all their tasks with the grounds that stand.
+    /// Locks all tasks of these households in key order (outreach takes the same lock), then reads them with the grounds that stand (K3). Ended ones,
+    /// too: a result that is taken back while a household is judged would else stand in the history before the judgement that did not see it.
     pub async fn lock_and_read_tasks(
         &mut self,
         households: &[HouseholdId],
     ) -> Result<HashMap<HouseholdId, Vec<JudgedTask>>, StoreError> {
         let ids = ids(households);
         sqlx::query!(
-            "SELECT task_id FROM tasks WHERE household_id = ANY($1) AND state IN ('open', 'claimed')
-             ORDER BY household_id, purpose FOR UPDATE",
+            "SELECT task_id FROM tasks WHERE household_id = ANY($1) ORDER BY household_id, purpose, task_id FOR UPDATE",
             &ids,
         )
         .fetch_all(&mut *self.inner)
