@@ -56,6 +56,9 @@ pub fn days_between(from: Date, to: Date) -> i32 {
 const CYCLE_DAYS: i32 = 146_097;
 /// From 1 March of the year 0 to 1 January 1970.
 const EPOCH_DAYS: i32 = 719_468;
+/// The numbers of the first and the last day of the calendar.
+const FIRST: i32 = -4_371_587;
+const LAST: i32 = 2_932_896;
 
 /// The number of a day: whole days since 1 January 1970, in the calendar that is used for all time. Windows are compared for every signal of every
 /// household, so this is done in a few whole numbers; a year begins in March here, so that the leap day comes last.
@@ -72,7 +75,7 @@ pub fn day_number(day: Date) -> i32 {
 /// The day with a number; past the ends of the calendar, its first or last day.
 #[must_use]
 pub fn date_of(number: i32) -> Date {
-    let number = number.clamp(day_number(Date::MIN), day_number(Date::MAX)) + EPOCH_DAYS;
+    let number = number.clamp(FIRST, LAST) + EPOCH_DAYS;
     let day_of_cycle = number.rem_euclid(CYCLE_DAYS);
     let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524
         - day_of_cycle / 146_096)
@@ -102,9 +105,21 @@ mod tests {
     use jiff::civil::date;
     use proptest::prelude::*;
 
+    #[test]
+    fn the_calendar_ends_where_its_dates_do() {
+        assert_eq!(
+            (day_number(Date::MIN), day_number(Date::MAX)),
+            (FIRST, LAST)
+        );
+        assert_eq!(
+            (date_of(i32::MIN), date_of(i32::MAX)),
+            (Date::MIN, Date::MAX)
+        );
+    }
+
     proptest! {
         #[test]
-        fn numbers_of_days_go_with_the_calendar(number in -4_371_587..=2_932_896i32, days in -800_000..800_000i32) {
+        fn numbers_of_days_go_with_the_calendar(number in FIRST..=LAST, days in -800_000..800_000i32) {
             let day = date_of(number);
             prop_assert_eq!(day_number(day), number);
             let epoch = date(1970, 1, 1);

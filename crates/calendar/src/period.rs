@@ -5,79 +5,114 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, date};
 
-use crate::{days_between, plus_days};
+use crate::{FIRST, LAST, date_of, day_number};
 
-/// Days from `from` up to and not including `to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Days from `from` up to and not including `to`. Held by their numbers: windows are compared for every signal of every household.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period {
-    from: Date,
-    to: Date,
+    from: i32,
+    to: i32,
 }
 
 impl Period {
     /// The days `[from, to)`; empty when `to` is not after `from`.
     #[must_use]
     pub fn new(from: Date, to: Date) -> Self {
+        Self::numbered(day_number(from), day_number(to))
+    }
+
+    /// The same of days by their numbers ([`day_number`]); past the ends of the calendar, its first or last day.
+    #[must_use]
+    pub fn numbered(from: i32, to: i32) -> Self {
+        let from = from.clamp(FIRST, LAST);
         Self {
             from,
-            to: to.max(from),
+            to: to.clamp(from, LAST),
         }
     }
 
     /// One day.
     #[must_use]
     pub fn day(day: Date) -> Self {
-        Self::new(day, plus_days(day, 1))
+        Self::rolling(1, day)
     }
 
     /// The rolling window of `days` days that ends on `last`: `[last − days + 1, last + 1)` (T3). Dates exactly `days` apart are
     /// never both in it.
     #[must_use]
     pub fn rolling(days: u16, last: Date) -> Self {
-        Self::new(plus_days(last, 1 - i32::from(days)), plus_days(last, 1))
+        let after = day_number(last) + 1;
+        Self::numbered(after - i32::from(days), after)
     }
 
     /// The first day.
     #[must_use]
-    pub const fn from(&self) -> Date {
-        self.from
+    pub fn from(&self) -> Date {
+        date_of(self.from)
     }
 
     /// The day after the last.
     #[must_use]
-    pub const fn to(&self) -> Date {
+    pub fn to(&self) -> Date {
+        date_of(self.to)
+    }
+
+    /// The number of the first day.
+    #[must_use]
+    pub const fn from_number(&self) -> i32 {
+        self.from
+    }
+
+    /// The number of the day after the last.
+    #[must_use]
+    pub const fn to_number(&self) -> i32 {
         self.to
     }
 
     /// Whether the day is one of these.
     #[must_use]
     pub fn contains(&self, day: Date) -> bool {
+        self.contains_number(day_number(day))
+    }
+
+    /// Whether the day with this number is one of these.
+    #[must_use]
+    pub const fn contains_number(&self, day: i32) -> bool {
         self.from <= day && day < self.to
     }
 
     /// Whether the two have a day in common.
     #[must_use]
-    pub fn overlaps(&self, other: &Self) -> bool {
+    pub const fn overlaps(&self, other: &Self) -> bool {
         self.from < other.to && other.from < self.to
     }
 
     /// How many days.
     #[must_use]
-    pub fn days(&self) -> i32 {
-        days_between(self.from, self.to)
+    pub const fn days(&self) -> i32 {
+        self.to - self.from
     }
 
     /// The shortest period that holds both.
     #[must_use]
     pub fn hull(&self, other: &Self) -> Self {
-        Self::new(self.from.min(other.from), self.to.max(other.to))
+        Self {
+            from: self.from.min(other.from),
+            to: self.to.max(other.to),
+        }
+    }
+}
+
+impl fmt::Debug for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Period({self})")
     }
 }
 
 /// `2025-01-01/2025-02-01`, the second day not included; reads back.
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.from, self.to)
+        write!(f, "{}/{}", self.from(), self.to())
     }
 }
 
@@ -187,6 +222,7 @@ impl FromStr for YearMonth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plus_days;
     use proptest::prelude::*;
 
     #[test]

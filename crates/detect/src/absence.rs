@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use voorveld_calendar::{Period, Term, plus_days};
+use voorveld_calendar::{Period, Term, day_number, plus_days};
 use voorveld_domain::{Cents, KindId, PartnerId, SignalId};
 
 use crate::Signal;
-use crate::condition::{After, Follows, Predicate, Same};
+use crate::condition::{After, Follows, Same};
 use crate::evaluate::Judge;
 use crate::evidence::{About, Evidence, Measure, Quantity};
+use crate::lens::Seen;
 use crate::matched::{Anchor, Evaluation, Match, MatchKind};
 
 /// Whether something followed a signal, as far as can be said.
@@ -26,64 +27,49 @@ enum Followed {
 
 /// Something that something else should follow.
 struct Wait<'s> {
-    /// The signal it should follow, among those seen.
+    /// The signal it should follow, among those asked.
     after: usize,
-    witnesses: Vec<&'s Signal>,
+    witnesses: Vec<&'s Seen>,
     brought_by: SignalId,
     period: Period,
 }
 
 impl Judge<'_> {
-    pub(crate) fn risen(
-        &self,
-        seen: &[&Signal],
-        of: &Predicate,
-        days: u16,
-        by: Cents,
-    ) -> Vec<Match> {
-        let asked = self.telling(seen, of);
-        asked
-            .iter()
-            .enumerate()
-            .filter_map(|(index, signal)| {
-                let (before, low, high) = before(&asked[..index], signal, days)?;
-                if high - low < i64::from(by.get()) {
-                    return None;
-                }
-                let brought = if before.receipt_order() < signal.receipt_order() {
-                    signal.id
-                } else {
-                    before.id
-                };
-                Some(Match {
-                    evidence: vec![risen_evidence(signal, low, high)],
-                    ..self.found(
-                        MatchKind::Pattern,
-                        Anchor::Signal(signal.id),
-                        &[before, signal],
-                        brought,
-                        Period::day(before.event_date).hull(&Period::day(signal.event_date)),
-                    )
-                })
-            })
-            .collect()
+    /// `asked` all tell an amount.
+    pub(crate) fn risen(&self, asked: &[&Seen], days: u16, by: Cents, into: &mut Vec<Match>) {
+        for (index, seen) in asked.iter().enumerate() {
+            let Some((before, low, high)) = before(&asked[..index], seen, days) else {
+                continue;
+            };
+            if high - low < i64::from(by.get()) {
+                continue;
+            }
+            let brought = if before.receipt_order() < seen.receipt_order() {
+                seen.id
+            } else {
+                before.id
+            };
+            into.push(Match {
+                evidence: vec![risen_evidence(seen, low, high)],
+                ..self.found(
+                    MatchKind::Pattern,
+                    Anchor::Signal(seen.id),
+                    &[before, seen],
+                    brought,
+                    Period::numbered(before.day, seen.day + 1),
+                )
+            });
+        }
     }
 
     /// The last amount that has one before it, or the last amount at all.
-    pub(crate) fn nearest_rise(
-        &self,
-        seen: &[&Signal],
-        of: &Predicate,
-        days: u16,
-        by: Cents,
-    ) -> Vec<Evidence> {
-        let asked = self.telling(seen, of);
+    pub(crate) fn nearest_rise(&self, asked: &[&Seen], days: u16, by: Cents) -> Vec<Evidence> {
         let pair = (0..asked.len()).rev().find_map(|index| {
-            let signal = asked[index];
-            before(&asked[..index], signal, days).map(|(_, low, high)| (signal, low, high))
+            let seen = asked[index];
+            before(&asked[..index], seen, days).map(|(_, low, high)| (seen, low, high))
         });
         match (pair, asked.last()) {
-            (Some((signal, low, high)), _) => vec![risen_evidence(signal, low, high)],
+            (Some((seen, low, high)), _) => vec![risen_evidence(seen, low, high)],
             (None, Some(last)) => vec![Evidence {
                 measure: Measure::RisenFrom,
                 about: About::Signal(last.id),
@@ -99,37 +85,30 @@ impl Judge<'_> {
         }
     }
 
-    fn telling<'s>(&self, seen: &[&'s Signal], of: &Predicate) -> Vec<&'s Signal> {
-        seen.iter()
-            .copied()
-            .filter(|signal| signal.amount.is_some() && of.holds(signal, self.settings))
-            .collect()
-    }
-
     pub(crate) fn absent(
         &self,
-        seen: &[&Signal],
+        asked: &[&Seen],
         after: &After,
         without: &Follows,
         within: Term,
         evaluation: &mut Evaluation,
-    ) -> Vec<Match> {
-        let mut matches = Vec::new();
-        for wait in self.waits(seen, after) {
-            let signal = seen[wait.after];
+    ) {
+        for wait in self.waits(asked, after) {
+            let seen = asked[wait.after];
+            let signal = self.signal(seen);
             let end = self.term_over(signal, within);
-            match self.followed(signal, &seen[wait.after + 1..], without, end) {
+            match self.followed(seen, &asked[wait.after + 1..], without, end) {
                 Followed::By => {}
                 Followed::NotYet => {
                     let look = evaluation.next_look.map_or(end, |known| known.min(end));
                     evaluation.next_look = Some(look);
                 }
                 Followed::PerhapsLate => evaluation.awaits_feeds = true,
-                Followed::Not => matches.push(Match {
+                Followed::Not => evaluation.matches.push(Match {
                     evidence: self.absence_evidence(signal, without, end, &Quantity::No),
                     ..self.found(
                         MatchKind::Absence,
-                        Anchor::Signal(signal.id),
+                        Anchor::Signal(seen.id),
                         &wait.witnesses,
                         wait.brought_by,
                         wait.period.hull(&Period::new(signal.event_date, end)),
@@ -137,33 +116,33 @@ impl Judge<'_> {
                 }),
             }
         }
-        matches
     }
 
     /// Everything that something should follow, in order of events.
-    fn waits<'s>(&self, seen: &[&'s Signal], after: &After) -> Vec<Wait<'s>> {
+    fn waits<'s>(&self, asked: &[&'s Seen], after: &After) -> Vec<Wait<'s>> {
         match after {
-            After::Signal(predicate) => seen
+            After::Signal(predicate) => asked
                 .iter()
                 .enumerate()
-                .filter(|(_, signal)| predicate.holds(signal, self.settings))
-                .map(|(index, signal)| Wait {
+                .filter(|(_, seen)| predicate.holds(self.signal(seen), self.settings))
+                .map(|(index, seen)| Wait {
                     after: index,
-                    witnesses: vec![*signal],
-                    brought_by: signal.id,
-                    period: Period::day(signal.event_date),
+                    witnesses: vec![*seen],
+                    brought_by: seen.id,
+                    period: Period::numbered(seen.day, seen.day + 1),
                 })
                 .collect(),
             After::Pattern(within) => {
                 let pattern = self.pattern(within);
                 let mut waits: Vec<Wait<'s>> = pattern
-                    .stretches(&pattern.asked(seen))
+                    .stretches(&pattern.asked(asked))
                     .into_iter()
                     .filter_map(|stretch| {
+                        let completed = stretch.completed_by.event_order();
                         Some(Wait {
-                            after: seen
-                                .iter()
-                                .position(|signal| signal.id == stretch.completed_by)?,
+                            after: asked
+                                .binary_search_by_key(&completed, |seen| seen.event_order())
+                                .ok()?,
                             brought_by: Self::brought(pattern, &stretch)?,
                             period: stretch.period,
                             witnesses: stretch.witnesses,
@@ -179,17 +158,17 @@ impl Judge<'_> {
     /// What is known of the last signal that something should follow.
     pub(crate) fn nearest_absence(
         &self,
-        seen: &[&Signal],
+        asked: &[&Seen],
+        newest: Date,
         after: &After,
         without: &Follows,
         within: Term,
     ) -> Vec<Evidence> {
-        let Some(wait) = self.waits(seen, after).pop() else {
+        let Some(wait) = self.waits(asked, after).pop() else {
             return match after {
                 After::Pattern(pattern) => {
                     let pattern = self.pattern(pattern);
-                    let otherwise = seen.last().map_or(self.as_of, |last| last.event_date);
-                    pattern.nearest(&pattern.asked(seen), otherwise)
+                    pattern.nearest(&pattern.asked(asked), newest)
                 }
                 After::Signal(_) => vec![Evidence {
                     measure: Measure::SignalsLookedAt,
@@ -199,9 +178,10 @@ impl Judge<'_> {
                 }],
             };
         };
-        let signal = seen[wait.after];
+        let seen = asked[wait.after];
+        let signal = self.signal(seen);
         let end = self.term_over(signal, within);
-        let came = match self.followed(signal, &seen[wait.after + 1..], without, end) {
+        let came = match self.followed(seen, &asked[wait.after + 1..], without, end) {
             Followed::By => Quantity::Yes,
             _ => Quantity::No,
         };
@@ -216,22 +196,17 @@ impl Judge<'_> {
         }
     }
 
-    fn followed(
-        &self,
-        signal: &Signal,
-        later: &[&Signal],
-        without: &Follows,
-        end: Date,
-    ) -> Followed {
-        let follows = |other: &&&Signal| {
-            without.of.holds(other, self.settings)
-                && without.same.iter().all(|same| same.of(other, signal))
+    fn followed(&self, seen: &Seen, later: &[&Seen], without: &Follows, end: Date) -> Followed {
+        let follows = |other: &&&Seen| {
+            without.same.iter().all(|same| same.of(other, seen))
                 && (!without.lower_amount
-                    || matches!((other.amount, signal.amount), (Some(now), Some(before)) if now < before))
+                    || matches!((other.amount, seen.amount), (Some(now), Some(before)) if now < before))
+                && without.of.holds(self.signal(other), self.settings)
         };
+        let last = day_number(end);
         if later
             .iter()
-            .take_while(|other| other.event_date < end)
+            .take_while(|other| other.day < last)
             .any(|other| follows(&other))
         {
             return Followed::By;
@@ -239,7 +214,7 @@ impl Judge<'_> {
         if self.as_of < end {
             return Followed::NotYet;
         }
-        match self.complete_through(signal, without) {
+        match self.complete_through(self.signal(seen), without) {
             Some(through) if plus_days(end, -1) <= through => Followed::Not,
             _ => Followed::PerhapsLate,
         }
@@ -315,29 +290,22 @@ impl Judge<'_> {
 }
 
 /// The one before a signal of the same partner, kind and debtor within so many days, with both amounts in cents. All tell an amount.
-fn before<'s>(
-    earlier: &[&'s Signal],
-    signal: &Signal,
-    days: u16,
-) -> Option<(&'s Signal, i64, i64)> {
-    let window = Period::rolling(days, signal.event_date);
+fn before<'s>(earlier: &[&'s Seen], seen: &Seen, days: u16) -> Option<(&'s Seen, i64, i64)> {
+    let first = seen.day + 1 - i32::from(days);
     let before = earlier
         .iter()
         .rev()
-        .take_while(|other| window.from() <= other.event_date)
+        .take_while(|other| first <= other.day)
         .find(|other| {
-            other.partner == signal.partner
-                && other.kind == signal.kind
-                && other.debtor == signal.debtor
+            other.partner == seen.partner && other.kind == seen.kind && other.debtor == seen.debtor
         })?;
-    let cents = |of: &Signal| of.amount.map(|cents| i64::from(cents.get()));
-    Some((before, cents(before)?, cents(signal)?))
+    Some((before, before.cents()?, seen.cents()?))
 }
 
-fn risen_evidence(signal: &Signal, low: i64, high: i64) -> Evidence {
+fn risen_evidence(seen: &Seen, low: i64, high: i64) -> Evidence {
     Evidence {
         measure: Measure::RisenFrom,
-        about: About::Signal(signal.id),
+        about: About::Signal(seen.id),
         threshold: Quantity::Money(low),
         value: Quantity::Money(high),
     }

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use voorveld_calendar::{Calendar, Period, Term, YearMonth};
 use voorveld_domain::{Cents, FieldName, KindId, PartnerType, SignalDomain};
 
-use crate::Signal;
+use crate::lens::Seen;
 use crate::signal::Decimal;
 
 /// When a rule is true of a household.
@@ -208,7 +208,7 @@ pub enum Same {
 }
 
 impl Same {
-    pub(crate) fn of(self, one: &Signal, other: &Signal) -> bool {
+    pub(crate) fn of(self, one: &Seen, other: &Seen) -> bool {
         match self {
             Self::Partner => one.partner == other.partner,
             Self::Kind => one.kind == other.kind,
@@ -333,18 +333,22 @@ impl Test {
         }
     }
 
-    /// Whether it can only turn true, and never false again, when a signal is added.
-    pub(crate) fn only_grows(&self) -> bool {
+    /// Whether it can only turn true, and never false again, when a signal is added. `never_below_zero` tells of a field whether all numbers in
+    /// it are.
+    pub(crate) fn only_grows(&self, never_below_zero: &dyn Fn(&FieldName) -> bool) -> bool {
         match self {
-            Self::Reaches { reach, .. } => !matches!(
-                reach,
-                Reach::SumOfLatest(_) | Reach::Latest(_) | Reach::Sum(Least::Field { .. })
-            ),
+            Self::Reaches { reach, .. } => match reach {
+                Reach::SumOfLatest(_) | Reach::Latest(_) => false,
+                Reach::Sum(Least::Field { name, .. }) => never_below_zero(name),
+                _ => true,
+            },
             Self::All(tests) | Self::AnyOf(tests) | Self::AtLeast { of: tests, .. } => {
-                tests.iter().all(Self::only_grows)
+                tests.iter().all(|test| test.only_grows(never_below_zero))
             }
             Self::Sequence(_) => true,
-            Self::Somewhere { test, .. } | Self::Before { test, .. } => test.only_grows(),
+            Self::Somewhere { test, .. } | Self::Before { test, .. } => {
+                test.only_grows(never_below_zero)
+            }
         }
     }
 

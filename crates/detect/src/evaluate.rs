@@ -1,13 +1,15 @@
 //! What every rule says of a household. Recomputed whole each time: a late signal then has nothing to repair.
 
 use jiff::civil::Date;
-use voorveld_calendar::{Calendar, Period, YearMonth};
+use voorveld_calendar::{Calendar, Period, YearMonth, day_number};
 use voorveld_domain::{PartnerType, SignalId};
 
 use crate::condition::{Condition, Predicate, Within};
 use crate::evidence::{About, Evidence, Measure, Quantity};
+use crate::lens::Seen;
 use crate::matched::{Anchor, Evaluation, Match, MatchKind, Verdict};
-use crate::pattern::{Pattern, Stretch, partner_types};
+use crate::pattern::{Pattern, Stretch};
+use crate::reach::partner_types;
 use crate::rule::{Deadline, Rule, RuleSet, RuleSettings};
 use crate::window::{Month, brought_by, months};
 use crate::{Feeds, Signal, Timeline};
@@ -47,12 +49,8 @@ fn judged(
     as_of: Date,
     with_verdicts: bool,
 ) -> Evaluation {
-    let mut counted: Vec<(&Signal, u128)> = timeline
-        .iter()
-        .filter(|signal| rules.counts(signal, as_of))
-        .map(|signal| (signal, rules.looking_at(signal)))
-        .collect();
-    counted.sort_unstable_by_key(|(signal, _)| signal.event_order());
+    let sight = timeline.sight(rules.lens());
+    let today = day_number(as_of);
     let mut evaluation = Evaluation {
         as_of,
         verdicts: Vec::new(),
@@ -60,30 +58,39 @@ fn judged(
         next_look: None,
         awaits_feeds: false,
     };
-    let mut seen: Vec<&Signal> = Vec::with_capacity(counted.len());
+    let counted: Vec<&Seen> = sight
+        .seen()
+        .iter()
+        .filter(|seen| seen.counts_on(today))
+        .collect();
+    let asking = counted
+        .iter()
+        .fold(0, |asking, seen| asking | seen.asked_by);
+    let mut asked: Vec<&Seen> = Vec::with_capacity(counted.len());
     for (number, rule) in rules.rules().iter().enumerate() {
-        seen.clear();
-        seen.extend(
-            counted
-                .iter()
-                .filter(|(signal, looking)| {
-                    looking >> number & 1 == 1 && rule.in_force.contains(signal.event_date)
-                })
-                .map(|(signal, _)| *signal),
-        );
+        let bit = 1 << number;
+        if asking & bit == 0 && !with_verdicts {
+            continue;
+        }
+        asked.clear();
+        asked.extend(counted.iter().filter(|seen| seen.asked_by & bit != 0));
         let judge = Judge {
             rule,
             settings: rules.settings(),
+            timeline,
             calendar,
             feeds,
             as_of,
         };
-        let mut matches = judge.matches(&seen, &mut evaluation);
+        let before = evaluation.matches.len();
+        judge.matches(&asked, &mut evaluation);
+        let matches = &mut evaluation.matches[before..];
+        matches.sort_by_key(|found| found.anchor);
         if with_verdicts {
             let why = matches
                 .iter()
-                .max_by_key(|found| (found.window.to(), found.anchor))
-                .map_or_else(|| judge.nearest(&seen), |found| found.evidence.clone());
+                .max_by_key(|found| (found.window.to_number(), found.anchor))
+                .map_or_else(|| judge.nearest(&asked), |found| found.evidence.clone());
             evaluation.verdicts.push(Verdict {
                 rule: rule.id.clone(),
                 version: rule.version,
@@ -91,8 +98,6 @@ fn judged(
                 why,
             });
         }
-        matches.sort_by_key(|found| found.anchor);
-        evaluation.matches.append(&mut matches);
     }
     evaluation
 }
@@ -101,42 +106,52 @@ fn judged(
 pub(crate) struct Judge<'a> {
     pub(crate) rule: &'a Rule,
     pub(crate) settings: &'a RuleSettings,
+    pub(crate) timeline: &'a Timeline,
     pub(crate) calendar: &'a Calendar,
     pub(crate) feeds: &'a Feeds,
     pub(crate) as_of: Date,
 }
 
 impl Judge<'_> {
-    fn matches(&self, seen: &[&Signal], evaluation: &mut Evaluation) -> Vec<Match> {
+    /// Adds every match among the signals that can matter to the rule, which are in order of events.
+    fn matches(&self, asked: &[&Seen], evaluation: &mut Evaluation) {
         match &self.rule.condition {
-            Condition::EachSignal(predicate) => seen
-                .iter()
-                .filter(|signal| predicate.holds(signal, self.settings))
-                .map(|signal| self.lone(signal, predicate))
-                .collect(),
+            Condition::EachSignal(predicate) => evaluation
+                .matches
+                .extend(asked.iter().map(|seen| self.lone(seen, predicate))),
             Condition::SingleInMonth {
                 partner_types,
                 preceding_months,
-            } => months(seen)
-                .filter_map(|month| self.single(&month, *partner_types, *preceding_months))
-                .collect(),
-            Condition::ConcurrentInMonth { partner_types } => months(seen)
-                .filter_map(|month| self.concurrent(&month, *partner_types))
-                .collect(),
-            Condition::ConsecutiveMonths { preceding_months } => months(seen)
-                .filter_map(|month| self.consecutive(&month, *preceding_months))
-                .collect(),
-            Condition::Within(within) => self.patterns(seen, self.pattern(within)),
-            Condition::Risen { of, days, by } => self.risen(seen, of, *days, *by),
+            } => evaluation.matches.extend(
+                months(asked)
+                    .filter_map(|month| self.single(&month, *partner_types, *preceding_months)),
+            ),
+            Condition::ConcurrentInMonth { partner_types } => evaluation
+                .matches
+                .extend(months(asked).filter_map(|month| self.concurrent(&month, *partner_types))),
+            Condition::ConsecutiveMonths { preceding_months } => evaluation.matches.extend(
+                months(asked).filter_map(|month| self.consecutive(&month, *preceding_months)),
+            ),
+            Condition::Within(within) => {
+                self.patterns(asked, self.pattern(within), &mut evaluation.matches);
+            }
+            Condition::Risen { of: _, days, by } => {
+                self.risen(asked, *days, *by, &mut evaluation.matches);
+            }
             Condition::Absence {
                 after,
                 without,
                 within,
-            } => self.absent(seen, after, without, *within, evaluation),
+            } => self.absent(asked, after, without, *within, evaluation),
         }
     }
 
-    fn lone(&self, signal: &Signal, predicate: &Predicate) -> Match {
+    pub(crate) fn signal(&self, seen: &Seen) -> &Signal {
+        self.timeline.signal(seen)
+    }
+
+    fn lone(&self, seen: &Seen, predicate: &Predicate) -> Match {
+        let signal = self.signal(seen);
         let mut evidence = Vec::new();
         predicate.measure(signal, self.settings, true, &mut evidence);
         if let Some(last) = self.last_useful_day(signal) {
@@ -151,10 +166,10 @@ impl Judge<'_> {
             evidence,
             ..self.found(
                 MatchKind::Signal,
-                Anchor::Signal(signal.id),
-                &[signal],
-                signal.id,
-                Period::day(signal.event_date),
+                Anchor::Signal(seen.id),
+                &[seen],
+                seen.id,
+                Period::numbered(seen.day, seen.day + 1),
             )
         }
     }
@@ -181,7 +196,7 @@ impl Judge<'_> {
     }
 
     fn concurrent(&self, month: &Month<'_>, partner_types: u8) -> Option<Match> {
-        let enough = |signals: &[&Signal]| self.types(signals).len() >= usize::from(partner_types);
+        let enough = |signals: &[&Seen]| self.types(signals).len() >= usize::from(partner_types);
         if !enough(month.signals) {
             return None;
         }
@@ -206,7 +221,7 @@ impl Judge<'_> {
         if before.is_empty() {
             return None;
         }
-        let witnesses: Vec<&Signal> = before.iter().chain(month.signals).copied().collect();
+        let witnesses: Vec<&Seen> = before.iter().chain(month.signals).copied().collect();
         // True from the moment there is one on both sides.
         let (earlier, later) = (first_received(before)?, first_received(month.signals)?);
         let brought = if earlier.receipt_order() < later.receipt_order() {
@@ -241,46 +256,46 @@ impl Judge<'_> {
         Pattern {
             what,
             settings: self.settings,
+            timeline: self.timeline,
             calendar: self.calendar,
         }
     }
 
-    fn patterns(&self, seen: &[&Signal], pattern: Pattern<'_>) -> Vec<Match> {
-        pattern
-            .stretches(&pattern.asked(seen))
-            .into_iter()
-            .filter_map(|stretch| {
-                let anchor = if pattern.what.window.is_monthly() {
-                    Anchor::Month(stretch.month)
-                } else {
-                    Anchor::Signal(stretch.completed_by)
-                };
-                let brought = Self::brought(pattern, &stretch)?;
-                let found = self.found(
-                    MatchKind::Pattern,
-                    anchor,
-                    &stretch.witnesses,
-                    brought,
-                    stretch.period,
-                );
-                Some(Match {
-                    evidence: stretch.evidence,
-                    ..found
-                })
-            })
-            .collect()
+    fn patterns(&self, asked: &[&Seen], pattern: Pattern<'_>, into: &mut Vec<Match>) {
+        for stretch in pattern.stretches(asked) {
+            let anchor = if pattern.what.window.is_monthly() {
+                Anchor::Month(stretch.month())
+            } else {
+                Anchor::Signal(stretch.completed_by.id)
+            };
+            let Some(brought) = Self::brought(pattern, &stretch) else {
+                continue;
+            };
+            let found = self.found(
+                MatchKind::Pattern,
+                anchor,
+                &stretch.witnesses,
+                brought,
+                stretch.period,
+            );
+            into.push(Match {
+                evidence: stretch.evidence,
+                ..found
+            });
+        }
     }
 
     /// The witness with whose first receipt a stretch became one.
     pub(crate) fn brought(pattern: Pattern<'_>, stretch: &Stretch<'_>) -> Option<SignalId> {
-        let only_grows = pattern.what.test.only_grows();
         let came_in_order = stretch
             .witnesses
-            .is_sorted_by_key(|signal| signal.receipt_order());
-        if only_grows && came_in_order && !pattern.what.window.is_monthly() {
+            .is_sorted_by_key(|seen| seen.receipt_order());
+        let whatever_else = pattern.what.test.only_grows(&|_| false);
+        if whatever_else && came_in_order && !pattern.what.window.is_monthly() {
             // What completed it came last of all that it needs.
-            return Some(stretch.completed_by);
+            return Some(stretch.completed_by.id);
         }
+        let only_grows = pattern.only_grows(&stretch.witnesses);
         brought_by(&stretch.witnesses, only_grows, |signals| {
             pattern.is_so(stretch, signals)
         })
@@ -290,12 +305,14 @@ impl Judge<'_> {
         &self,
         kind: MatchKind,
         anchor: Anchor,
-        witnesses: &[&Signal],
+        witnesses: &[&Seen],
         brought_by: SignalId,
         window: Period,
     ) -> Match {
-        let mut witnesses: Vec<SignalId> = witnesses.iter().map(|signal| signal.id).collect();
-        witnesses.sort_unstable();
+        let mut witnesses: Vec<SignalId> = witnesses.iter().map(|seen| seen.id).collect();
+        if !witnesses.is_sorted() {
+            witnesses.sort_unstable();
+        }
         Match {
             rule: self.rule.id.clone(),
             version: self.rule.version,
@@ -308,9 +325,13 @@ impl Judge<'_> {
         }
     }
 
-    /// What came nearest to a match, when there is none: a rule says why it is silent, too.
-    fn nearest(&self, seen: &[&Signal]) -> Vec<Evidence> {
-        let Some(newest) = seen.last() else {
+    /// What came nearest to a match, when there is none: a rule says why it is silent, too. It speaks of every signal that the rule looks at,
+    /// also of one that cannot matter to its condition.
+    fn nearest(&self, asked: &[&Seen]) -> Vec<Evidence> {
+        let looked_at = self
+            .timeline
+            .looked_at(self.rule, self.settings, self.as_of);
+        let Some(newest) = looked_at.last() else {
             return vec![Evidence {
                 measure: Measure::SignalsLookedAt,
                 about: About::Household,
@@ -327,7 +348,7 @@ impl Judge<'_> {
             Condition::SingleInMonth {
                 partner_types,
                 preceding_months,
-            } => months(seen)
+            } => months(asked)
                 .last()
                 .map(|month| {
                     vec![
@@ -340,7 +361,7 @@ impl Judge<'_> {
                     ]
                 })
                 .unwrap_or_default(),
-            Condition::ConcurrentInMonth { partner_types } => months(seen)
+            Condition::ConcurrentInMonth { partner_types } => months(asked)
                 .max_by_key(|month| (self.types(month.signals).len(), month.at))
                 .map(|month| {
                     let types = self.types(month.signals);
@@ -351,20 +372,17 @@ impl Judge<'_> {
                 let month = YearMonth::of(newest.event_date);
                 vec![before_evidence(month, *preceding_months, &[])]
             }
-            Condition::Within(within) => {
-                let pattern = self.pattern(within);
-                pattern.nearest(&pattern.asked(seen), newest.event_date)
-            }
-            Condition::Risen { of, days, by } => self.nearest_rise(seen, of, *days, *by),
+            Condition::Within(within) => self.pattern(within).nearest(asked, newest.event_date),
+            Condition::Risen { of: _, days, by } => self.nearest_rise(asked, *days, *by),
             Condition::Absence {
                 after,
                 without,
                 within,
-            } => self.nearest_absence(seen, after, without, *within),
+            } => self.nearest_absence(asked, newest.event_date, after, without, *within),
         }
     }
 
-    fn types(&self, signals: &[&Signal]) -> Vec<PartnerType> {
+    fn types(&self, signals: &[&Seen]) -> Vec<PartnerType> {
         partner_types(signals, self.settings)
     }
 
@@ -374,11 +392,11 @@ impl Judge<'_> {
     }
 }
 
-fn first_received<'a>(signals: &[&'a Signal]) -> Option<&'a Signal> {
+fn first_received<'a>(signals: &[&'a Seen]) -> Option<&'a Seen> {
     signals
         .iter()
         .copied()
-        .min_by_key(|signal| signal.receipt_order())
+        .min_by_key(|seen| seen.receipt_order())
 }
 
 /// The last day on which help is in time when supply ends (M7).
@@ -411,7 +429,7 @@ fn type_evidence(month: &Month<'_>, at_least: u8, types: Vec<PartnerType>) -> Ev
     }
 }
 
-fn before_evidence(month: YearMonth, months: u8, before: &[&Signal]) -> Evidence {
+fn before_evidence(month: YearMonth, months: u8, before: &[&Seen]) -> Evidence {
     Evidence {
         measure: Measure::SignalsBefore,
         about: About::Period(month.preceding(months)),

@@ -1,160 +1,280 @@
 //! What signals come to within a window: satisfied windows, what becomes of them (M2), and which signals they lean on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use voorveld_calendar::{Calendar, Period, YearMonth, plus_days};
-use voorveld_domain::{CountedType, DebtorId, KindId, PartnerId, PartnerType, SignalId};
+use voorveld_calendar::{Calendar, Period, YearMonth, day_number};
+use voorveld_domain::SignalId;
 
-use crate::Signal;
-use crate::condition::{Counting, Least, Predicate, Reach, Same, Test, Window, Within};
+use crate::Timeline;
+use crate::condition::{Counting, Predicate, Reach, Same, Test, Window, Within};
 use crate::evidence::{About, Evidence, Measure, Quantity};
+use crate::lens::{Number, Seen};
+use crate::reach::{Tally, whole};
 use crate::rule::RuleSettings;
-use crate::signal::FieldValue;
+use crate::window::{month_of, within};
 
 /// A windowed condition with what it needs to look at signals.
 #[derive(Clone, Copy)]
 pub(crate) struct Pattern<'a> {
     pub(crate) what: &'a Within,
     pub(crate) settings: &'a RuleSettings,
+    pub(crate) timeline: &'a Timeline,
     pub(crate) calendar: &'a Calendar,
 }
 
 /// What signals that are judged apart have in common.
-type Apart<'s> = (Option<&'s PartnerId>, Option<&'s KindId>, Option<DebtorId>);
+type Apart = (Option<Number>, Option<Number>, Option<Number>);
 
 /// One match of it.
 pub(crate) struct Stretch<'a> {
     /// The signals it leans on, in order of events.
-    pub(crate) witnesses: Vec<&'a Signal>,
+    pub(crate) witnesses: Vec<&'a Seen>,
     /// The signal that completes its first window.
-    pub(crate) completed_by: SignalId,
-    /// The month of its window, when windows are months.
-    pub(crate) month: YearMonth,
+    pub(crate) completed_by: &'a Seen,
     /// All days of its windows.
     pub(crate) period: Period,
     /// What its fullest window comes to, the first one among equals.
     pub(crate) evidence: Vec<Evidence>,
 }
 
-/// A window that is satisfied: where it ends in the list of signals asked, and its days.
+impl Stretch<'_> {
+    /// The month of its window, when windows are months.
+    pub(crate) fn month(&self) -> YearMonth {
+        month_of(self.completed_by)
+    }
+}
+
+/// A window that is satisfied: where it begins and ends in the list of signals asked, where its last day or month begins there, and its days.
+#[derive(Clone, Copy)]
 struct Satisfied {
     begin: usize,
+    last: usize,
     end: usize,
-    completed_by: usize,
     period: Period,
     fullness: i64,
 }
 
-impl Pattern<'_> {
+/// Satisfied windows that are one match.
+struct Run {
+    first: Satisfied,
+    last: Satisfied,
+    fullest: Satisfied,
+    period: Period,
+    /// All of them, where it is to be found out which signals they lean on.
+    all: Vec<Satisfied>,
+}
+
+impl Run {
+    const fn of(window: Satisfied) -> Self {
+        Self {
+            first: window,
+            last: window,
+            fullest: window,
+            period: window.period,
+            all: Vec::new(),
+        }
+    }
+
+    fn go_on(&mut self, window: Satisfied) {
+        self.last = window;
+        if self.fullest.fullness < window.fullness {
+            self.fullest = window;
+        }
+        self.period = self.period.hull(&window.period);
+    }
+}
+
+/// A window that moves over signals.
+struct Windows<'p, 's, 'v> {
+    pattern: &'v Pattern<'p>,
+    asked: &'v [&'s Seen],
+    begin: usize,
+    next: usize,
+    /// The first day that is not counted yet.
+    anew_from: i32,
+    tally: Option<(&'p Reach, Tally)>,
+}
+
+impl<'p, 's, 'v> Windows<'p, 's, 'v> {
+    fn over(pattern: &'v Pattern<'p>, asked: &'v [&'s Seen]) -> Self {
+        Self {
+            pattern,
+            asked,
+            begin: 0,
+            next: 0,
+            anew_from: i32::MIN,
+            tally: pattern.tally(),
+        }
+    }
+
+    /// What was counted up to here is gone, whatever looks back.
+    fn begin_anew(&mut self, window: &Satisfied) {
+        self.asked = &self.asked[window.end..];
+        self.anew_from = window.period.to_number();
+        (self.begin, self.next) = (0, 0);
+        self.tally = self.pattern.tally();
+    }
+
+    /// The next window that is satisfied.
+    fn satisfied(&mut self) -> Option<Satisfied> {
+        let Pattern { what, calendar, .. } = self.pattern;
+        while self.next < self.asked.len() {
+            let last = self.next;
+            let day = self.asked[last].day;
+            self.next = self.pattern.same_end(self.asked, last);
+            let window = what.window.ending_on(day, calendar);
+            let first_day = window.from_number().max(self.anew_from);
+            let before = self.begin;
+            while self.asked[self.begin].day < first_day {
+                self.begin += 1;
+            }
+            let fullness = match &mut self.tally {
+                Some((reach, tally)) => {
+                    for seen in &self.asked[last..self.next] {
+                        tally.enter(seen, reach, self.pattern);
+                    }
+                    for seen in &self.asked[before..self.begin] {
+                        tally.leave(seen, reach, self.pattern);
+                    }
+                    tally.value().filter(|value| reach.threshold() <= *value)
+                }
+                None => {
+                    let period = Period::numbered(first_day, window.to_number());
+                    let signals = &self.asked[self.begin..self.next];
+                    self.pattern.holds(&what.test, signals, period, self.asked)
+                }
+            };
+            if let Some(fullness) = fullness {
+                return Some(Satisfied {
+                    begin: self.begin,
+                    last,
+                    end: self.next,
+                    period: Period::numbered(first_day, window.to_number()),
+                    fullness,
+                });
+            }
+        }
+        None
+    }
+}
+
+impl<'p> Pattern<'p> {
     /// The signals that matter to it, in order of events.
-    pub(crate) fn asked<'s>(&self, seen: &[&'s Signal]) -> Vec<&'s Signal> {
+    pub(crate) fn asked<'s>(&self, seen: &[&'s Seen]) -> Vec<&'s Seen> {
         seen.iter()
             .copied()
-            .filter(|signal| {
-                self.what
-                    .test
-                    .asks(&|predicate| predicate.holds(signal, self.settings))
-            })
+            .filter(|seen| self.what.test.asks(&|predicate| self.is(predicate, seen)))
             .collect()
+    }
+
+    fn is(&self, predicate: &Predicate, seen: &Seen) -> bool {
+        predicate.holds(self.timeline.signal(seen), self.settings)
+    }
+
+    /// What is kept up as a window moves. All signals that are asked are looked at then, for there is no other question.
+    fn tally(&self) -> Option<(&'p Reach, Tally)> {
+        match &self.what.test {
+            Test::Reaches { reach, .. } => {
+                Tally::new(reach, self.settings).map(|tally| (reach, tally))
+            }
+            _ => None,
+        }
     }
 
     /// Every match among these signals, which all matter to it and are in order of events.
-    pub(crate) fn stretches<'s>(&self, asked: &[&'s Signal]) -> Vec<Stretch<'s>> {
-        if asked.len() < self.what.test.fewest() {
-            return Vec::new();
-        }
-        if self.what.per.is_empty() {
-            return self.stretches_of(asked);
-        }
-        let groups = self.groups(asked);
-        groups
-            .values()
-            .flat_map(|group| self.stretches_of(group))
-            .collect()
-    }
-
-    /// The signals that are judged apart.
-    fn groups<'s>(&self, asked: &[&'s Signal]) -> BTreeMap<Apart<'s>, Vec<&'s Signal>> {
-        let mut groups: BTreeMap<Apart<'s>, Vec<&'s Signal>> = BTreeMap::new();
-        let per = |same| self.what.per.contains(&same);
-        for signal in asked {
-            if per(Same::Debtor) && signal.debtor.is_none() {
-                continue;
-            }
-            let apart = (
-                per(Same::Partner).then_some(&signal.partner),
-                per(Same::Kind).then_some(&signal.kind),
-                signal.debtor.filter(|_| per(Same::Debtor)),
-            );
-            groups.entry(apart).or_default().push(signal);
-        }
-        groups
-    }
-
-    fn stretches_of<'s>(&self, mut asked: &[&'s Signal]) -> Vec<Stretch<'s>> {
+    pub(crate) fn stretches<'s>(&self, asked: &[&'s Seen]) -> Vec<Stretch<'s>> {
         let mut stretches = Vec::new();
-        let mut run: Vec<Satisfied> = Vec::new();
-        let mut anew_from = Date::MIN;
-        let mut begin = 0;
-        let mut next = 0;
-        while next < asked.len() {
-            let (first, end) = self.group(asked, next);
-            next = end;
-            let day = asked[first].event_date;
-            let period = self.what.window.ending(day, self.calendar);
-            let period = Period::new(period.from().max(anew_from), period.to());
-            while asked[begin].event_date < period.from() {
-                begin += 1;
-            }
-            let Some(fullness) = self.holds(&self.what.test, &asked[begin..end], period, asked)
-            else {
-                continue;
-            };
-            let satisfied = Satisfied {
-                begin,
-                end,
-                completed_by: self.completed_by(asked, begin, first, end, period),
-                period,
-                fullness,
-            };
-            match self.what.counting {
-                Counting::Anew => {
-                    stretches.push(self.stretch(asked, &[satisfied]));
-                    // What was counted is gone, whatever looks back.
-                    asked = &asked[end..];
-                    anew_from = plus_days(day, 1);
-                    (begin, next) = (0, 0);
-                }
-                Counting::Runs if self.what.window.is_monthly() => {
-                    stretches.push(self.stretch(asked, &[satisfied]));
-                }
-                Counting::Runs => {
-                    let goes_on = run
-                        .last()
-                        .is_some_and(|before| period.overlaps(&before.period));
-                    if !goes_on && !run.is_empty() {
-                        stretches.push(self.stretch(asked, &run));
-                        run.clear();
-                    }
-                    run.push(satisfied);
-                }
-            }
-        }
-        if !run.is_empty() {
-            stretches.push(self.stretch(asked, &run));
-        }
+        self.each_apart(asked, &mut |asked| {
+            self.stretches_of(asked, &mut stretches);
+            false
+        });
         stretches
     }
 
-    /// Whether some of the witnesses of a stretch are enough for it. A month is judged by itself: an earlier one may be satisfied with less.
-    pub(crate) fn is_so(&self, stretch: &Stretch<'_>, known: &[&Signal]) -> bool {
-        if !self.what.window.is_monthly() {
-            return !self.stretches(known).is_empty();
+    /// Whether there is a match among them.
+    fn is_matched(&self, asked: &[&Seen]) -> bool {
+        self.each_apart(asked, &mut |asked| {
+            Windows::over(self, asked).satisfied().is_some()
+        })
+    }
+
+    /// Those that are judged apart, until one of them is enough; those of whom too few are there to match are passed over.
+    fn each_apart<'s>(
+        &self,
+        asked: &[&'s Seen],
+        enough: &mut dyn FnMut(&[&'s Seen]) -> bool,
+    ) -> bool {
+        let fewest = self.what.test.fewest();
+        if asked.len() < fewest {
+            return false;
         }
-        let month = stretch.month.period();
+        if self.what.per.is_empty() {
+            return enough(asked);
+        }
+        self.groups(asked)
+            .chunk_by(|a, b| a.0 == b.0)
+            .filter(|group| fewest <= group.len())
+            .any(|group| {
+                let asked: Vec<&Seen> = group.iter().map(|(_, seen)| *seen).collect();
+                enough(&asked)
+            })
+    }
+
+    /// The signals that are judged apart, one group after the other, each in order of events.
+    fn groups<'s>(&self, asked: &[&'s Seen]) -> Vec<(Apart, &'s Seen)> {
+        let per = |same| self.what.per.contains(&same);
+        let (partner, kind, debtor) = (per(Same::Partner), per(Same::Kind), per(Same::Debtor));
+        let mut groups: Vec<(Apart, &Seen)> = asked
+            .iter()
+            .filter(|seen| !debtor || seen.debtor.is_some())
+            .map(|seen| {
+                let apart = (
+                    partner.then_some(seen.partner),
+                    kind.then_some(seen.kind),
+                    seen.debtor.filter(|_| debtor),
+                );
+                (apart, *seen)
+            })
+            .collect();
+        groups.sort_unstable_by_key(|(apart, seen)| (*apart, seen.event_order()));
+        groups
+    }
+
+    fn stretches_of<'s>(&self, asked: &[&'s Seen], into: &mut Vec<Stretch<'s>>) {
+        let leans_on_all = matches!(self.what.test, Test::Reaches { .. });
+        let mut windows = Windows::over(self, asked);
+        let mut run: Option<Run> = None;
+        while let Some(window) = windows.satisfied() {
+            if self.what.counting == Counting::Anew || self.what.window.is_monthly() {
+                into.push(self.stretch(windows.asked, &Run::of(window)));
+                if self.what.counting == Counting::Anew {
+                    windows.begin_anew(&window);
+                }
+                continue;
+            }
+            match &mut run {
+                Some(run) if window.period.overlaps(&run.last.period) => run.go_on(window),
+                _ => {
+                    let ended = run.replace(Run::of(window));
+                    into.extend(ended.map(|run| self.stretch(asked, &run)));
+                }
+            }
+            if !leans_on_all && let Some(run) = &mut run {
+                run.all.push(window);
+            }
+        }
+        into.extend(run.map(|run| self.stretch(asked, &run)));
+    }
+
+    /// Whether some of the witnesses of a stretch are enough for it. A month is judged by itself: an earlier one may be satisfied with less.
+    pub(crate) fn is_so(&self, stretch: &Stretch<'_>, known: &[&Seen]) -> bool {
+        if !self.what.window.is_monthly() {
+            return self.is_matched(known);
+        }
+        let month = stretch.month().period();
         // A window of months ends with a signal; where nothing in that month is leaned on, one that is not told here.
-        let ends_with_one = |signals: &[&Signal]| !within(signals, month).is_empty();
+        let ends_with_one = |signals: &[&Seen]| !within(signals, month).is_empty();
         let period = self.what.window.ending(month.from(), self.calendar);
         (ends_with_one(known) || !ends_with_one(&stretch.witnesses))
             && self
@@ -162,95 +282,97 @@ impl Pattern<'_> {
                 .is_some()
     }
 
-    /// The signals with which one window ends: those of one day, or of one month.
-    fn group(&self, asked: &[&Signal], first: usize) -> (usize, usize) {
-        let day = asked[first].event_date;
-        let same: &dyn Fn(Date) -> bool = if self.what.window.is_monthly() {
-            &|other| YearMonth::of(other) == YearMonth::of(day)
+    /// Whether it can only turn true, and never false again, when one of these signals is added.
+    pub(crate) fn only_grows(&self, signals: &[&Seen]) -> bool {
+        self.what.test.only_grows(&|name| {
+            let number = |seen: &&Seen| self.number(name, seen);
+            signals.iter().filter_map(number).all(|number| 0 <= number)
+        })
+    }
+
+    /// Where the signals with which one window ends do: those of one day, or of one month.
+    fn same_end(&self, asked: &[&Seen], first: usize) -> usize {
+        let day = asked[first].day;
+        let end = if self.what.window.is_monthly() {
+            month_of(asked[first]).period().to_number()
         } else {
-            &|other| other == day
+            day + 1
         };
-        let more = asked[first..]
-            .iter()
-            .take_while(|signal| same(signal.event_date))
-            .count();
-        (first, first + more)
+        let same = asked[first..].iter().take_while(|seen| seen.day < end);
+        first + same.count()
     }
 
     /// The signal of the window's last day with which the test became true, and stayed so to the end of that day (ties by id, T3).
-    fn completed_by(
-        &self,
-        asked: &[&Signal],
-        from: usize,
-        first: usize,
-        end: usize,
-        period: Period,
-    ) -> usize {
-        (first + 1..end)
+    fn completed_by<'s>(&self, asked: &[&'s Seen], window: &Satisfied) -> &'s Seen {
+        let enough = (window.last + 1..window.end)
             .rev()
             .take_while(|&shorter| {
-                self.holds(&self.what.test, &asked[from..shorter], period, asked)
+                let signals = &asked[window.begin..shorter];
+                self.holds(&self.what.test, signals, window.period, asked)
                     .is_some()
             })
-            .last()
-            .unwrap_or(end)
-            - 1
+            .last();
+        asked[enough.unwrap_or(window.end) - 1]
     }
 
-    fn stretch<'s>(&self, asked: &[&'s Signal], run: &[Satisfied]) -> Stretch<'s> {
-        let (first, last) = (&run[0], &run[run.len() - 1]);
-        let fullest = run
-            .iter()
-            .rev()
-            .max_by_key(|one| one.fullness)
-            .expect("a run holds a window");
-        let mut evidence = Vec::new();
+    fn stretch<'s>(&self, asked: &[&'s Seen], run: &Run) -> Stretch<'s> {
+        let mut evidence = Vec::with_capacity(1);
         self.measure(
             &self.what.test,
-            &asked[fullest.begin..fullest.end],
-            fullest.period,
+            &asked[run.fullest.begin..run.fullest.end],
+            run.fullest.period,
             asked,
             &mut evidence,
         );
-        let witnesses = if let Test::Reaches { .. } = &self.what.test {
-            // Whatever is asked is looked at, and windows that overlap leave nothing out between them.
-            asked[first.begin..last.end].to_vec()
+        let completed_by = self.completed_by(asked, &run.first);
+        if let Test::Reaches { .. } = &self.what.test {
+            return Stretch {
+                completed_by,
+                // Whatever is asked is looked at, and windows that overlap leave nothing out between them.
+                witnesses: asked[run.first.begin..run.last.end].to_vec(),
+                period: run.period,
+                evidence,
+            };
+        }
+        let mut leaned_on: BTreeMap<(i32, SignalId), &'s Seen> = BTreeMap::new();
+        let all = if run.all.is_empty() {
+            std::slice::from_ref(&run.first)
         } else {
-            let mut leaned_on: BTreeMap<(Date, SignalId), &'s Signal> = BTreeMap::new();
-            for one in run {
-                let slice = &asked[one.begin..one.end];
-                self.lean(&self.what.test, slice, one.period, asked, &mut |signal| {
-                    leaned_on.insert(signal.event_order(), signal);
-                });
-            }
-            leaned_on.into_values().collect()
+            &run.all
         };
-        let period = run
-            .iter()
-            .fold(first.period, |hull, one| hull.hull(&one.period));
+        for one in all {
+            let slice = &asked[one.begin..one.end];
+            self.lean(&self.what.test, slice, one.period, asked, &mut |seen| {
+                leaned_on.insert(seen.event_order(), seen);
+            });
+        }
+        let witnesses: Vec<&Seen> = leaned_on.into_values().collect();
         Stretch {
-            completed_by: asked[first.completed_by].id,
-            month: YearMonth::of(asked[first.completed_by].event_date),
-            period: witnesses.iter().fold(period, |hull, signal| {
-                hull.hull(&Period::day(signal.event_date))
+            completed_by,
+            period: witnesses.iter().fold(run.period, |hull, seen| {
+                hull.hull(&Period::numbered(seen.day, seen.day + 1))
             }),
             witnesses,
             evidence,
         }
     }
 
+    /// What the signals of which the predicate holds come to; `None` where there is nothing to measure.
+    fn reached(&self, of: &Predicate, reach: &Reach, signals: &[&Seen]) -> Option<i64> {
+        // A test that asks nothing else was asked of each of them when it came in.
+        if *of == Predicate::Any || matches!(self.what.test, Test::Reaches { .. }) {
+            return self.value(reach, signals.iter().copied());
+        }
+        let looked_at = signals.iter().copied().filter(|seen| self.is(of, seen));
+        self.value(reach, looked_at)
+    }
+
     /// Whether a test holds of the signals in a window; if so how full it is: of one number the number, of more tests how many hold.
-    fn holds(
-        &self,
-        test: &Test,
-        signals: &[&Signal],
-        period: Period,
-        all: &[&Signal],
-    ) -> Option<i64> {
+    fn holds(&self, test: &Test, signals: &[&Seen], period: Period, all: &[&Seen]) -> Option<i64> {
         match test {
             Test::Reaches { of, reach } => {
-                let value = self.value(reach, of, signals);
-                value.filter(|value| least(reach) <= *value)
+                let value = self.reached(of, reach, signals);
+                value.filter(|value| reach.threshold() <= *value)
             }
             Test::All(tests) => {
                 let hold = self.holding(tests, signals, period, all);
@@ -278,13 +400,7 @@ impl Pattern<'_> {
         }
     }
 
-    fn holding(
-        &self,
-        tests: &[Test],
-        signals: &[&Signal],
-        period: Period,
-        all: &[&Signal],
-    ) -> usize {
+    fn holding(&self, tests: &[Test], signals: &[&Seen], period: Period, all: &[&Seen]) -> usize {
         tests
             .iter()
             .filter(|test| self.holds(test, signals, period, all).is_some())
@@ -296,28 +412,30 @@ impl Pattern<'_> {
         &'v self,
         window: Window,
         test: &'v Test,
-        signals: &'v [&'s Signal],
+        signals: &'v [&'s Seen],
         period: Period,
-    ) -> impl Iterator<Item = (&'v [&'s Signal], Period)> {
+    ) -> impl Iterator<Item = (&'v [&'s Seen], Period)> {
         signals
-            .chunk_by(|a, b| a.event_date == b.event_date)
+            .chunk_by(|a, b| a.day == b.day)
             .filter(|day| {
                 day.iter()
-                    .any(|signal| test.asks(&|predicate| predicate.holds(signal, self.settings)))
+                    .any(|seen| test.asks(&|predicate| self.is(predicate, seen)))
             })
             .map(move |day| {
-                let inner = window.ending(day[0].event_date, self.calendar);
-                let inner =
-                    Period::new(inner.from().max(period.from()), inner.to().min(period.to()));
+                let inner = window.ending_on(day[0].day, self.calendar);
+                let inner = Period::numbered(
+                    inner.from_number().max(period.from_number()),
+                    inner.to_number().min(period.to_number()),
+                );
                 (within(signals, inner), inner)
             })
     }
 
     /// How many steps of a sequence were taken, taking each as early as it goes.
-    fn steps_taken(&self, steps: &[Predicate], signals: &[&Signal]) -> usize {
+    fn steps_taken(&self, steps: &[Predicate], signals: &[&Seen]) -> usize {
         let mut taken = 0;
         for signal in signals {
-            if taken < steps.len() && steps[taken].holds(signal, self.settings) {
+            if taken < steps.len() && self.is(&steps[taken], signal) {
                 taken += 1;
             }
         }
@@ -328,10 +446,10 @@ impl Pattern<'_> {
     fn lean<'s>(
         &self,
         test: &Test,
-        signals: &[&'s Signal],
+        signals: &[&'s Seen],
         period: Period,
-        all: &[&'s Signal],
-        tell: &mut dyn FnMut(&'s Signal),
+        all: &[&'s Seen],
+        tell: &mut dyn FnMut(&'s Seen),
     ) {
         if self.holds(test, signals, period, all).is_none() {
             return;
@@ -339,7 +457,7 @@ impl Pattern<'_> {
         match test {
             Test::Reaches { of, .. } => signals
                 .iter()
-                .filter(|signal| of.holds(signal, self.settings))
+                .filter(|signal| self.is(of, signal))
                 .for_each(|signal| tell(signal)),
             Test::All(tests) | Test::AnyOf(tests) | Test::AtLeast { of: tests, .. } => {
                 for test in tests {
@@ -350,7 +468,7 @@ impl Pattern<'_> {
                 // One that is a step with all earlier steps before it and all later ones after it.
                 for (index, signal) in signals.iter().enumerate() {
                     let is_part = steps.iter().enumerate().any(|(step, predicate)| {
-                        predicate.holds(signal, self.settings)
+                        self.is(predicate, signal)
                             && self.steps_taken(&steps[..step], &signals[..index]) == step
                             && self.steps_taken(&steps[step + 1..], &signals[index + 1..])
                                 == steps.len() - step - 1
@@ -376,14 +494,15 @@ impl Pattern<'_> {
     pub(crate) fn measure(
         &self,
         test: &Test,
-        signals: &[&Signal],
+        signals: &[&Seen],
         period: Period,
-        all: &[&Signal],
+        all: &[&Seen],
         into: &mut Vec<Evidence>,
     ) {
         match test {
             Test::Reaches { of, reach } => {
-                into.push(self.reach_evidence(reach, of, signals, period));
+                let value = self.reached(of, reach, signals);
+                into.push(reach.evidence(value, period));
             }
             Test::All(tests) | Test::AnyOf(tests) | Test::AtLeast { of: tests, .. } => {
                 let wanted = match test {
@@ -425,9 +544,9 @@ impl Pattern<'_> {
     }
 
     /// How near the signals in a window come to a test: of tests put together, how many hold; of a number, the number.
-    fn nearness(&self, test: &Test, signals: &[&Signal], period: Period, all: &[&Signal]) -> i64 {
+    fn nearness(&self, test: &Test, signals: &[&Seen], period: Period, all: &[&Seen]) -> i64 {
         match test {
-            Test::Reaches { of, reach } => self.value(reach, of, signals).unwrap_or(i64::MIN),
+            Test::Reaches { of, reach } => self.reached(of, reach, signals).unwrap_or(i64::MIN),
             Test::All(tests) | Test::AnyOf(tests) | Test::AtLeast { of: tests, .. } => {
                 whole(self.holding(tests, signals, period, all))
             }
@@ -445,30 +564,42 @@ impl Pattern<'_> {
     }
 
     /// The window that comes nearest to a match, the latest one among equals, and what it comes to.
-    pub(crate) fn nearest(&self, asked: &[&Signal], otherwise: Date) -> Vec<Evidence> {
+    pub(crate) fn nearest(&self, asked: &[&Seen], otherwise: Date) -> Vec<Evidence> {
         if self.what.per.is_empty() {
             return self.nearest_of(asked, otherwise).1;
         }
         self.groups(asked)
-            .values()
-            .map(|group| self.nearest_of(group, otherwise))
-            .max_by_key(|(nearness, _)| *nearness)
-            .unwrap_or_else(|| self.nearest_of(&[], otherwise))
-            .1
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|group| {
+                let asked: Vec<&Seen> = group.iter().map(|(_, seen)| *seen).collect();
+                // Numbers stand for names in the order in which those came; of equals the last by name counts.
+                let first = self.timeline.signal(asked[0]);
+                let (nearness, evidence) = self.nearest_of(&asked, otherwise);
+                let per = |same| self.what.per.contains(&same);
+                let name = (
+                    per(Same::Partner).then_some(&first.partner),
+                    per(Same::Kind).then_some(&first.kind),
+                    first.debtor.filter(|_| per(Same::Debtor)),
+                );
+                ((nearness, name), evidence)
+            })
+            .max_by(|a, b| a.0.cmp(&b.0))
+            .map_or_else(
+                || self.nearest_of(&[], otherwise).1,
+                |(_, evidence)| evidence,
+            )
     }
 
-    fn nearest_of(&self, asked: &[&Signal], otherwise: Date) -> (i64, Vec<Evidence>) {
+    fn nearest_of(&self, asked: &[&Seen], otherwise: Date) -> (i64, Vec<Evidence>) {
         let mut begin = 0;
         let mut next = 0;
         let mut best: Option<(i64, usize, usize, Period)> = None;
         while next < asked.len() {
-            let (first, end) = self.group(asked, next);
+            let day = asked[next].day;
+            let end = self.same_end(asked, next);
             next = end;
-            let period = self
-                .what
-                .window
-                .ending(asked[first].event_date, self.calendar);
-            while asked[begin].event_date < period.from() {
+            let period = self.what.window.ending_on(day, self.calendar);
+            while asked[begin].day < period.from_number() {
                 begin += 1;
             }
             let nearness = self.nearness(&self.what.test, &asked[begin..end], period, asked);
@@ -478,10 +609,9 @@ impl Pattern<'_> {
         }
         let (signals, period) = best.map_or_else(
             || {
-                (
-                    &asked[..0],
-                    self.what.window.ending(otherwise, self.calendar),
-                )
+                let otherwise = day_number(otherwise);
+                let period = self.what.window.ending_on(otherwise, self.calendar);
+                (&asked[..0], period)
             },
             |(_, begin, end, period)| (&asked[begin..end], period),
         );
@@ -489,163 +619,8 @@ impl Pattern<'_> {
         self.measure(&self.what.test, signals, period, asked, &mut evidence);
         (best.map_or(i64::MIN, |(nearness, ..)| nearness), evidence)
     }
-
-    /// What the signals of which the predicate holds come to; `None` where there is nothing to measure.
-    fn value(&self, reach: &Reach, of: &Predicate, signals: &[&Signal]) -> Option<i64> {
-        let looked_at = || {
-            signals
-                .iter()
-                .copied()
-                .filter(|signal| of.holds(signal, self.settings))
-        };
-        Some(match reach {
-            Reach::Count(_) => whole(looked_at().count()),
-            Reach::Kinds(_) => distinct(looked_at().map(|signal| &signal.kind)),
-            Reach::Domains(_) => distinct(looked_at().map(|signal| &signal.domain)),
-            Reach::Partners(_) => distinct(looked_at().map(|signal| &signal.partner)),
-            Reach::PartnerTypes(_) => distinct(
-                looked_at().map(|signal| signal.partner_type.counted(self.settings.cak_is_zorg)),
-            ),
-            Reach::Debtors(_) => distinct(looked_at().filter_map(|signal| signal.debtor)),
-            Reach::Sum(least) => looked_at()
-                .filter_map(|signal| amount(least, signal))
-                .reduce(i64::saturating_add)?,
-            Reach::SumOfLatest(least) => {
-                let mut latest: BTreeMap<(&PartnerId, &KindId, Option<DebtorId>), i64> =
-                    BTreeMap::new();
-                for signal in looked_at() {
-                    if let Some(value) = amount(least, signal) {
-                        latest.insert((&signal.partner, &signal.kind, signal.debtor), value);
-                    }
-                }
-                latest.into_values().reduce(i64::saturating_add)?
-            }
-            Reach::Latest(least) => looked_at()
-                .filter_map(|signal| amount(least, signal))
-                .next_back()?,
-            Reach::Maximum(least) => looked_at()
-                .filter_map(|signal| amount(least, signal))
-                .max()?,
-        })
-    }
-
-    fn reach_evidence(
-        &self,
-        reach: &Reach,
-        of: &Predicate,
-        signals: &[&Signal],
-        period: Period,
-    ) -> Evidence {
-        let value = self.value(reach, of, signals);
-        let unit = |raw: i64| match reach {
-            Reach::Sum(least)
-            | Reach::SumOfLatest(least)
-            | Reach::Latest(least)
-            | Reach::Maximum(least) => quantity(least, raw),
-            _ => Quantity::Count(u32::try_from(raw).unwrap_or(u32::MAX)),
-        };
-        Evidence {
-            measure: reach.measure(),
-            about: About::Period(period),
-            threshold: unit(least(reach)),
-            value: value.map_or(Quantity::Absent, unit),
-        }
-    }
-}
-
-impl Reach {
-    fn measure(&self) -> Measure {
-        match self {
-            Self::Count(_) => Measure::CountWithin,
-            Self::Kinds(_) => Measure::KindsWithin,
-            Self::Domains(_) => Measure::DomainsWithin,
-            Self::Partners(_) => Measure::PartnersWithin,
-            Self::PartnerTypes(_) => Measure::PartnerTypesWithin,
-            Self::Debtors(_) => Measure::DebtorsWithin,
-            Self::Sum(Least::Amount(_)) => Measure::SumWithin,
-            Self::Sum(Least::Field { name, .. }) => Measure::SumOf(name.clone()),
-            Self::SumOfLatest(Least::Amount(_)) => Measure::OwedWithin,
-            Self::SumOfLatest(Least::Field { name, .. }) => Measure::SumOfLatest(name.clone()),
-            Self::Latest(Least::Amount(_)) => Measure::LatestWithin,
-            Self::Latest(Least::Field { name, .. }) => Measure::LatestOf(name.clone()),
-            Self::Maximum(Least::Amount(_)) => Measure::MaximumWithin,
-            Self::Maximum(Least::Field { name, .. }) => Measure::MaximumOf(name.clone()),
-        }
-    }
-}
-
-fn least(reach: &Reach) -> i64 {
-    match reach {
-        Reach::Sum(least)
-        | Reach::SumOfLatest(least)
-        | Reach::Latest(least)
-        | Reach::Maximum(least) => least.raw(),
-        counted => i64::from(counted.least().unwrap_or(0)),
-    }
-}
-
-fn amount(least: &Least, signal: &Signal) -> Option<i64> {
-    match least {
-        Least::Amount(_) => signal.amount.map(|cents| i64::from(cents.get())),
-        Least::Field { name, .. } => match signal.fields.get(name)? {
-            FieldValue::Number(number) => Some(number.thousandths()),
-            _ => None,
-        },
-    }
-}
-
-fn quantity(least: &Least, raw: i64) -> Quantity {
-    match least {
-        Least::Amount(_) => Quantity::Money(raw),
-        Least::Field { .. } => Quantity::Number(crate::Decimal::from_thousandths(raw)),
-    }
-}
-
-/// Up to so many different values are looked through one by one; a household has few.
-const FEW: usize = 8;
-
-fn distinct<T: Ord + Copy>(values: impl Iterator<Item = T>) -> i64 {
-    let mut few: [Option<T>; FEW] = [None; FEW];
-    let mut many: BTreeSet<T> = BTreeSet::new();
-    let mut known = 0;
-    for value in values {
-        if few[..known.min(FEW)].contains(&Some(value)) || many.contains(&value) {
-            continue;
-        }
-        if known < FEW {
-            few[known] = Some(value);
-        } else {
-            many.insert(value);
-        }
-        known += 1;
-    }
-    whole(known)
-}
-
-fn whole(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn count(number: usize) -> Quantity {
     Quantity::Count(u32::try_from(number).unwrap_or(u32::MAX))
-}
-
-/// The signals within a period, of signals in order of events.
-pub(crate) fn within<'v, 's>(signals: &'v [&'s Signal], period: Period) -> &'v [&'s Signal] {
-    let from = signals.partition_point(|signal| signal.event_date < period.from());
-    let to = signals.partition_point(|signal| signal.event_date < period.to());
-    &signals[from..to.max(from)]
-}
-
-/// The types of partner, as M1 counts them, each under the first of its names.
-pub(crate) fn partner_types(signals: &[&Signal], settings: &RuleSettings) -> Vec<PartnerType> {
-    let mut types: BTreeMap<CountedType, PartnerType> = BTreeMap::new();
-    for signal in signals {
-        let counted = signal.partner_type.counted(settings.cak_is_zorg);
-        let name = types.entry(counted).or_insert(signal.partner_type);
-        *name = signal.partner_type.min(*name);
-    }
-    let mut names: Vec<PartnerType> = types.into_values().collect();
-    names.sort_unstable();
-    names
 }

@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::civil::Date;
-use voorveld_calendar::{Period, Term, days_between, plus_days};
+use voorveld_calendar::{Period, Term, plus_days};
 use voorveld_domain::{Cents, KindId, Outcome, Purpose, RuleId, SignalDomain, Urgency};
 
 use crate::Signal;
 use crate::condition::Condition;
+use crate::lens::Lens;
 
 /// One published rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,67 +233,16 @@ pub struct RuleSet {
     settings: RuleSettings,
     hash: RuleSetHash,
     digests: BTreeMap<RuleId, RuleSetHash>,
-    sight: Sight,
-}
-
-/// Which rules look at which signals, looked up once per signal and not once per rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Sight {
-    /// By kind, sorted.
-    kinds: Vec<(KindId, u128)>,
-    /// By domain, sorted.
-    domains: Vec<(SignalDomain, u128)>,
-    /// No signal is past its retention before this many days.
-    shortest_retention_days: Option<u16>,
-}
-
-impl Sight {
-    fn of(rules: &[Rule], settings: &RuleSettings) -> Self {
-        let mut kinds: BTreeMap<KindId, u128> = BTreeMap::new();
-        let mut domains: BTreeMap<SignalDomain, u128> = BTreeMap::new();
-        for (number, rule) in rules.iter().enumerate() {
-            for kind in &rule.sources.kinds {
-                *kinds.entry(kind.clone()).or_default() |= 1 << number;
-            }
-            for domain in &rule.sources.domains {
-                *domains.entry(domain.clone()).or_default() |= 1 << number;
-            }
-        }
-        Self {
-            kinds: kinds.into_iter().collect(),
-            domains: domains.into_iter().collect(),
-            shortest_retention_days: settings.retention_days.values().min().copied(),
-        }
-    }
+    /// What the rules ask of one signal.
+    lens: Arc<Lens>,
 }
 
 impl RuleSet {
     /// Most rules in one set.
     pub const RULES_MAX: usize = 128;
 
-    /// The rules that look at signals of this kind and domain, as bits in order of rule id.
-    pub(crate) fn looking_at(&self, signal: &Signal) -> u128 {
-        fn find<T: Ord>(among: &[(T, u128)], what: &T) -> u128 {
-            among
-                .binary_search_by(|(known, _)| known.cmp(what))
-                .map_or(0, |index| among[index].1)
-        }
-        let of_kind = find(&self.sight.kinds, &signal.kind);
-        if self.sight.domains.is_empty() {
-            return of_kind;
-        }
-        of_kind | find(&self.sight.domains, &signal.domain)
-    }
-
-    /// Whether a signal counts on a day ([`Signal::counts_on`]).
-    pub(crate) fn counts(&self, signal: &Signal, as_of: Date) -> bool {
-        let Some(shortest) = self.sight.shortest_retention_days else {
-            return signal.counts();
-        };
-        if days_between(signal.event_date, as_of) < i32::from(shortest) {
-            return signal.counts();
-        }
-        signal.counts_on(&self.settings, as_of)
+    pub(crate) const fn lens(&self) -> &Arc<Lens> {
+        &self.lens
     }
 
     /// Checks and sorts the rules.
@@ -319,7 +270,7 @@ impl RuleSet {
             }
         }
         Ok(Self {
-            sight: Sight::of(&rules, &settings),
+            lens: Arc::new(Lens::new(&rules, &settings)),
             rules,
             settings,
             hash,
@@ -373,6 +324,7 @@ impl RuleSet {
     pub fn limited_to(&self, sees: impl Fn(&Rule) -> bool) -> Self {
         let mut part = self.clone();
         part.rules.retain(|rule| sees(rule));
+        part.lens = Arc::new(Lens::new(&part.rules, &part.settings));
         part
     }
 

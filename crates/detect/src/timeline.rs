@@ -1,18 +1,30 @@
 //! One household's signals. How they came in leaves no trace here (I4).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use voorveld_domain::{SignalId, Standing};
 
-use crate::Signal;
-use crate::rule::RuleSettings;
+use crate::lens::{Lens, Seen, Sight};
+use crate::rule::{RuleSet, RuleSettings};
+use crate::{Rule, Signal};
 
 /// One household's signals by id; of each the greatest copy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Timeline {
     by_id: Vec<Signal>,
+    /// The same as one set of rules sees them, kept up as signals come in: nothing depends on it but speed.
+    sight: Option<Box<Sight>>,
 }
+
+impl PartialEq for Timeline {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_id == other.by_id
+    }
+}
+
+impl Eq for Timeline {}
 
 impl Timeline {
     /// More signals than a household has: past this it is an institution that nobody excluded (K14), and whoever holds it reports it.
@@ -25,11 +37,17 @@ impl Timeline {
             .binary_search_by_key(&signal.id, |known| known.id)
         {
             Ok(index) if self.by_id[index] < signal => {
+                if let Some(sight) = &mut self.sight {
+                    sight.replace(&signal, index);
+                }
                 self.by_id[index] = signal;
                 true
             }
             Ok(_) => false,
             Err(index) => {
+                if let Some(sight) = &mut self.sight {
+                    sight.insert(&signal, index);
+                }
                 self.by_id.insert(index, signal);
                 true
             }
@@ -40,11 +58,47 @@ impl Timeline {
     pub fn erase(&mut self, id: SignalId) -> bool {
         match self.by_id.binary_search_by_key(&id, |known| known.id) {
             Ok(index) => {
+                if let Some(sight) = &mut self.sight {
+                    sight.remove(index);
+                }
                 self.by_id.remove(index);
                 true
             }
             Err(_) => false,
         }
+    }
+
+    /// From now on keeps what these rules ask of each signal by itself, so that judging by them does not ask again. Judging by others still can.
+    pub fn look_by(&mut self, rules: &RuleSet) {
+        let is_kept = |sight: &Box<Sight>| sight.is_through(rules.lens());
+        if !self.sight.as_ref().is_some_and(is_kept) {
+            self.sight = Some(Box::new(Sight::of(rules.lens(), &self.by_id)));
+        }
+    }
+
+    /// Its signals as rules with this lens see them.
+    pub(crate) fn sight(&self, lens: &Arc<Lens>) -> Cow<'_, Sight> {
+        match &self.sight {
+            Some(sight) if sight.is_through(lens) => Cow::Borrowed(sight),
+            _ => Cow::Owned(Sight::of(lens, &self.by_id)),
+        }
+    }
+
+    /// The signal that is seen.
+    pub(crate) fn signal(&self, seen: &Seen) -> &Signal {
+        &self.by_id[seen.at as usize]
+    }
+
+    /// The signals of those that count on a day that a rule looks at, in order of events.
+    pub(crate) fn looked_at(
+        &self,
+        rule: &Rule,
+        settings: &RuleSettings,
+        as_of: Date,
+    ) -> Vec<&Signal> {
+        let mut signals = self.counted(settings, as_of);
+        signals.retain(|signal| rule.sees(signal));
+        signals
     }
 
     /// The copy held of a signal, whether it counts or not.
@@ -89,7 +143,10 @@ impl Timeline {
         if !self.by_id.iter().any(is_changed) {
             return Cow::Borrowed(self);
         }
-        let mut judged = self.clone();
+        let mut judged = Self {
+            by_id: self.by_id.clone(),
+            sight: None,
+        };
         for signal in judged.by_id.iter_mut().filter(|signal| signal.counts()) {
             signal.standing = standing(signal);
         }

@@ -1,59 +1,97 @@
 //! A household's signals by calendar month, and which of them came last to make something true.
 
-use voorveld_calendar::YearMonth;
+use voorveld_calendar::{Calendar, Period, YearMonth, date_of};
 use voorveld_domain::SignalId;
 
-use crate::Signal;
-use crate::pattern::within;
+use crate::condition::Window;
+use crate::lens::Seen;
+
+impl Window {
+    /// The window that ends with the day of this number; of calendar months, that ends with its month.
+    pub(crate) fn ending_on(self, day: i32, calendar: &Calendar) -> Period {
+        match self {
+            // The one that is asked most needs no date.
+            Self::Days(days) => Period::numbered(day + 1 - i32::from(days), day + 1),
+            _ => self.ending(date_of(day), calendar),
+        }
+    }
+}
 
 /// The signals of one calendar month, and all of the same household before and after, in order of events.
 pub(crate) struct Month<'a> {
     pub(crate) at: YearMonth,
-    pub(crate) signals: &'a [&'a Signal],
-    all: &'a [&'a Signal],
+    pub(crate) signals: &'a [&'a Seen],
+    all: &'a [&'a Seen],
 }
 
 impl<'a> Month<'a> {
     /// The signals in the calendar months before this one.
-    pub(crate) fn preceding(&self, months: u8) -> &'a [&'a Signal] {
+    pub(crate) fn preceding(&self, months: u8) -> &'a [&'a Seen] {
         within(self.all, self.at.preceding(months))
     }
 }
 
+pub(crate) fn month_of(seen: &Seen) -> YearMonth {
+    YearMonth::of(date_of(seen.day))
+}
+
 /// Every calendar month with a signal, in order. `signals` is in order of events.
-pub(crate) fn months<'a>(signals: &'a [&'a Signal]) -> impl Iterator<Item = Month<'a>> {
-    signals
-        .chunk_by(|a, b| YearMonth::of(a.event_date) == YearMonth::of(b.event_date))
-        .map(move |chunk| Month {
-            at: YearMonth::of(chunk[0].event_date),
-            signals: chunk,
+pub(crate) fn months<'a>(signals: &'a [&'a Seen]) -> impl Iterator<Item = Month<'a>> {
+    let mut rest = signals;
+    std::iter::from_fn(move || {
+        let at = month_of(rest.first()?);
+        let end = at.period().to_number();
+        let (month, later) = rest.split_at(rest.partition_point(|seen| seen.day < end));
+        rest = later;
+        Some(Month {
+            at,
+            signals: month,
             all: signals,
         })
+    })
+}
+
+/// The signals within a period, of signals in order of events.
+pub(crate) fn within<'v, 's>(signals: &'v [&'s Seen], period: Period) -> &'v [&'s Seen] {
+    let from = signals.partition_point(|seen| seen.day < period.from_number());
+    let to = signals.partition_point(|seen| seen.day < period.to_number());
+    &signals[from..to.max(from)]
 }
 
 /// The signal with whose first receipt `true_of` became true of these signals, to stay so, when it is true of all of them. It is asked in
 /// order of events. With `only_grows`, `true_of` can only ever turn true when a signal is added.
 pub(crate) fn brought_by(
-    signals: &[&Signal],
+    signals: &[&Seen],
     only_grows: bool,
-    true_of: impl Fn(&[&Signal]) -> bool,
+    true_of: impl Fn(&[&Seen]) -> bool,
 ) -> Option<SignalId> {
-    let mut by_receipt: Vec<&Signal> = signals.to_vec();
-    by_receipt.sort_unstable_by_key(|signal| signal.receipt_order());
+    let mut by_receipt: Vec<&Seen> = signals.to_vec();
+    by_receipt.sort_unstable_by_key(|seen| seen.receipt_order());
     let true_of_first = |many: usize| {
         let mut prefix = by_receipt[..many].to_vec();
-        prefix.sort_unstable_by_key(|signal| signal.event_order());
+        prefix.sort_unstable_by_key(|seen| seen.event_order());
         true_of(&prefix)
     };
-    let (mut too_few, mut enough) = (0, by_receipt.len());
-    if enough == 0 {
+    let all = by_receipt.len();
+    if all == 0 {
         return None;
     }
+    let (mut too_few, mut enough) = (0, all);
     if !only_grows {
         while enough > 1 && true_of_first(enough - 1) {
             enough -= 1;
         }
         return Some(by_receipt[enough - 1].id);
+    }
+    // Of many signals the first few are enough as a rule: each step looks at twice as many as the one before it.
+    let mut step = 1;
+    while step < all {
+        if true_of_first(step) {
+            enough = step;
+            break;
+        }
+        too_few = step;
+        step *= 2;
     }
     // Between a prefix that is too short and one that is long enough lies the one that became so.
     while enough - too_few > 1 {

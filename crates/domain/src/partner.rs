@@ -47,6 +47,14 @@ code_list!(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CountedType(PartnerType);
 
+impl CountedType {
+    /// A small number for it, to count by.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl PartnerType {
     /// The type under which a signal of this partner counts. With `cak_is_zorg` (the default†) CAK Zorgverzekeringen counts as Zorg.
     #[must_use]

@@ -46,6 +46,7 @@ pub fn feed_engine(
                 let household = record.household as usize;
                 let as_of = record.day;
                 let timeline = &mut timelines[household];
+                timeline.look_by(rules);
                 timeline.absorb(record.signal);
                 matches[household] = find_matches(rules, timeline, calendar, &feeds, as_of).matches;
             }
