@@ -159,6 +159,22 @@ impl YearMonth {
         self.month
     }
 
+    /// The number of this month: months since the year 0. Compared where dates would be taken apart for every signal.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self.year as i32 * 12 + self.month as i32 - 1
+    }
+
+    /// The month with a number; stops at the years 1 and 9998, so that every month has a next one.
+    #[must_use]
+    pub fn numbered(number: i32) -> Self {
+        let number = number.clamp(12, 9998 * 12 + 11);
+        Self {
+            year: i16::try_from(number.div_euclid(12)).expect("clamped to four digits"),
+            month: i8::try_from(number.rem_euclid(12) + 1).expect("a remainder of twelve"),
+        }
+    }
+
     /// The first day.
     #[must_use]
     pub fn first_day(self) -> Date {
@@ -174,12 +190,7 @@ impl YearMonth {
     /// The month this many months later, or earlier when negative; stops at the years 1 and 9998, so that every month has a next one.
     #[must_use]
     pub fn plus(self, months: i32) -> Self {
-        let count = (i32::from(self.year) * 12 + i32::from(self.month) - 1 + months)
-            .clamp(12, 9998 * 12 + 11);
-        Self {
-            year: i16::try_from(count.div_euclid(12)).expect("clamped to four digits"),
-            month: i8::try_from(count.rem_euclid(12) + 1).expect("a remainder of twelve"),
-        }
+        Self::numbered(self.number().saturating_add(months))
     }
 
     /// The `months` calendar months before this one, this one not included.

@@ -134,21 +134,20 @@ impl Judge<'_> {
                 .collect(),
             After::Pattern(within) => {
                 let pattern = self.pattern(within);
-                let mut waits: Vec<Wait<'s>> = pattern
-                    .stretches(&pattern.asked(asked))
-                    .into_iter()
-                    .filter_map(|stretch| {
-                        let completed = stretch.completed_by.event_order();
-                        Some(Wait {
-                            after: asked
-                                .binary_search_by_key(&completed, |seen| seen.event_order())
-                                .ok()?,
-                            brought_by: Self::brought(pattern, &stretch)?,
+                let mut waits: Vec<Wait<'s>> = Vec::new();
+                pattern.stretches(&pattern.asked(asked), &mut |stretch| {
+                    let completed = stretch.completed_by.event_order();
+                    let after = asked.binary_search_by_key(&completed, |seen| seen.event_order());
+                    if let (Ok(after), Some(brought_by)) = (after, Self::brought(pattern, &stretch))
+                    {
+                        waits.push(Wait {
+                            after,
+                            brought_by,
                             period: stretch.period,
-                            witnesses: stretch.witnesses,
-                        })
-                    })
-                    .collect();
+                            witnesses: stretch.witnesses.into_owned(),
+                        });
+                    }
+                });
                 waits.sort_by_key(|wait| wait.after);
                 waits
             }

@@ -9,9 +9,9 @@ use crate::evidence::{About, Evidence, Measure, Quantity};
 use crate::lens::Seen;
 use crate::matched::{Anchor, Evaluation, Match, MatchKind, Verdict};
 use crate::pattern::{Pattern, Stretch};
-use crate::reach::partner_types;
+use crate::reach::{number_of_types, partner_types};
 use crate::rule::{Deadline, Rule, RuleSet, RuleSettings};
-use crate::window::{Month, brought_by, months};
+use crate::window::{Few, Month, brought_by, months};
 use crate::{Feeds, Signal, Timeline};
 
 /// What every rule says of this household at `as_of`, fired or not, with the signals it leaned on.
@@ -58,7 +58,7 @@ fn judged(
         next_look: None,
         awaits_feeds: false,
     };
-    let counted: Vec<&Seen> = sight
+    let counted: Few<'_> = sight
         .seen()
         .iter()
         .filter(|seen| seen.counts_on(today))
@@ -66,14 +66,19 @@ fn judged(
     let asking = counted
         .iter()
         .fold(0, |asking, seen| asking | seen.asked_by);
-    let mut asked: Vec<&Seen> = Vec::with_capacity(counted.len());
+    let mut asked = Few::new();
     for (number, rule) in rules.rules().iter().enumerate() {
         let bit = 1 << number;
         if asking & bit == 0 && !with_verdicts {
             continue;
         }
         asked.clear();
-        asked.extend(counted.iter().filter(|seen| seen.asked_by & bit != 0));
+        asked.extend(
+            counted
+                .iter()
+                .copied()
+                .filter(|seen| seen.asked_by & bit != 0),
+        );
         let judge = Judge {
             rule,
             settings: rules.settings(),
@@ -152,7 +157,7 @@ impl Judge<'_> {
 
     fn lone(&self, seen: &Seen, predicate: &Predicate) -> Match {
         let signal = self.signal(seen);
-        let mut evidence = Vec::new();
+        let mut evidence = Vec::with_capacity(1);
         predicate.measure(signal, self.settings, true, &mut evidence);
         if let Some(last) = self.last_useful_day(signal) {
             evidence.push(Evidence {
@@ -175,11 +180,11 @@ impl Judge<'_> {
     }
 
     fn single(&self, month: &Month<'_>, partner_types: u8, preceding_months: u8) -> Option<Match> {
-        let types = self.types(month.signals);
         let before = month.preceding(preceding_months);
-        if types.len() >= usize::from(partner_types) || !before.is_empty() {
+        if !before.is_empty() || self.has_types(month.signals, partner_types) {
             return None;
         }
+        let types = self.types(month.signals);
         Some(Match {
             evidence: vec![
                 type_evidence(month, partner_types, types),
@@ -196,7 +201,7 @@ impl Judge<'_> {
     }
 
     fn concurrent(&self, month: &Month<'_>, partner_types: u8) -> Option<Match> {
-        let enough = |signals: &[&Seen]| self.types(signals).len() >= usize::from(partner_types);
+        let enough = |signals: &[&Seen]| self.has_types(signals, partner_types);
         if !enough(month.signals) {
             return None;
         }
@@ -221,7 +226,7 @@ impl Judge<'_> {
         if before.is_empty() {
             return None;
         }
-        let witnesses: Vec<&Seen> = before.iter().chain(month.signals).copied().collect();
+        let witnesses: Few<'_> = before.iter().chain(month.signals).copied().collect();
         // True from the moment there is one on both sides.
         let (earlier, later) = (first_received(before)?, first_received(month.signals)?);
         let brought = if earlier.receipt_order() < later.receipt_order() {
@@ -262,31 +267,28 @@ impl Judge<'_> {
     }
 
     fn patterns(&self, asked: &[&Seen], pattern: Pattern<'_>, into: &mut Vec<Match>) {
-        for stretch in pattern.stretches(asked) {
+        pattern.stretches(asked, &mut |mut stretch| {
             let anchor = if pattern.what.window.is_monthly() {
                 Anchor::Month(stretch.month())
             } else {
                 Anchor::Signal(stretch.completed_by.id)
             };
-            let Some(brought) = Self::brought(pattern, &stretch) else {
-                continue;
-            };
-            let found = self.found(
-                MatchKind::Pattern,
-                anchor,
-                &stretch.witnesses,
-                brought,
-                stretch.period,
-            );
-            into.push(Match {
-                evidence: stretch.evidence,
-                ..found
-            });
-        }
+            if let Some(brought) = Self::brought(pattern, &stretch) {
+                let evidence = std::mem::take(&mut stretch.evidence);
+                let found = self.found(
+                    MatchKind::Pattern,
+                    anchor,
+                    &stretch.witnesses,
+                    brought,
+                    stretch.period,
+                );
+                into.push(Match { evidence, ..found });
+            }
+        });
     }
 
     /// The witness with whose first receipt a stretch became one.
-    pub(crate) fn brought(pattern: Pattern<'_>, stretch: &Stretch<'_>) -> Option<SignalId> {
+    pub(crate) fn brought(pattern: Pattern<'_>, stretch: &Stretch<'_, '_>) -> Option<SignalId> {
         let came_in_order = stretch
             .witnesses
             .is_sorted_by_key(|seen| seen.receipt_order());
@@ -380,6 +382,10 @@ impl Judge<'_> {
                 within,
             } => self.nearest_absence(asked, newest.event_date, after, without, *within),
         }
+    }
+
+    fn has_types(&self, signals: &[&Seen], at_least: u8) -> bool {
+        number_of_types(signals, self.settings) >= u32::from(at_least)
     }
 
     fn types(&self, signals: &[&Seen]) -> Vec<PartnerType> {

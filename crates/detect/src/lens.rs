@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use voorveld_calendar::{Period, day_number};
+use voorveld_calendar::{Period, YearMonth, day_number};
 use voorveld_domain::{Cents, DebtorId, KindId, PartnerId, PartnerType, SignalDomain, SignalId};
 
 use crate::Signal;
 use crate::condition::{After, Condition};
 use crate::rule::{Rule, RuleSettings, Sources};
+use crate::timeline::Kept;
 
 /// The questions of a set of rules to one signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(crate) struct Seen {
     pub(crate) amount: Option<Cents>,
     /// The number of its event date.
     pub(crate) day: i32,
+    /// The number of its month ([`YearMonth::number`]).
+    pub(crate) month: i32,
     /// The number of the first day on which its retention is over.
     ends: i32,
     /// Where in its timeline it is.
@@ -179,14 +182,14 @@ impl Condition {
 }
 
 impl Sight {
-    pub(crate) fn of(lens: &Arc<Lens>, signals: &[Signal]) -> Self {
+    pub(crate) fn of(lens: &Arc<Lens>, signals: &[Kept]) -> Self {
         let mut sight = Self {
             lens: Arc::clone(lens),
             seen: Vec::with_capacity(signals.len()),
             names: Vec::new(),
         };
-        for (at, signal) in signals.iter().enumerate() {
-            let seen = sight.look(signal, at);
+        for (at, kept) in signals.iter().enumerate() {
+            let seen = sight.look(&kept.signal, at);
             sight.seen.push(seen);
         }
         sight.seen.sort_unstable_by_key(Seen::event_order);
@@ -255,6 +258,7 @@ impl Sight {
             first_received_at: signal.first_received_at,
             amount: signal.amount,
             day,
+            month: YearMonth::of(signal.event_date).number(),
             ends,
             at: place(at),
             kind: self.number(

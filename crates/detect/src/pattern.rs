@@ -1,5 +1,6 @@
 //! What signals come to within a window: satisfied windows, what becomes of them (M2), and which signals they lean on.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
@@ -12,7 +13,7 @@ use crate::evidence::{About, Evidence, Measure, Quantity};
 use crate::lens::{Number, Seen};
 use crate::reach::{Tally, whole};
 use crate::rule::RuleSettings;
-use crate::window::{month_of, within};
+use crate::window::{Few, within};
 
 /// A windowed condition with what it needs to look at signals.
 #[derive(Clone, Copy)]
@@ -27,21 +28,21 @@ pub(crate) struct Pattern<'a> {
 type Apart = (Option<Number>, Option<Number>, Option<Number>);
 
 /// One match of it.
-pub(crate) struct Stretch<'a> {
+pub(crate) struct Stretch<'v, 's> {
     /// The signals it leans on, in order of events.
-    pub(crate) witnesses: Vec<&'a Seen>,
+    pub(crate) witnesses: Cow<'v, [&'s Seen]>,
     /// The signal that completes its first window.
-    pub(crate) completed_by: &'a Seen,
+    pub(crate) completed_by: &'s Seen,
     /// All days of its windows.
     pub(crate) period: Period,
     /// What its fullest window comes to, the first one among equals.
     pub(crate) evidence: Vec<Evidence>,
 }
 
-impl Stretch<'_> {
+impl Stretch<'_, '_> {
     /// The month of its window, when windows are months.
     pub(crate) fn month(&self) -> YearMonth {
-        month_of(self.completed_by)
+        YearMonth::numbered(self.completed_by.month)
     }
 }
 
@@ -182,14 +183,16 @@ impl<'p> Pattern<'p> {
         }
     }
 
-    /// Every match among these signals, which all matter to it and are in order of events.
-    pub(crate) fn stretches<'s>(&self, asked: &[&'s Seen]) -> Vec<Stretch<'s>> {
-        let mut stretches = Vec::new();
+    /// Tells every match among these signals, which all matter to it and are in order of events.
+    pub(crate) fn stretches<'s>(
+        &self,
+        asked: &[&'s Seen],
+        tell: &mut dyn FnMut(Stretch<'_, 's>),
+    ) {
         self.each_apart(asked, &mut |asked| {
-            self.stretches_of(asked, &mut stretches);
+            self.stretches_of(asked, tell);
             false
         });
-        stretches
     }
 
     /// Whether there is a match among them.
@@ -213,41 +216,40 @@ impl<'p> Pattern<'p> {
             return enough(asked);
         }
         self.groups(asked)
-            .chunk_by(|a, b| a.0 == b.0)
+            .chunk_by(|a, b| self.apart(a) == self.apart(b))
             .filter(|group| fewest <= group.len())
-            .any(|group| {
-                let asked: Vec<&Seen> = group.iter().map(|(_, seen)| *seen).collect();
-                enough(&asked)
-            })
+            .any(enough)
+    }
+
+    /// What a signal has in common with those that it is judged with.
+    fn apart(&self, seen: &Seen) -> Apart {
+        let per = |same| self.what.per.contains(&same);
+        (
+            per(Same::Partner).then_some(seen.partner),
+            per(Same::Kind).then_some(seen.kind),
+            seen.debtor.filter(|_| per(Same::Debtor)),
+        )
     }
 
     /// The signals that are judged apart, one group after the other, each in order of events.
-    fn groups<'s>(&self, asked: &[&'s Seen]) -> Vec<(Apart, &'s Seen)> {
-        let per = |same| self.what.per.contains(&same);
-        let (partner, kind, debtor) = (per(Same::Partner), per(Same::Kind), per(Same::Debtor));
-        let mut groups: Vec<(Apart, &Seen)> = asked
+    fn groups<'s>(&self, asked: &[&'s Seen]) -> Few<'s> {
+        let must_be_known = self.what.per.contains(&Same::Debtor);
+        let mut groups: Few<'s> = asked
             .iter()
-            .filter(|seen| !debtor || seen.debtor.is_some())
-            .map(|seen| {
-                let apart = (
-                    partner.then_some(seen.partner),
-                    kind.then_some(seen.kind),
-                    seen.debtor.filter(|_| debtor),
-                );
-                (apart, *seen)
-            })
+            .filter(|seen| !must_be_known || seen.debtor.is_some())
+            .copied()
             .collect();
-        groups.sort_unstable_by_key(|(apart, seen)| (*apart, seen.event_order()));
+        groups.sort_unstable_by_key(|seen| (self.apart(seen), seen.event_order()));
         groups
     }
 
-    fn stretches_of<'s>(&self, asked: &[&'s Seen], into: &mut Vec<Stretch<'s>>) {
+    fn stretches_of<'s>(&self, asked: &[&'s Seen], tell: &mut dyn FnMut(Stretch<'_, 's>)) {
         let leans_on_all = matches!(self.what.test, Test::Reaches { .. });
         let mut windows = Windows::over(self, asked);
         let mut run: Option<Run> = None;
         while let Some(window) = windows.satisfied() {
             if self.what.counting == Counting::Anew || self.what.window.is_monthly() {
-                into.push(self.stretch(windows.asked, &Run::of(window)));
+                tell(self.stretch(windows.asked, &Run::of(window)));
                 if self.what.counting == Counting::Anew {
                     windows.begin_anew(&window);
                 }
@@ -256,19 +258,22 @@ impl<'p> Pattern<'p> {
             match &mut run {
                 Some(run) if window.period.overlaps(&run.last.period) => run.go_on(window),
                 _ => {
-                    let ended = run.replace(Run::of(window));
-                    into.extend(ended.map(|run| self.stretch(asked, &run)));
+                    if let Some(ended) = run.replace(Run::of(window)) {
+                        tell(self.stretch(asked, &ended));
+                    }
                 }
             }
             if !leans_on_all && let Some(run) = &mut run {
                 run.all.push(window);
             }
         }
-        into.extend(run.map(|run| self.stretch(asked, &run)));
+        if let Some(ended) = run {
+            tell(self.stretch(asked, &ended));
+        }
     }
 
     /// Whether some of the witnesses of a stretch are enough for it. A month is judged by itself: an earlier one may be satisfied with less.
-    pub(crate) fn is_so(&self, stretch: &Stretch<'_>, known: &[&Seen]) -> bool {
+    pub(crate) fn is_so(&self, stretch: &Stretch<'_, '_>, known: &[&Seen]) -> bool {
         if !self.what.window.is_monthly() {
             return self.is_matched(known);
         }
@@ -292,14 +297,13 @@ impl<'p> Pattern<'p> {
 
     /// Where the signals with which one window ends do: those of one day, or of one month.
     fn same_end(&self, asked: &[&Seen], first: usize) -> usize {
-        let day = asked[first].day;
-        let end = if self.what.window.is_monthly() {
-            month_of(asked[first]).period().to_number()
+        let (day, month) = (asked[first].day, asked[first].month);
+        let same: &dyn Fn(&&&Seen) -> bool = if self.what.window.is_monthly() {
+            &|seen| seen.month == month
         } else {
-            day + 1
+            &|seen| seen.day == day
         };
-        let same = asked[first..].iter().take_while(|seen| seen.day < end);
-        first + same.count()
+        first + asked[first..].iter().take_while(same).count()
     }
 
     /// The signal of the window's last day with which the test became true, and stayed so to the end of that day (ties by id, T3).
@@ -315,7 +319,7 @@ impl<'p> Pattern<'p> {
         asked[enough.unwrap_or(window.end) - 1]
     }
 
-    fn stretch<'s>(&self, asked: &[&'s Seen], run: &Run) -> Stretch<'s> {
+    fn stretch<'v, 's>(&self, asked: &'v [&'s Seen], run: &Run) -> Stretch<'v, 's> {
         let mut evidence = Vec::with_capacity(1);
         self.measure(
             &self.what.test,
@@ -329,7 +333,7 @@ impl<'p> Pattern<'p> {
             return Stretch {
                 completed_by,
                 // Whatever is asked is looked at, and windows that overlap leave nothing out between them.
-                witnesses: asked[run.first.begin..run.last.end].to_vec(),
+                witnesses: Cow::Borrowed(&asked[run.first.begin..run.last.end]),
                 period: run.period,
                 evidence,
             };
@@ -352,7 +356,7 @@ impl<'p> Pattern<'p> {
             period: witnesses.iter().fold(run.period, |hull, seen| {
                 hull.hull(&Period::numbered(seen.day, seen.day + 1))
             }),
-            witnesses,
+            witnesses: Cow::Owned(witnesses),
             evidence,
         }
     }
@@ -569,12 +573,11 @@ impl<'p> Pattern<'p> {
             return self.nearest_of(asked, otherwise).1;
         }
         self.groups(asked)
-            .chunk_by(|a, b| a.0 == b.0)
-            .map(|group| {
-                let asked: Vec<&Seen> = group.iter().map(|(_, seen)| *seen).collect();
+            .chunk_by(|a, b| self.apart(a) == self.apart(b))
+            .map(|asked| {
                 // Numbers stand for names in the order in which those came; of equals the last by name counts.
                 let first = self.timeline.signal(asked[0]);
-                let (nearness, evidence) = self.nearest_of(&asked, otherwise);
+                let (nearness, evidence) = self.nearest_of(asked, otherwise);
                 let per = |same| self.what.per.contains(&same);
                 let name = (
                     per(Same::Partner).then_some(&first.partner),

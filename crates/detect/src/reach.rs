@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use voorveld_calendar::Period;
-use voorveld_domain::{CountedType, FieldName, PartnerType};
+use voorveld_domain::{FieldName, PartnerType};
 
 use crate::condition::{Least, Reach};
 use crate::evidence::{About, Evidence, Measure, Quantity};
@@ -288,15 +288,26 @@ pub(crate) fn whole(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// How many types of partner there are, as M1 counts them.
+pub(crate) fn number_of_types(signals: &[&Seen], settings: &RuleSettings) -> u32 {
+    let bit = |seen: &&Seen| 1_u64 << seen.partner_type.counted(settings.cak_is_zorg).index();
+    signals
+        .iter()
+        .fold(0, |types, seen| types | bit(seen))
+        .count_ones()
+}
+
 /// The types of partner, as M1 counts them, each under the first of its names.
 pub(crate) fn partner_types(signals: &[&Seen], settings: &RuleSettings) -> Vec<PartnerType> {
-    let mut types: BTreeMap<CountedType, PartnerType> = BTreeMap::new();
+    let counted = |one: PartnerType| one.counted(settings.cak_is_zorg);
+    let mut names: Vec<PartnerType> = Vec::with_capacity(1);
     for seen in signals {
-        let counted = seen.partner_type.counted(settings.cak_is_zorg);
-        let name = types.entry(counted).or_insert(seen.partner_type);
-        *name = seen.partner_type.min(*name);
+        let name = seen.partner_type;
+        match names.iter_mut().find(|known| counted(**known) == counted(name)) {
+            Some(known) => *known = name.min(*known),
+            None => names.push(name),
+        }
     }
-    let mut names: Vec<PartnerType> = types.into_values().collect();
     names.sort_unstable();
     names
 }

@@ -13,9 +13,16 @@ use crate::{Rule, Signal};
 /// One household's signals by id; of each the greatest copy.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
-    by_id: Vec<Signal>,
+    by_id: Vec<Kept>,
     /// The same as one set of rules sees them, kept up as signals come in: nothing depends on it but speed.
-    sight: Option<Box<Sight>>,
+    sight: Option<Sight>,
+}
+
+/// A signal, with its id at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    id: SignalId,
+    pub(crate) signal: Arc<Signal>,
 }
 
 impl PartialEq for Timeline {
@@ -36,11 +43,11 @@ impl Timeline {
             .by_id
             .binary_search_by_key(&signal.id, |known| known.id)
         {
-            Ok(index) if self.by_id[index] < signal => {
+            Ok(index) if *self.by_id[index].signal < signal => {
                 if let Some(sight) = &mut self.sight {
                     sight.replace(&signal, index);
                 }
-                self.by_id[index] = signal;
+                self.by_id[index].signal = Arc::new(signal);
                 true
             }
             Ok(_) => false,
@@ -48,7 +55,11 @@ impl Timeline {
                 if let Some(sight) = &mut self.sight {
                     sight.insert(&signal, index);
                 }
-                self.by_id.insert(index, signal);
+                let kept = Kept {
+                    id: signal.id,
+                    signal: Arc::new(signal),
+                };
+                self.by_id.insert(index, kept);
                 true
             }
         }
@@ -70,9 +81,9 @@ impl Timeline {
 
     /// From now on keeps what these rules ask of each signal by itself, so that judging by them does not ask again. Judging by others still can.
     pub fn look_by(&mut self, rules: &RuleSet) {
-        let is_kept = |sight: &Box<Sight>| sight.is_through(rules.lens());
+        let is_kept = |sight: &Sight| sight.is_through(rules.lens());
         if !self.sight.as_ref().is_some_and(is_kept) {
-            self.sight = Some(Box::new(Sight::of(rules.lens(), &self.by_id)));
+            self.sight = Some(Sight::of(rules.lens(), &self.by_id));
         }
     }
 
@@ -86,7 +97,7 @@ impl Timeline {
 
     /// The signal that is seen.
     pub(crate) fn signal(&self, seen: &Seen) -> &Signal {
-        &self.by_id[seen.at as usize]
+        &self.by_id[seen.at as usize].signal
     }
 
     /// The signals of those that count on a day that a rule looks at, in order of events.
@@ -107,18 +118,18 @@ impl Timeline {
         self.by_id
             .binary_search_by_key(&id, |known| known.id)
             .ok()
-            .map(|index| &self.by_id[index])
+            .map(|index| &*self.by_id[index].signal)
     }
 
     /// Every signal in order of id, those that no longer count too.
     pub fn iter(&self) -> impl Iterator<Item = &Signal> {
-        self.by_id.iter()
+        self.by_id.iter().map(|kept| &*kept.signal)
     }
 
     /// Every signal in order of events, those that no longer count too.
     #[must_use]
     pub fn signals(&self) -> Vec<&Signal> {
-        let mut signals: Vec<&Signal> = self.by_id.iter().collect();
+        let mut signals: Vec<&Signal> = self.iter().collect();
         signals.sort_unstable_by_key(|signal| signal.event_order());
         signals
     }
@@ -127,7 +138,6 @@ impl Timeline {
     #[must_use]
     pub fn counted(&self, settings: &RuleSettings, as_of: Date) -> Vec<&Signal> {
         let mut signals: Vec<&Signal> = self
-            .by_id
             .iter()
             .filter(|signal| signal.counts_on(settings, as_of))
             .collect();
@@ -140,15 +150,16 @@ impl Timeline {
     #[must_use]
     pub fn judged(&self, standing: impl Fn(&Signal) -> Standing) -> Cow<'_, Self> {
         let is_changed = |signal: &Signal| signal.counts() && standing(signal) != Standing::Counted;
-        if !self.by_id.iter().any(is_changed) {
+        if !self.iter().any(is_changed) {
             return Cow::Borrowed(self);
         }
         let mut judged = Self {
             by_id: self.by_id.clone(),
             sight: None,
         };
-        for signal in judged.by_id.iter_mut().filter(|signal| signal.counts()) {
-            signal.standing = standing(signal);
+        for kept in judged.by_id.iter_mut().filter(|kept| is_changed(&kept.signal)) {
+            let standing = standing(&kept.signal);
+            Arc::make_mut(&mut kept.signal).standing = standing;
         }
         Cow::Owned(judged)
     }

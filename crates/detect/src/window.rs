@@ -1,10 +1,14 @@
 //! A household's signals by calendar month, and which of them came last to make something true.
 
+use smallvec::SmallVec;
 use voorveld_calendar::{Calendar, Period, YearMonth, date_of};
 use voorveld_domain::SignalId;
 
 use crate::condition::Window;
 use crate::lens::Seen;
+
+/// Signals of one household: most have few enough to need no allocation.
+pub(crate) type Few<'s> = SmallVec<[&'s Seen; 16]>;
 
 impl Window {
     /// The window that ends with the day of this number; of calendar months, that ends with its month.
@@ -27,28 +31,23 @@ pub(crate) struct Month<'a> {
 impl<'a> Month<'a> {
     /// The signals in the calendar months before this one.
     pub(crate) fn preceding(&self, months: u8) -> &'a [&'a Seen] {
-        within(self.all, self.at.preceding(months))
+        let month = self.at.number();
+        let first = month - i32::from(months);
+        let from = self.all.partition_point(|seen| seen.month < first);
+        let to = self.all.partition_point(|seen| seen.month < month);
+        &self.all[from..to]
     }
-}
-
-pub(crate) fn month_of(seen: &Seen) -> YearMonth {
-    YearMonth::of(date_of(seen.day))
 }
 
 /// Every calendar month with a signal, in order. `signals` is in order of events.
 pub(crate) fn months<'a>(signals: &'a [&'a Seen]) -> impl Iterator<Item = Month<'a>> {
-    let mut rest = signals;
-    std::iter::from_fn(move || {
-        let at = month_of(rest.first()?);
-        let end = at.period().to_number();
-        let (month, later) = rest.split_at(rest.partition_point(|seen| seen.day < end));
-        rest = later;
-        Some(Month {
-            at,
-            signals: month,
+    signals
+        .chunk_by(|a, b| a.month == b.month)
+        .map(move |chunk| Month {
+            at: YearMonth::numbered(chunk[0].month),
+            signals: chunk,
             all: signals,
         })
-    })
 }
 
 /// The signals within a period, of signals in order of events.
