@@ -74,7 +74,7 @@ impl Judge<'_> {
                 measure: Measure::RisenFrom,
                 about: About::Signal(last.id),
                 threshold: Quantity::Absent,
-                value: last.amount.map_or(Quantity::Absent, Quantity::Cents),
+                value: self.signal(last).amount.map_or(Quantity::Absent, Quantity::Cents),
             }],
             (None, None) => vec![Evidence {
                 measure: Measure::SignalsLookedAt,
@@ -199,7 +199,7 @@ impl Judge<'_> {
         let follows = |other: &&&Seen| {
             without.same.iter().all(|same| same.of(other, seen))
                 && (!without.lower_amount
-                    || matches!((other.amount, seen.amount), (Some(now), Some(before)) if now < before))
+                    || matches!((other.cents(), seen.cents()), (Some(now), Some(before)) if now < before))
                 && without.of.holds(self.signal(other), self.settings)
         };
         let last = day_number(end);

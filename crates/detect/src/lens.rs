@@ -1,13 +1,15 @@
 //! What a set of rules asks of each signal by itself, asked once: when the signal comes in, and not at every judgement of its household.
 
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use voorveld_calendar::{Period, YearMonth, day_number};
-use voorveld_domain::{Cents, DebtorId, KindId, PartnerId, PartnerType, SignalDomain, SignalId};
+use voorveld_domain::{DebtorId, KindId, PartnerId, PartnerType, SignalDomain, SignalId};
 
 use crate::Signal;
-use crate::condition::{After, Condition};
+use crate::condition::{After, Condition, Reach, Same, Test, Within};
 use crate::rule::{Rule, RuleSettings, Sources};
 use crate::timeline::Kept;
 
@@ -15,11 +17,94 @@ use crate::timeline::Kept;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lens {
     askers: Vec<Asker>,
-    /// Which rules look at a kind, as bits; sorted.
-    kinds: Vec<(KindId, u128)>,
-    /// Which rules look at a domain; sorted.
-    domains: Vec<(SignalDomain, u128)>,
+    /// The kinds that rules or settings name, sorted.
+    kinds: Vec<Named<KindId>>,
+    /// The domains that rules look at, sorted.
+    domains: Vec<Named<SignalDomain>>,
+    compared: Compared,
     settings: RuleSettings,
+}
+
+/// Which names of signals the rules compare with each other: only these are numbered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property, and any of them go together"
+)]
+struct Compared {
+    kind: bool,
+    domain: bool,
+    partner: bool,
+    debtor: bool,
+}
+
+impl Compared {
+    fn all(&mut self, same: &BTreeSet<Same>) {
+        self.partner |= same.contains(&Same::Partner);
+        self.kind |= same.contains(&Same::Kind);
+        self.debtor |= same.contains(&Same::Debtor);
+    }
+
+    fn condition(&mut self, condition: &Condition) {
+        match condition {
+            Condition::EachSignal(_)
+            | Condition::SingleInMonth { .. }
+            | Condition::ConcurrentInMonth { .. }
+            | Condition::ConsecutiveMonths { .. } => {}
+            Condition::Within(within) => self.within(within),
+            Condition::Risen { .. } => self.series(),
+            Condition::Absence { after, without, .. } => {
+                self.all(&without.same);
+                if let After::Pattern(within) = after {
+                    self.within(within);
+                }
+            }
+        }
+    }
+
+    fn within(&mut self, within: &Within) {
+        self.all(&within.per);
+        self.test(&within.test);
+    }
+
+    fn test(&mut self, test: &Test) {
+        match test {
+            Test::Reaches { reach, .. } => match reach {
+                Reach::Kinds(_) => self.kind = true,
+                Reach::Domains(_) => self.domain = true,
+                Reach::Partners(_) => self.partner = true,
+                Reach::Debtors(_) => self.debtor = true,
+                Reach::SumOfLatest(_) => self.series(),
+                Reach::Count(_)
+                | Reach::PartnerTypes(_)
+                | Reach::Sum(_)
+                | Reach::Latest(_)
+                | Reach::Maximum(_) => {}
+            },
+            Test::All(tests) | Test::AnyOf(tests) | Test::AtLeast { of: tests, .. } => {
+                for test in tests {
+                    self.test(test);
+                }
+            }
+            Test::Sequence(_) => {}
+            Test::Somewhere { test, .. } | Test::Before { test, .. } => self.test(test),
+        }
+    }
+
+    /// Amounts of the same partner, kind and debtor that follow each other.
+    const fn series(&mut self) {
+        (self.partner, self.kind, self.debtor) = (true, true, true);
+    }
+}
+
+/// What is known of a kind or domain before any signal comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named<T> {
+    name: T,
+    /// Which rules look at it, as bits.
+    looking: u128,
+    /// For how many days its signals count, if not for ever (S4).
+    retention_days: Option<u16>,
 }
 
 /// What one rule asks.
@@ -35,8 +120,9 @@ pub(crate) struct Seen {
     /// The rules to whose condition it can matter, as bits in order of rule id.
     pub(crate) asked_by: u128,
     pub(crate) id: SignalId,
-    pub(crate) first_received_at: Timestamp,
-    pub(crate) amount: Option<Cents>,
+    /// In nanoseconds since 1970.
+    first_received_at: i64,
+    cents: Option<NonZeroU32>,
     /// The number of its event date.
     pub(crate) day: i32,
     /// The number of its month ([`YearMonth::number`]).
@@ -55,7 +141,7 @@ pub(crate) struct Seen {
 
 /// Stands for a name within one household: equal numbers are equal names. Their order says nothing, for it is that of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Number(u32);
+pub(crate) struct Number(NonZeroU32);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Name {
@@ -70,6 +156,7 @@ enum Name {
 pub(crate) struct Sight {
     lens: Arc<Lens>,
     seen: Vec<Seen>,
+    /// Those that the lens does not name, in order of arrival.
     names: Vec<Name>,
 }
 
@@ -80,7 +167,7 @@ impl Seen {
     }
 
     /// The order in which signals came to be known: first receipt, ties by id.
-    pub(crate) const fn receipt_order(&self) -> (Timestamp, SignalId) {
+    pub(crate) const fn receipt_order(&self) -> (i64, SignalId) {
         (self.first_received_at, self.id)
     }
 
@@ -89,15 +176,20 @@ impl Seen {
         (self.day, self.id)
     }
 
+    /// The amount it tells, in cents.
     pub(crate) fn cents(&self) -> Option<i64> {
-        self.amount.map(|cents| i64::from(cents.get()))
+        self.cents.map(|cents| i64::from(cents.get()))
     }
 }
 
 impl Number {
+    fn nth(index: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(place(index)))
+    }
+
     /// For counting by.
     pub(crate) const fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 
@@ -113,23 +205,27 @@ impl Lens {
                 .collect(),
             kinds: Vec::new(),
             domains: Vec::new(),
+            compared: Compared::default(),
             settings: settings.clone(),
         };
         for (number, rule) in rules.iter().enumerate() {
+            lens.compared.condition(&rule.condition);
             let Sources { kinds, domains } = &rule.sources;
             for kind in kinds {
-                *entry(&mut lens.kinds, kind) |= 1 << number;
+                entry(&mut lens.kinds, kind).looking |= 1 << number;
             }
             for domain in domains {
-                *entry(&mut lens.domains, domain) |= 1 << number;
+                entry(&mut lens.domains, domain).looking |= 1 << number;
             }
+        }
+        for (kind, days) in &settings.retention_days {
+            entry(&mut lens.kinds, kind).retention_days = Some(*days);
         }
         lens
     }
 
-    /// The rules to whose condition this signal can matter.
-    fn asked_by(&self, signal: &Signal, day: i32) -> u128 {
-        let mut looking = find(&self.kinds, &signal.kind) | find(&self.domains, &signal.domain);
+    /// Which of these rules have a condition to which this signal can matter.
+    fn asked_by(&self, mut looking: u128, signal: &Signal, day: i32) -> u128 {
         let mut asked = 0;
         while looking != 0 {
             let number = looking.trailing_zeros() as usize;
@@ -143,20 +239,23 @@ impl Lens {
     }
 }
 
-fn entry<'a, T: Ord + Clone>(among: &'a mut Vec<(T, u128)>, what: &T) -> &'a mut u128 {
+fn entry<'a, T: Ord + Clone>(among: &'a mut Vec<Named<T>>, name: &T) -> &'a mut Named<T> {
     let index = among
-        .binary_search_by(|(known, _)| known.cmp(what))
+        .binary_search_by(|known| known.name.cmp(name))
         .unwrap_or_else(|free| {
-            among.insert(free, (what.clone(), 0));
+            let named = Named {
+                name: name.clone(),
+                looking: 0,
+                retention_days: None,
+            };
+            among.insert(free, named);
             free
         });
-    &mut among[index].1
+    &mut among[index]
 }
 
-fn find<T: Ord>(among: &[(T, u128)], what: &T) -> u128 {
-    among
-        .binary_search_by(|(known, _)| known.cmp(what))
-        .map_or(0, |index| among[index].1)
+fn find<T: Ord>(among: &[Named<T>], name: &T) -> Option<usize> {
+    among.binary_search_by(|known| known.name.cmp(name)).ok()
 }
 
 impl Condition {
@@ -182,6 +281,9 @@ impl Condition {
 }
 
 impl Sight {
+    /// Up to so many signals are looked through one by one.
+    const LOOKED_THROUGH: usize = 24;
+
     pub(crate) fn of(lens: &Arc<Lens>, signals: &[Kept]) -> Self {
         let mut sight = Self {
             lens: Arc::clone(lens),
@@ -203,6 +305,21 @@ impl Sight {
     /// Every signal, those that do not count too, in order of events.
     pub(crate) fn seen(&self) -> &[Seen] {
         &self.seen
+    }
+
+    /// Where in its timeline a signal is, or would be: quicker than to look there, for these are read anyway.
+    pub(crate) fn place_of(&self, id: SignalId) -> Option<Result<usize, usize>> {
+        if Self::LOOKED_THROUGH < self.seen.len() {
+            return None;
+        }
+        let mut is_last = true;
+        for seen in &self.seen {
+            if seen.id == id {
+                return Some(Ok(seen.at as usize));
+            }
+            is_last &= seen.id < id;
+        }
+        is_last.then_some(Err(self.seen.len()))
     }
 
     /// A signal was put in at this place of the timeline.
@@ -246,35 +363,45 @@ impl Sight {
 
     fn look(&mut self, signal: &Signal, at: usize) -> Seen {
         let day = day_number(signal.event_date);
-        let ends = self
-            .lens
-            .settings
-            .retention_days
-            .get(&signal.kind)
-            .map_or(i32::MAX, |days| day.saturating_add(i32::from(*days)));
+        let lens = Arc::clone(&self.lens);
+        let compared = lens.compared;
+        let of_kind = find(&lens.kinds, &signal.kind);
+        let of_domain = find(&lens.domains, &signal.domain);
+        let looking = of_kind.map_or(0, |index| lens.kinds[index].looking)
+            | of_domain.map_or(0, |index| lens.domains[index].looking);
+        let retention_days = of_kind.and_then(|index| lens.kinds[index].retention_days);
         Seen {
-            asked_by: self.lens.asked_by(signal, day),
+            asked_by: lens.asked_by(looking, signal, day),
             id: signal.id,
-            first_received_at: signal.first_received_at,
-            amount: signal.amount,
+            first_received_at: nanoseconds(signal.first_received_at),
+            cents: signal.amount.and_then(|cents| NonZeroU32::new(cents.get())),
             day,
             month: YearMonth::of(signal.event_date).number(),
-            ends,
+            ends: retention_days.map_or(i32::MAX, |days| day.saturating_add(i32::from(days))),
             at: place(at),
-            kind: self.number(
-                |name| matches!(name, Name::Kind(kind) if *kind == signal.kind),
-                || Name::Kind(signal.kind.clone()),
+            kind: of_kind.map_or_else(
+                || {
+                    self.number(
+                        compared.kind,
+                        |name| matches!(name, Name::Kind(kind) if *kind == signal.kind),
+                        || Name::Kind(signal.kind.clone()),
+                    )
+                },
+                Number::nth,
             ),
             domain: self.number(
+                compared.domain,
                 |name| matches!(name, Name::Domain(domain) if *domain == signal.domain),
                 || Name::Domain(signal.domain.clone()),
             ),
             partner: self.number(
+                compared.partner,
                 |name| matches!(name, Name::Partner(partner) if *partner == signal.partner),
                 || Name::Partner(signal.partner.clone()),
             ),
             debtor: signal.debtor.map(|debtor| {
                 self.number(
+                    compared.debtor,
                     |name| matches!(name, Name::Debtor(known) if *known == debtor),
                     || Name::Debtor(debtor),
                 )
@@ -284,13 +411,27 @@ impl Sight {
         }
     }
 
-    fn number(&mut self, is_it: impl Fn(&Name) -> bool, name: impl FnOnce() -> Name) -> Number {
+    fn number(
+        &mut self,
+        is_compared: bool,
+        is_it: impl Fn(&Name) -> bool,
+        name: impl FnOnce() -> Name,
+    ) -> Number {
+        if !is_compared {
+            return Number(NonZeroU32::MIN);
+        }
         let index = self.names.iter().position(is_it).unwrap_or_else(|| {
             self.names.push(name());
             self.names.len() - 1
         });
-        Number(place(index))
+        Number::nth(self.lens.kinds.len() + index)
     }
+}
+
+/// Instants of these centuries in half the room.
+fn nanoseconds(at: Timestamp) -> i64 {
+    let nanoseconds = at.as_nanosecond();
+    i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
 }
 
 fn place(index: usize) -> u32 {

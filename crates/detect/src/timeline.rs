@@ -38,16 +38,14 @@ impl Timeline {
     pub const CROWDED_SIGNALS: usize = 500;
 
     /// Keeps the greatest copy of each signal: `max` does not care who came first, or twice. Tells whether anything changed.
-    pub fn absorb(&mut self, signal: Signal) -> bool {
-        match self
-            .by_id
-            .binary_search_by_key(&signal.id, |known| known.id)
-        {
-            Ok(index) if *self.by_id[index].signal < signal => {
+    pub fn absorb(&mut self, signal: impl Into<Arc<Signal>>) -> bool {
+        let signal: Arc<Signal> = signal.into();
+        match self.place_of(signal.id) {
+            Ok(index) if self.by_id[index].signal < signal => {
                 if let Some(sight) = &mut self.sight {
                     sight.replace(&signal, index);
                 }
-                self.by_id[index].signal = Arc::new(signal);
+                self.by_id[index].signal = signal;
                 true
             }
             Ok(_) => false,
@@ -57,12 +55,17 @@ impl Timeline {
                 }
                 let kept = Kept {
                     id: signal.id,
-                    signal: Arc::new(signal),
+                    signal,
                 };
                 self.by_id.insert(index, kept);
                 true
             }
         }
+    }
+
+    fn place_of(&self, id: SignalId) -> Result<usize, usize> {
+        let known = self.sight.as_ref().and_then(|sight| sight.place_of(id));
+        known.unwrap_or_else(|| self.by_id.binary_search_by_key(&id, |known| known.id))
     }
 
     /// Takes a signal out for good: erased, not withdrawn. Tells whether it was there.

@@ -2,11 +2,12 @@
 //!
 //! It is fed what the engine is fed, and after each record it has the matches of that household, with their witnesses.
 
+use voorveld_calendar::day_number;
 use voorveld_detect::Signal;
 use voorveld_domain::{Filing, Presence, Revision, Standing};
 
 use super::rules::{THREE_OF_ONE_KIND, TWO_KINDS};
-use super::signals::{Record, number_of};
+use super::signals::number_of;
 
 const TWO_KINDS_DAYS: i32 = 60;
 const THREE_OF_ONE_KIND_DAYS: i32 = 90;
@@ -64,19 +65,14 @@ struct Household {
 impl HandRecord {
     /// The same record in small.
     #[must_use]
-    pub fn of(record: &Record) -> Self {
-        let signal: &Signal = &record.signal;
+    pub fn of(household: u32, signal: &Signal) -> Self {
         let kind = KINDS
             .binary_search(&signal.kind.as_str())
             .expect("a kind of the load");
-        let epoch = jiff::civil::date(2020, 1, 1);
         Self {
-            household: record.household,
+            household,
             entry: Entry {
-                day: epoch
-                    .until(signal.event_date)
-                    .expect("days of these years")
-                    .get_days(),
+                day: day_number(signal.event_date),
                 number: number_of(signal.id),
                 kind: u8::try_from(kind).expect("eight kinds"),
                 copy: (signal.revision, signal.filing),

@@ -9,8 +9,11 @@ mod rules;
 mod signals;
 mod write;
 
+use std::sync::Arc;
+
+use jiff::civil::Date;
 use voorveld_calendar::Calendar;
-use voorveld_detect::{Anchor, Feeds, Match, RuleSet, Timeline, find_matches};
+use voorveld_detect::{Anchor, Feeds, Match, RuleSet, Signal, Timeline, find_matches};
 
 pub use hand::{Hand, HandMatch, HandRecord};
 pub use measure::{Clock, Differ, Runs, measure, median};
@@ -23,6 +26,14 @@ const CHUNK: usize = 4_096;
 
 /// Runs a piece of work, and counts the time it takes if it likes.
 pub type Timed<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
+
+/// The next records, as whoever decodes them hands them over: household, day of receipt, signal.
+fn next(records: &mut impl Iterator<Item = Record>) -> Vec<(u32, Date, Arc<Signal>)> {
+    records
+        .take(CHUNK)
+        .map(|record| (record.household, record.day, Arc::new(record.signal)))
+        .collect()
+}
 
 /// Feeds a load to the engine one record at a time: absorb, and judge the household of that record. What is true of each household at the end.
 pub fn feed_engine(
@@ -37,17 +48,16 @@ pub fn feed_engine(
     let mut matches: Vec<Vec<Match>> = vec![Vec::new(); households];
     let mut records = load.records();
     loop {
-        let mut chunk: Vec<Record> = records.by_ref().take(CHUNK).collect();
+        let mut chunk = next(&mut records);
         if chunk.is_empty() {
             return matches;
         }
         timed(&mut || {
-            for record in chunk.drain(..) {
-                let household = record.household as usize;
-                let as_of = record.day;
+            for (household, as_of, signal) in chunk.drain(..) {
+                let household = household as usize;
                 let timeline = &mut timelines[household];
                 timeline.look_by(rules);
-                timeline.absorb(record.signal);
+                timeline.absorb(signal);
                 matches[household] = find_matches(rules, timeline, calendar, &feeds, as_of).matches;
             }
         });
@@ -59,17 +69,13 @@ pub fn feed_hand(load: &Load, timed: Timed<'_>) -> Vec<Vec<HandMatch>> {
     let mut hand = Hand::new(load.households);
     let mut records = load.records();
     loop {
-        let chunk: Vec<HandRecord> = records
-            .by_ref()
-            .take(CHUNK)
-            .map(|record| HandRecord::of(&record))
-            .collect();
+        let chunk = next(&mut records);
         if chunk.is_empty() {
             return hand.matches();
         }
         timed(&mut || {
-            for record in &chunk {
-                hand.feed(record);
+            for (household, _, signal) in &chunk {
+                hand.feed(&HandRecord::of(*household, signal));
             }
         });
     }

@@ -8,6 +8,8 @@ use voorveld_detect::{
 };
 use voorveld_domain::Purpose;
 
+use super::signals::KINDS;
+
 /// Two distinct kinds within sixty days.
 pub const TWO_KINDS: &str = "reference.two_kinds";
 /// Three of one kind within ninety days.
@@ -66,8 +68,11 @@ fn reference(id: &str, days: u16, reach: Reach, per: BTreeSet<Same>) -> Rule {
         purpose: Purpose::DebtHelp,
         legal_basis: "reference".to_owned(),
         sources: Sources {
-            domains: BTreeSet::from(["debt".parse().expect("a literal slug")]),
-            kinds: BTreeSet::new(),
+            domains: BTreeSet::new(),
+            kinds: KINDS
+                .iter()
+                .map(|(kind, ..)| kind.parse().expect("a literal slug"))
+                .collect(),
         },
         condition: Condition::Within(Within {
             window: Window::Days(days),

@@ -30,7 +30,7 @@ const CORRECTED: u32 = 40;
 const CORRECTED_WITHIN: u32 = 50_000;
 
 /// Kind, type of partner, and how many in a hundred.
-const KINDS: [(&str, PartnerType, u32); 8] = [
+pub(super) const KINDS: [(&str, PartnerType, u32); 8] = [
     ("rent_arrears", PartnerType::Rent, 28),
     ("energy_arrears", PartnerType::Energy, 24),
     ("water_arrears", PartnerType::Water, 12),
