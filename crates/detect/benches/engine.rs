@@ -43,9 +43,7 @@ fn main() -> ExitCode {
     };
     let times = next(5);
     let policy = Policy::shipped();
-    let two = voorveld_synthetic::engine::reference_rules();
-    let all_rules = if std::env::var("TWO").is_ok() { &two } else { policy.rules() };
-    let runs = match measure(&load, all_rules, policy.calendar(), times, &seconds) {
+    let runs = match measure(&load, policy.rules(), policy.calendar(), times, &seconds) {
         Ok(runs) => runs,
         Err(error) => {
             eprintln!("{error}");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
+use smallvec::smallvec;
 use voorveld_calendar::{Period, Term, day_number, plus_days};
 use voorveld_domain::{Cents, KindId, PartnerId, SignalId};
 
@@ -50,7 +51,7 @@ impl Judge<'_> {
                 before.id
             };
             into.push(Match {
-                evidence: vec![risen_evidence(seen, low, high)],
+                evidence: smallvec![risen_evidence(seen, low, high)],
                 ..self.found(
                     MatchKind::Pattern,
                     Anchor::Signal(seen.id),
@@ -74,7 +75,10 @@ impl Judge<'_> {
                 measure: Measure::RisenFrom,
                 about: About::Signal(last.id),
                 threshold: Quantity::Absent,
-                value: self.signal(last).amount.map_or(Quantity::Absent, Quantity::Cents),
+                value: self
+                    .signal(last)
+                    .amount
+                    .map_or(Quantity::Absent, Quantity::Cents),
             }],
             (None, None) => vec![Evidence {
                 measure: Measure::SignalsLookedAt,
@@ -105,7 +109,9 @@ impl Judge<'_> {
                 }
                 Followed::PerhapsLate => evaluation.awaits_feeds = true,
                 Followed::Not => evaluation.matches.push(Match {
-                    evidence: self.absence_evidence(signal, without, end, &Quantity::No),
+                    evidence: self
+                        .absence_evidence(signal, without, end, &Quantity::No)
+                        .into(),
                     ..self.found(
                         MatchKind::Absence,
                         Anchor::Signal(seen.id),

@@ -1,6 +1,7 @@
 //! What every rule says of a household. Recomputed whole each time: a late signal then has nothing to repair.
 
 use jiff::civil::Date;
+use smallvec::{SmallVec, smallvec};
 use voorveld_calendar::{Calendar, Period, YearMonth, day_number};
 use voorveld_domain::{PartnerType, SignalId};
 
@@ -90,12 +91,17 @@ fn judged(
         let before = evaluation.matches.len();
         judge.matches(&asked, &mut evaluation);
         let matches = &mut evaluation.matches[before..];
-        matches.sort_by_key(|found| found.anchor);
+        if FEW_TO_SORT < matches.len() {
+            // Each is moved once.
+            matches.sort_by_cached_key(|found| found.anchor);
+        } else {
+            matches.sort_unstable_by_key(|found| found.anchor);
+        }
         if with_verdicts {
             let why = matches
                 .iter()
                 .max_by_key(|found| (found.window.to_number(), found.anchor))
-                .map_or_else(|| judge.nearest(&asked), |found| found.evidence.clone());
+                .map_or_else(|| judge.nearest(&asked), |found| found.evidence.to_vec());
             evaluation.verdicts.push(Verdict {
                 rule: rule.id.clone(),
                 version: rule.version,
@@ -157,7 +163,7 @@ impl Judge<'_> {
 
     fn lone(&self, seen: &Seen, predicate: &Predicate) -> Match {
         let signal = self.signal(seen);
-        let mut evidence = Vec::with_capacity(1);
+        let mut evidence = SmallVec::new();
         predicate.measure(signal, self.settings, true, &mut evidence);
         if let Some(last) = self.last_useful_day(signal) {
             evidence.push(Evidence {
@@ -186,7 +192,7 @@ impl Judge<'_> {
         }
         let types = self.types(month.signals);
         Some(Match {
-            evidence: vec![
+            evidence: smallvec![
                 type_evidence(month, partner_types, types),
                 before_evidence(month.at, preceding_months, before),
             ],
@@ -206,7 +212,7 @@ impl Judge<'_> {
             return None;
         }
         Some(Match {
-            evidence: vec![type_evidence(
+            evidence: smallvec![type_evidence(
                 month,
                 partner_types,
                 self.types(month.signals),
@@ -235,7 +241,7 @@ impl Judge<'_> {
             earlier.id
         };
         Some(Match {
-            evidence: vec![
+            evidence: smallvec![
                 Evidence {
                     measure: Measure::SignalsInMonth,
                     about: About::Month(month.at),
@@ -311,10 +317,7 @@ impl Judge<'_> {
         brought_by: SignalId,
         window: Period,
     ) -> Match {
-        let mut witnesses: Vec<SignalId> = witnesses.iter().map(|seen| seen.id).collect();
-        if !witnesses.is_sorted() {
-            witnesses.sort_unstable();
-        }
+        let witnesses = self.by_id(witnesses);
         Match {
             rule: self.rule.id.clone(),
             version: self.rule.version,
@@ -323,8 +326,26 @@ impl Judge<'_> {
             witnesses,
             brought_by,
             window,
-            evidence: Vec::new(),
+            evidence: SmallVec::new(),
         }
+    }
+
+    /// The ids of these signals, sorted.
+    fn by_id(&self, signals: &[&Seen]) -> SmallVec<[SignalId; Match::FEW_WITNESSES]> {
+        if signals.len() <= FEW_TO_SORT {
+            let mut ids: SmallVec<_> = signals.iter().map(|seen| seen.id).collect();
+            ids.sort_unstable();
+            return ids;
+        }
+        let mut are_among = vec![false; self.timeline.len()];
+        for seen in signals {
+            are_among[seen.at as usize] = true;
+        }
+        self.timeline
+            .ids()
+            .zip(are_among)
+            .filter_map(|(id, is_among)| is_among.then_some(id))
+            .collect()
     }
 
     /// What came nearest to a match, when there is none: a rule says why it is silent, too. It speaks of every signal that the rule looks at,
@@ -343,9 +364,9 @@ impl Judge<'_> {
         };
         match &self.rule.condition {
             Condition::EachSignal(predicate) => {
-                let mut evidence = Vec::new();
+                let mut evidence = SmallVec::new();
                 predicate.measure(newest, self.settings, false, &mut evidence);
-                evidence
+                evidence.into_vec()
             }
             Condition::SingleInMonth {
                 partner_types,
@@ -397,6 +418,9 @@ impl Judge<'_> {
         last_useful_day(deadline, signal, self.calendar)
     }
 }
+
+/// More matches than this are put in order by their anchors alone; more signals, by their place in the timeline, which is in that order.
+const FEW_TO_SORT: usize = 32;
 
 fn first_received<'a>(signals: &[&'a Seen]) -> Option<&'a Seen> {
     signals

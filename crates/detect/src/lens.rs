@@ -16,7 +16,7 @@ use crate::timeline::Kept;
 /// The questions of a set of rules to one signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lens {
-    askers: Vec<Asker>,
+    rules: Vec<Looking>,
     /// The kinds that rules or settings name, sorted.
     kinds: Vec<Named<KindId>>,
     /// The domains that rules look at, sorted.
@@ -109,7 +109,7 @@ struct Named<T> {
 
 /// What one rule asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Asker {
+struct Looking {
     in_force: Period,
     condition: Condition,
 }
@@ -196,9 +196,9 @@ impl Number {
 impl Lens {
     pub(crate) fn new(rules: &[Rule], settings: &RuleSettings) -> Self {
         let mut lens = Self {
-            askers: rules
+            rules: rules
                 .iter()
-                .map(|rule| Asker {
+                .map(|rule| Looking {
                     in_force: rule.in_force,
                     condition: rule.condition.clone(),
                 })
@@ -230,8 +230,8 @@ impl Lens {
         while looking != 0 {
             let number = looking.trailing_zeros() as usize;
             looking &= looking - 1;
-            let asker = &self.askers[number];
-            if asker.in_force.contains_number(day) && asker.condition.asks(signal, &self.settings) {
+            let rule = &self.rules[number];
+            if rule.in_force.contains_number(day) && rule.condition.asks(signal, &self.settings) {
                 asked |= 1 << number;
             }
         }

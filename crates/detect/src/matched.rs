@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Date;
+use smallvec::SmallVec;
 use uuid::Uuid;
 use voorveld_calendar::{Period, YearMonth};
 use voorveld_domain::{HouseholdId, RuleId, SignalId};
@@ -60,16 +61,19 @@ pub struct Match {
     /// What names this match among those of its rule (M2).
     pub anchor: Anchor,
     /// The signals it leans on, sorted by id.
-    pub witnesses: Vec<SignalId>,
+    pub witnesses: SmallVec<[SignalId; Self::FEW_WITNESSES]>,
     /// The witness with whose first receipt it became true: deadlines count from there (T5).
     pub brought_by: SignalId,
     /// The days it looks at.
     pub window: Period,
     /// What was measured.
-    pub evidence: Vec<Evidence>,
+    pub evidence: SmallVec<[Evidence; 1]>,
 }
 
 impl Match {
+    /// Up to so many witnesses need no allocation of their own.
+    pub const FEW_WITNESSES: usize = 4;
+
     /// The id of this match in a household: computed, so that doing it twice writes it once (M2).
     #[must_use]
     pub fn id(&self, household: HouseholdId) -> Uuid {

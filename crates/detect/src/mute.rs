@@ -1,13 +1,16 @@
 //! What keeps a match from raising: threshold, repeat, known client, cooldown, age, activation (K5, K6, K8, K9).
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use voorveld_calendar::{amsterdam_date, days_between, plus_days};
-use voorveld_domain::{Purpose, SignalId, TaskState};
+use voorveld_domain::{DebtorId, KindId, PartnerId, Purpose, RuleId, SignalId, TaskState};
 
 use crate::predicate::is_unmutable;
 use crate::rule::{CooldownFrom, Rule, RuleSettings};
-use crate::task::{Guards, KnownTask, SuppressedBy};
-use crate::{Match, Signal, Timeline};
+use crate::task::{Closure, Ground, Guards, KnownTask, SuppressedBy};
+use crate::{Anchor, Match, Signal, Timeline};
 
 /// Everything that can mute a match of one purpose.
 pub(crate) struct Mutes<'a> {
@@ -17,9 +20,37 @@ pub(crate) struct Mutes<'a> {
     pub(crate) guards: &'a Guards,
     pub(crate) settings: &'a RuleSettings,
     pub(crate) as_of: Date,
+    pub(crate) found_out: FoundOut<'a>,
 }
 
-impl Mutes<'_> {
+/// What is found out of the tasks once, and only when something asks: a crowded household has thousands of grounds and as many matches.
+#[derive(Default)]
+pub(crate) struct FoundOut<'a> {
+    seen_to: OnceCell<BTreeMap<Series<'a>, Vec<SeenTo<'a>>>>,
+    of_rules: OnceCell<BTreeMap<&'a RuleId, OfRule<'a>>>,
+}
+
+/// Signals of which one can repeat another (K6): of the same partner, kind and debtor.
+type Series<'a> = (&'a PartnerId, &'a KindId, Option<DebtorId>);
+
+/// A signal that is on a task, and when that was closed.
+struct SeenTo<'a> {
+    signal: &'a Signal,
+    closed_on: Option<Date>,
+}
+
+/// The grounds that a rule gave.
+#[derive(Default)]
+struct OfRule<'a> {
+    /// The last day on which a task that stands got one.
+    added_on: Option<Date>,
+    /// Tasks with one that ended.
+    ends: Vec<Closure>,
+    /// Those on closed tasks.
+    closed: BTreeMap<Anchor, Vec<&'a Ground>>,
+}
+
+impl<'a> Mutes<'a> {
     /// The threshold (K5): every unanswered witness tells an amount below it, and none is a crisis, handover or supply end.
     pub(crate) fn threshold(&self, rule: &Rule, unanswered: &[&Signal]) -> Option<SuppressedBy> {
         let threshold = self
@@ -55,31 +86,93 @@ impl Mutes<'_> {
     /// The last signal of the same partner, kind and debtor that is on a task, open or closed shortly before this one came (K6).
     ///
     /// "Shortly" counts from the day this signal first came, so the answer does not depend on when it is asked.
-    fn last_seen_to(&self, signal: &Signal) -> Option<&Signal> {
+    fn last_seen_to(&self, signal: &Signal) -> Option<&'a Signal> {
         let received_on = amsterdam_date(signal.first_received_at);
         let window = i32::from(self.settings.repeat_window_days);
-        self.tasks
+        self.seen_to()
+            .get(&(&signal.partner, &signal.kind, signal.debtor))?
             .iter()
-            .filter(|task| task.purpose == self.purpose)
-            .filter(|task| {
-                task.state.is_open()
-                    || (task.state == TaskState::Closed
-                        && task
+            .rev()
+            .filter(|known| known.signal.id != signal.id)
+            .find(|known| {
+                known
+                    .closed_on
+                    .is_none_or(|closed_on| days_between(closed_on, received_on) <= window)
+            })
+            .map(|known| known.signal)
+    }
+
+    /// What open and closed tasks of this purpose lean on, in order of events. What no longer counts mutes nothing either (I5).
+    fn seen_to(&self) -> &BTreeMap<Series<'a>, Vec<SeenTo<'a>>> {
+        self.found_out.seen_to.get_or_init(|| {
+            let mut seen_to: BTreeMap<Series<'a>, Vec<SeenTo<'a>>> = BTreeMap::new();
+            for task in self
+                .tasks
+                .iter()
+                .filter(|task| task.purpose == self.purpose)
+            {
+                let closed_on = match (task.state.is_open(), task.closed) {
+                    (true, _) => None,
+                    (false, Some(end)) if task.state == TaskState::Closed => Some(end.on),
+                    _ => continue,
+                };
+                let witnesses = task.grounds.iter().flat_map(|ground| &ground.witnesses);
+                for signal in witnesses.filter_map(|id| self.timeline.get(*id)) {
+                    if signal.counts_on(self.settings, self.as_of) {
+                        seen_to
+                            .entry((&signal.partner, &signal.kind, signal.debtor))
+                            .or_default()
+                            .push(SeenTo { signal, closed_on });
+                    }
+                }
+            }
+            for series in seen_to.values_mut() {
+                series.sort_by_key(|known| known.signal.event_order());
+            }
+            seen_to
+        })
+    }
+
+    fn of_rule(&self, rule: &RuleId) -> Option<&OfRule<'a>> {
+        let of_rules = self.found_out.of_rules.get_or_init(|| {
+            let mut of_rules: BTreeMap<&'a RuleId, OfRule<'a>> = BTreeMap::new();
+            // What was raised by mistake silences nobody.
+            let stands =
+                |task: &&KnownTask| task.state.is_open() || task.state == TaskState::Closed;
+            for task in self
+                .tasks
+                .iter()
+                .filter(|task| task.purpose == self.purpose)
+                .filter(stands)
+            {
+                for ground in &task.grounds {
+                    let of_rule = of_rules.entry(&ground.rule).or_default();
+                    of_rule.added_on = of_rule.added_on.max(Some(ground.added_on));
+                    if !task
+                        .closed
+                        .is_none_or(|end| of_rule.ends.last() == Some(&end))
+                    {
+                        of_rule.ends.extend(task.closed);
+                    }
+                    if task.state == TaskState::Closed {
+                        of_rule
                             .closed
-                            .is_some_and(|end| days_between(end.on, received_on) <= window))
-            })
-            .flat_map(|task| &task.grounds)
-            .flat_map(|ground| &ground.witnesses)
-            .filter(|id| **id != signal.id)
-            .filter_map(|id| self.timeline.get(*id))
-            .filter(|known| {
-                // What no longer counts mutes nothing either (I5).
-                known.counts_on(self.settings, self.as_of)
-                    && known.partner == signal.partner
-                    && known.kind == signal.kind
-                    && known.debtor == signal.debtor
-            })
-            .max_by_key(|known| known.event_order())
+                            .entry(ground.anchor)
+                            .or_default()
+                            .push(ground);
+                    }
+                }
+            }
+            of_rules
+        });
+        of_rules.get(rule)
+    }
+
+    /// The grounds that this match gave to tasks that are closed.
+    pub(crate) fn closed_grounds(&self, found: &Match) -> &[&'a Ground] {
+        self.of_rule(&found.rule)
+            .and_then(|of_rule| of_rule.closed.get(&found.anchor))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Whether none of these signals tells more than the last one that somebody saw to (`unless_risen`).
@@ -104,12 +197,7 @@ impl Mutes<'_> {
     }
 
     /// What keeps this match from raising by itself, if anything; `unanswered` are its unanswered witnesses in order of events.
-    pub(crate) fn suppressed(
-        &self,
-        rule: &Rule,
-        found: &Match,
-        unanswered: &[&Signal],
-    ) -> Option<SuppressedBy> {
+    pub(crate) fn suppressed(&self, rule: &Rule, unanswered: &[&Signal]) -> Option<SuppressedBy> {
         self.threshold(rule, unanswered)
             .or_else(|| {
                 self.repeat(rule, unanswered)
@@ -123,7 +211,7 @@ impl Mutes<'_> {
                 self.not_risen(rule, unanswered)
                     .then_some(SuppressedBy::NotRisen)
             })
-            .or_else(|| self.cooldown(rule, found))
+            .or_else(|| self.cooldown(rule))
             .or_else(|| self.too_old(rule, unanswered))
             .or_else(|| {
                 let from = rule.active_from?;
@@ -137,31 +225,21 @@ impl Mutes<'_> {
             })
     }
 
-    fn cooldown(&self, rule: &Rule, found: &Match) -> Option<SuppressedBy> {
+    fn cooldown(&self, rule: &Rule) -> Option<SuppressedBy> {
         let cooldown = rule.cooldown.as_ref()?;
-        let until = self
-            .tasks
-            .iter()
-            .filter(|task| task.purpose == self.purpose)
-            // What was raised by mistake silences nobody.
-            .filter(|task| task.state.is_open() || task.state == TaskState::Closed)
-            .flat_map(|task| {
-                task.grounds
-                    .iter()
-                    .filter(|ground| ground.rule == found.rule)
-                    .filter_map(|ground| match cooldown.from {
-                        CooldownFrom::Raising => Some(ground.added_on),
-                        CooldownFrom::Result => task
-                            .closed
-                            .filter(|end| {
-                                cooldown.outcomes.is_empty()
-                                    || cooldown.outcomes.contains(&end.outcome)
-                            })
-                            .map(|end| end.on),
-                    })
-            })
-            .max()
-            .map(|from| plus_days(from, i32::from(cooldown.days)))?;
+        let of_rule = self.of_rule(&rule.id)?;
+        let from = match cooldown.from {
+            CooldownFrom::Raising => of_rule.added_on,
+            CooldownFrom::Result => of_rule
+                .ends
+                .iter()
+                .filter(|end| {
+                    cooldown.outcomes.is_empty() || cooldown.outcomes.contains(&end.outcome)
+                })
+                .map(|end| end.on)
+                .max(),
+        };
+        let until = plus_days(from?, i32::from(cooldown.days));
         (self.as_of < until).then_some(SuppressedBy::Cooldown { until })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use smallvec::SmallVec;
 use voorveld_calendar::{Calendar, Period, YearMonth, day_number};
 use voorveld_domain::SignalId;
 
@@ -36,7 +37,7 @@ pub(crate) struct Stretch<'v, 's> {
     /// All days of its windows.
     pub(crate) period: Period,
     /// What its fullest window comes to, the first one among equals.
-    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) evidence: SmallVec<[Evidence; 1]>,
 }
 
 impl Stretch<'_, '_> {
@@ -130,21 +131,18 @@ impl<'p, 's, 'v> Windows<'p, 's, 'v> {
             while self.asked[self.begin].day < first_day {
                 self.begin += 1;
             }
-            let fullness = match &mut self.tally {
-                Some((reach, tally)) => {
-                    for seen in &self.asked[last..self.next] {
-                        tally.enter(seen, reach, self.pattern);
-                    }
-                    for seen in &self.asked[before..self.begin] {
-                        tally.leave(seen, reach, self.pattern);
-                    }
-                    tally.value().filter(|value| reach.threshold() <= *value)
+            let fullness = if let Some((reach, tally)) = &mut self.tally {
+                for seen in &self.asked[last..self.next] {
+                    tally.enter(seen, reach, self.pattern);
                 }
-                None => {
-                    let period = Period::numbered(first_day, window.to_number());
-                    let signals = &self.asked[self.begin..self.next];
-                    self.pattern.holds(&what.test, signals, period, self.asked)
+                for seen in &self.asked[before..self.begin] {
+                    tally.leave(seen, reach, self.pattern);
                 }
+                tally.value().filter(|value| reach.threshold() <= *value)
+            } else {
+                let period = Period::numbered(first_day, window.to_number());
+                let signals = &self.asked[self.begin..self.next];
+                self.pattern.holds(&what.test, signals, period, self.asked)
             };
             if let Some(fullness) = fullness {
                 return Some(Satisfied {
@@ -184,11 +182,7 @@ impl<'p> Pattern<'p> {
     }
 
     /// Tells every match among these signals, which all matter to it and are in order of events.
-    pub(crate) fn stretches<'s>(
-        &self,
-        asked: &[&'s Seen],
-        tell: &mut dyn FnMut(Stretch<'_, 's>),
-    ) {
+    pub(crate) fn stretches<'s>(&self, asked: &[&'s Seen], tell: &mut dyn FnMut(Stretch<'_, 's>)) {
         self.each_apart(asked, &mut |asked| {
             self.stretches_of(asked, tell);
             false
@@ -239,7 +233,8 @@ impl<'p> Pattern<'p> {
             .filter(|seen| !must_be_known || seen.debtor.is_some())
             .copied()
             .collect();
-        groups.sort_unstable_by_key(|seen| (self.apart(seen), seen.event_order()));
+        // Stable, so that each group stays in order; and quick, for there are few groups.
+        groups.sort_by_key(|seen| self.apart(seen));
         groups
     }
 
@@ -320,7 +315,7 @@ impl<'p> Pattern<'p> {
     }
 
     fn stretch<'v, 's>(&self, asked: &'v [&'s Seen], run: &Run) -> Stretch<'v, 's> {
-        let mut evidence = Vec::with_capacity(1);
+        let mut evidence = SmallVec::new();
         self.measure(
             &self.what.test,
             &asked[run.fullest.begin..run.fullest.end],
@@ -501,7 +496,7 @@ impl<'p> Pattern<'p> {
         signals: &[&Seen],
         period: Period,
         all: &[&Seen],
-        into: &mut Vec<Evidence>,
+        into: &mut SmallVec<[Evidence; 1]>,
     ) {
         match test {
             Test::Reaches { of, reach } => {
@@ -618,9 +613,10 @@ impl<'p> Pattern<'p> {
             },
             |(_, begin, end, period)| (&asked[begin..end], period),
         );
-        let mut evidence = Vec::new();
+        let mut evidence = SmallVec::new();
         self.measure(&self.what.test, signals, period, asked, &mut evidence);
-        (best.map_or(i64::MIN, |(nearness, ..)| nearness), evidence)
+        let nearness = best.map_or(i64::MIN, |(nearness, ..)| nearness);
+        (nearness, evidence.into_vec())
     }
 }
 

@@ -12,7 +12,7 @@ use voorveld_domain::{HoldReason, Outcome, Purpose, SignalId, TaskId, TaskState,
 
 use crate::condition::Condition;
 use crate::evaluate::last_useful_day;
-use crate::mute::Mutes;
+use crate::mute::{FoundOut, Mutes};
 use crate::predicate::is_unmutable;
 use crate::rule::{Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet};
 use crate::task::{
@@ -58,6 +58,7 @@ pub fn plan(
                 guards,
                 settings: rules.settings(),
                 as_of,
+                found_out: FoundOut::default(),
             },
             answered: answered(purpose, tasks, guards),
             calendar,
@@ -106,11 +107,17 @@ impl Candidate<'_> {
         }
     }
 
-    fn leans_on(&self, ground: &Ground) -> bool {
+    fn leans_on(&self, lost: &Lost<'_>) -> bool {
         self.unanswered
             .iter()
-            .any(|signal| ground.witnesses.contains(&signal.id))
+            .any(|signal| lost.witnesses.contains(&signal.id))
     }
+}
+
+/// A ground without a match.
+struct Lost<'a> {
+    ground: &'a Ground,
+    witnesses: BTreeSet<SignalId>,
 }
 
 /// What grounds ask of their task, together.
@@ -189,15 +196,12 @@ impl<'a> Planner<'a> {
             && !self.mutes.guards.answered_elsewhere.contains(&elsewhere)
             && self
                 .mutes
-                .tasks
+                .closed_grounds(found)
                 .iter()
-                .filter(|task| {
-                    task.purpose == self.mutes.purpose && task.state == TaskState::Closed
-                })
-                .flat_map(|task| &task.grounds)
-                .filter(|ground| ground.rule == found.rule && ground.anchor == found.anchor)
                 // Under another version of the rule the same signal may be put in other words.
-                .all(|ground| ground.version == found.version && ground.evidence != found.evidence)
+                .all(|ground| {
+                    ground.version == found.version && *ground.evidence != *found.evidence
+                })
     }
 
     /// No task is open: raises one when a match may, and lets every other match join it that may join.
@@ -207,9 +211,7 @@ impl<'a> Planner<'a> {
         let mut suppressed = Vec::new();
         let mut muted_by_threshold = Vec::new();
         for candidate in candidates {
-            let by = self
-                .mutes
-                .suppressed(candidate.rule, candidate.found, &candidate.unanswered);
+            let by = self.mutes.suppressed(candidate.rule, &candidate.unanswered);
             let Some(by) = by else {
                 pressing.push(candidate);
                 grounds.push(self.ground(candidate, false));
@@ -242,7 +244,7 @@ impl<'a> Planner<'a> {
         let facts = self.press(base, &pressing, |candidate| {
             candidate.rule.raises().is_some()
         });
-        self.hold(candidates, &[], whole);
+        self.hold(candidates, &BTreeSet::new(), whole);
         self.watch_supply(&pressing, facts.urgency, whole);
         whole.changes.push(TaskChange::Raise {
             purpose: self.mutes.purpose,
@@ -294,12 +296,19 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let known: Vec<&Ground> = standing.values().collect();
+        let known: BTreeSet<SignalId> = standing
+            .values()
+            .flat_map(|ground| ground.witnesses.iter().copied())
+            .collect();
         self.hold(candidates, &known, whole);
 
-        let lost: Vec<&Ground> = standing
+        let lost: Vec<Lost<'_>> = standing
             .values()
             .filter(|ground| !by_key.contains_key(&ground.key()))
+            .map(|ground| Lost {
+                ground,
+                witnesses: ground.witnesses.iter().copied().collect(),
+            })
             .collect();
 
         let mut pressing = Vec::new();
@@ -309,17 +318,15 @@ impl<'a> Planner<'a> {
                 .unanswered
                 .iter()
                 .copied()
-                .filter(|signal| known.iter().all(|g| !g.witnesses.contains(&signal.id)))
+                .filter(|signal| !known.contains(&signal.id))
                 .collect();
             let repeat = !fresh.is_empty() && self.mutes.repeat(candidate.rule, &fresh).is_some();
-            let by = self
-                .mutes
-                .suppressed(candidate.rule, candidate.found, &candidate.unanswered);
+            let by = self.mutes.suppressed(candidate.rule, &candidate.unanswered);
             if let Some(ground) = standing.get(key) {
                 // Under a new version of the rule a ground keeps the words it was raised with, as long as its signals stay.
-                let changed = ground.witnesses != candidate.found.witnesses
+                let changed = *ground.witnesses != *candidate.found.witnesses
                     || (ground.version == candidate.found.version
-                        && ground.evidence != candidate.found.evidence);
+                        && *ground.evidence != *candidate.found.evidence);
                 if changed {
                     // A repeat stays one until something comes that repeats nothing; only then does it press.
                     let still_repeat = ground.repeat && (fresh.is_empty() || repeat);
@@ -341,7 +348,7 @@ impl<'a> Planner<'a> {
                 }
                 continue;
             }
-            let continues = lost.iter().any(|ground| candidate.leans_on(ground));
+            let continues = lost.iter().any(|lost| candidate.leans_on(lost));
             if let Some(by @ SuppressedBy::Threshold { .. }) = by
                 && !continues
             {
@@ -372,14 +379,12 @@ impl<'a> Planner<'a> {
         };
         self.watch_supply(&standing_now, facts.urgency, whole);
 
-        let (replaced, gone): (Vec<&Ground>, Vec<&Ground>) = lost.iter().partition(|ground| {
+        let (replaced, gone): (Vec<&Lost<'_>>, Vec<&Lost<'_>>) = lost.iter().partition(|lost| {
             by_key.iter().any(|(key, candidate)| {
-                joining.contains_key(key)
-                    && !standing.contains_key(key)
-                    && candidate.leans_on(ground)
+                joining.contains_key(key) && !standing.contains_key(key) && candidate.leans_on(lost)
             })
         });
-        let keys = |grounds: &[&Ground]| grounds.iter().map(|ground| ground.key()).collect();
+        let keys = |lost: &[&Lost<'_>]| lost.iter().map(|lost| lost.ground.key()).collect();
         let (replaced, gone): (Vec<GroundKey>, Vec<GroundKey>) = (keys(&replaced), keys(&gone));
         if !joining.is_empty() || facts != before {
             whole.changes.push(TaskChange::Join {
@@ -418,7 +423,7 @@ impl<'a> Planner<'a> {
     }
 
     /// A safety marker that no task of the safety desk knows yet holds the household (I10); what the desk lifted stays lifted.
-    fn hold(&self, candidates: &[Candidate<'a>], known: &[&Ground], whole: &mut Plan) {
+    fn hold(&self, candidates: &[Candidate<'a>], known: &BTreeSet<SignalId>, whole: &mut Plan) {
         if self.mutes.guards.held == Some(HoldReason::Safety) {
             return;
         }
@@ -427,7 +432,7 @@ impl<'a> Planner<'a> {
             .filter(|candidate| matches!(candidate.rule.effect, Effect::Hold(_)))
             .flat_map(|candidate| &candidate.unanswered)
             .map(|signal| signal.id)
-            .filter(|id| known.iter().all(|ground| !ground.witnesses.contains(id)))
+            .filter(|id| !known.contains(id))
             .collect();
         if !signals.is_empty() {
             whole.changes.push(TaskChange::Hold {
@@ -442,8 +447,8 @@ impl<'a> Planner<'a> {
             rule: candidate.found.rule.clone(),
             version: candidate.found.version,
             anchor: candidate.found.anchor,
-            witnesses: candidate.found.witnesses.clone(),
-            evidence: candidate.found.evidence.clone(),
+            witnesses: candidate.found.witnesses.to_vec(),
+            evidence: candidate.found.evidence.to_vec(),
             due_on: self.due_on(candidate),
             added_on: self.mutes.as_of,
             repeat,

@@ -1,5 +1,6 @@
 //! Questions to one signal: the answer, and what was measured to get it.
 
+use smallvec::SmallVec;
 use voorveld_domain::{Cents, KindId};
 
 use crate::condition::{FieldTest, Predicate};
@@ -91,7 +92,7 @@ impl Predicate {
         signal: &Signal,
         settings: &RuleSettings,
         holding_only: bool,
-        into: &mut Vec<Evidence>,
+        into: &mut SmallVec<[Evidence; 1]>,
     ) {
         let mut push = |measure, threshold, value| {
             let evidence = Evidence {

@@ -303,7 +303,10 @@ pub(crate) fn partner_types(signals: &[&Seen], settings: &RuleSettings) -> Vec<P
     let mut names: Vec<PartnerType> = Vec::with_capacity(1);
     for seen in signals {
         let name = seen.partner_type;
-        match names.iter_mut().find(|known| counted(**known) == counted(name)) {
+        match names
+            .iter_mut()
+            .find(|known| counted(**known) == counted(name))
+        {
             Some(known) => *known = name.min(*known),
             None => names.push(name),
         }

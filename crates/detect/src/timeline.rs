@@ -103,6 +103,11 @@ impl Timeline {
         &self.by_id[seen.at as usize].signal
     }
 
+    /// Every id, sorted.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = SignalId> {
+        self.by_id.iter().map(|kept| kept.id)
+    }
+
     /// The signals of those that count on a day that a rule looks at, in order of events.
     pub(crate) fn looked_at(
         &self,
@@ -160,7 +165,11 @@ impl Timeline {
             by_id: self.by_id.clone(),
             sight: None,
         };
-        for kept in judged.by_id.iter_mut().filter(|kept| is_changed(&kept.signal)) {
+        for kept in judged
+            .by_id
+            .iter_mut()
+            .filter(|kept| is_changed(&kept.signal))
+        {
             let standing = standing(&kept.signal);
             Arc::make_mut(&mut kept.signal).standing = standing;
         }

@@ -65,37 +65,39 @@ pub(crate) fn brought_by(
     true_of: impl Fn(&[&Seen]) -> bool,
 ) -> Option<SignalId> {
     let mut by_receipt: Vec<&Seen> = signals.to_vec();
-    by_receipt.sort_unstable_by_key(|seen| seen.receipt_order());
-    let true_of_first = |many: usize| {
-        let mut prefix = by_receipt[..many].to_vec();
-        prefix.sort_unstable_by_key(|seen| seen.event_order());
-        true_of(&prefix)
-    };
     let all = by_receipt.len();
     if all == 0 {
         return None;
     }
+    let true_of_first = |first: &[&Seen]| {
+        let mut first = first.to_vec();
+        first.sort_unstable_by_key(|seen| seen.event_order());
+        true_of(&first)
+    };
     let (mut too_few, mut enough) = (0, all);
     if !only_grows {
-        while enough > 1 && true_of_first(enough - 1) {
+        by_receipt.sort_by_key(|seen| seen.receipt_order());
+        while enough > 1 && true_of_first(&by_receipt[..enough - 1]) {
             enough -= 1;
         }
         return Some(by_receipt[enough - 1].id);
     }
-    // Of many signals the first few are enough as a rule: each step looks at twice as many as the one before it.
-    let mut step = 1;
+    // Of many signals the first few are enough as a rule: each step looks at more than the one before it, and only those are put in order.
+    let mut step = FIRST_FEW;
     while step < all {
-        if true_of_first(step) {
+        by_receipt.select_nth_unstable_by_key(step, |seen| seen.receipt_order());
+        if true_of_first(&by_receipt[..step]) {
             enough = step;
             break;
         }
         too_few = step;
-        step *= 2;
+        step *= 4;
     }
+    by_receipt[..enough].sort_unstable_by_key(|seen| seen.receipt_order());
     // Between a prefix that is too short and one that is long enough lies the one that became so.
     while enough - too_few > 1 {
         let middle = usize::midpoint(too_few, enough);
-        if true_of_first(middle) {
+        if true_of_first(&by_receipt[..middle]) {
             enough = middle;
         } else {
             too_few = middle;
@@ -103,3 +105,6 @@ pub(crate) fn brought_by(
     }
     Some(by_receipt[enough - 1].id)
 }
+
+/// How many of the signals that came first are looked at first.
+const FIRST_FEW: usize = 8;

@@ -185,7 +185,7 @@ impl Household {
             version: found.version,
             anchor: found.anchor.to_string(),
             municipality: self.memory.municipality,
-            witnesses: found.witnesses.clone(),
+            witnesses: found.witnesses.to_vec(),
             evidence: found.evidence.iter().map(ToString::to_string).collect(),
         }
     }

@@ -307,7 +307,7 @@ proptest! {
             let matches = world.evaluate().matches;
             for ground in world.tasks.iter().filter(|task| task.state.is_open()).flat_map(|task| &task.grounds) {
                 prop_assert!(matches.iter().any(|found| found.rule == ground.rule && found.anchor == ground.anchor
-                    && found.witnesses == ground.witnesses));
+                    && *found.witnesses == *ground.witnesses));
             }
         }
     }

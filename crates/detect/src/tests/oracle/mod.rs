@@ -44,7 +44,7 @@ fn of_the_engine(history: &History, rules: &RuleSet, almanac: &Almanac) -> Verdi
         let is_new = verdict.matches.insert(Said {
             rule: found.rule.to_string(),
             anchor: found.anchor,
-            witnesses: found.witnesses.clone(),
+            witnesses: found.witnesses.to_vec(),
             window: found.window,
             brought_by: found.brought_by,
         });
