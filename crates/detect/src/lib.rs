@@ -21,6 +21,7 @@ mod pattern;
 mod plan;
 mod predicate;
 mod reach;
+mod reads;
 pub mod rule;
 pub mod signal;
 pub mod task;

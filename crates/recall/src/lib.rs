@@ -18,7 +18,7 @@ use voorveld_detect::trail::{Known, Trail, trail};
 use voorveld_detect::{
     Feeds, FieldValue, GroundKey, Guards, KnownTask, RuleSet, Signal, SuppressedBy, Timeline,
 };
-use voorveld_domain::{HouseholdId, Purpose, SignalId};
+use voorveld_domain::{FieldName, HouseholdId, Purpose, SignalId};
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError, Tx};
 
@@ -169,6 +169,14 @@ impl Recalled {
         };
         trail(&seen, known, calendar, words, as_of)
     }
+}
+
+/// The fields of signals that judging by these rules reads: theirs, and how long somebody is a client of debt help.
+#[must_use]
+pub fn fields_read(rules: &RuleSet) -> BTreeSet<FieldName> {
+    let mut fields = rules.fields_read();
+    fields.insert(KNOWN_UNTIL.parse().expect("a literal slug"));
+    fields
 }
 
 /// Until when a resident is a client of debt help already, by a signal that counts: the last day, or for good when it names none.
