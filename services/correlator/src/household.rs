@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{
@@ -21,14 +22,26 @@ use voorveld_store::timelines::TimelineRow;
 use crate::convert;
 
 /// What is remembered of a household between batches: its timeline, nothing that outreach may change.
-#[derive(Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remembered {
     pub partition: i32,
     pub municipality: MunicipalityCode,
+    /// The copies of its timeline as they are stored: all that were read, and after a time in memory only those that came since.
     pub rows: BTreeMap<SignalId, TimelineRow>,
     pub timeline: Timeline,
+    pub kept: Kept,
     /// It was told that this is more than a household has.
     pub crowded_told: bool,
+}
+
+/// What is known of copies whose rows are not at hand, besides what is judged of them. They are as they were: a copy that changes or expires has
+/// its household read anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// Where in the log they came.
+    pub came_at: Vec<(SignalId, i64)>,
+    /// The area of the one that was received last and knows one.
+    pub area: Option<(Timestamp, SignalId, AreaId)>,
 }
 
 /// What a copy is to what was known.
@@ -48,12 +61,14 @@ impl Remembered {
             municipality,
             rows: BTreeMap::new(),
             timeline: Timeline::default(),
+            kept: Kept::default(),
             crowded_told: false,
         }
     }
 
-    /// Takes a stored or freshly read copy; says whether it is news.
+    /// Takes a stored or freshly read copy; says whether it is news. Of a signal that is known the row is at hand: only that says what is superseded.
     pub(crate) fn absorb(&mut self, row: TimelineRow) -> Result<Absorbed, StoreError> {
+        debug_assert!(!self.has_no_row(row.signal), "read before it is changed");
         let signal: Signal = convert::signal(&row)?;
         if !self.timeline.absorb(signal) {
             return Ok(Absorbed::Repeat);
@@ -64,23 +79,32 @@ impl Remembered {
         })
     }
 
+    /// Whether it knows this signal from what was kept of it alone.
+    pub(crate) fn has_no_row(&self, signal: SignalId) -> bool {
+        self.timeline.get(signal).is_some() && !self.rows.contains_key(&signal)
+    }
+
     /// Every record of this household with a lower offset was judged: its place in the household's order (K2).
     pub(crate) fn came_before(&self) -> i64 {
-        let last = self.rows.values().map(|row| row.came_at).max();
-        last.map_or(0, |last| last + 1)
+        self.places()
+            .map(|(_, place)| place + 1)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Where in the log the copies of its signals came.
     pub(crate) fn came_at(&self) -> BTreeMap<SignalId, i64> {
-        self.rows
-            .values()
-            .map(|row| (row.signal, row.came_at))
-            .collect()
+        self.places().collect()
+    }
+
+    fn places(&self) -> impl Iterator<Item = (SignalId, i64)> {
+        let of_rows = self.rows.values().map(|row| (row.signal, row.came_at));
+        self.kept.came_at.iter().copied().chain(of_rows)
     }
 
     /// Whom its signals name, as far as people are told apart.
     pub(crate) fn debtors(&self) -> impl Iterator<Item = DebtorId> {
-        self.rows.values().filter_map(|row| row.debtor)
+        self.timeline.iter().filter_map(|signal| signal.debtor)
     }
 
     /// Lets go for good of the copies that have expired, and says which.
@@ -101,11 +125,20 @@ impl Remembered {
 
     /// Where tasks of this household go: the area of the signal that came last and knows one.
     pub(crate) fn area(&self) -> Option<&AreaId> {
-        self.rows
+        self.last_area().map(|(.., area)| area)
+    }
+
+    /// That area, with when the signal was received and which one it is.
+    pub(crate) fn last_area(&self) -> Option<(Timestamp, SignalId, &AreaId)> {
+        let of_rows = self
+            .rows
             .values()
-            .filter(|row| row.area.is_some())
-            .max_by_key(|row| (row.received_at, row.signal))
-            .and_then(|row| row.area.as_ref())
+            .filter_map(|row| Some((row.received_at, row.signal, row.area.as_ref()?)));
+        let kept = self.kept.area.as_ref();
+        kept.map(|(received_at, signal, area)| (*received_at, *signal, area))
+            .into_iter()
+            .chain(of_rows)
+            .max_by_key(|(received_at, signal, _)| (*received_at, *signal))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod backtest;
+mod bytes;
 mod convert;
 mod expiry;
 pub mod explain;
@@ -13,6 +14,7 @@ mod household;
 mod live;
 mod memory;
 mod metrics;
+mod packed;
 pub mod preview;
 pub mod published;
 mod rules;
@@ -30,7 +32,7 @@ use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 pub use expiry::Expiry;
 pub use live::Correlator;
-pub use memory::MAX_CACHED_SIGNALS;
+pub use memory::{MAX_CACHED_BYTES, Memory};
 pub use metrics::Metrics;
 pub use rules::LOOK_FOR_RULES_EVERY;
 pub use voorveld_recall::Retention;

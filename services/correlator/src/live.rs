@@ -9,8 +9,8 @@ use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
-use voorveld_detect::Timeline;
-use voorveld_domain::{DebtorId, HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
+use voorveld_detect::{Signal, Timeline};
+use voorveld_domain::{DebtorId, Filing, HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
 use voorveld_stage::{StageError, Work};
 use voorveld_store::Tx;
 use voorveld_store::judgements::{Judged, SuppressionRow, TaskBecomes};
@@ -52,6 +52,33 @@ pub struct Correlator {
     waiting: Option<(Stopwatch, bool)>,
 }
 
+/// A household that is to be judged.
+struct Touched {
+    partition: i32,
+    municipality: MunicipalityCode,
+    /// What records say something about.
+    signals: Vec<SignalId>,
+    /// It is to let go of what expired.
+    expires: bool,
+}
+
+impl Touched {
+    const fn new(partition: i32, municipality: MunicipalityCode) -> Self {
+        Self {
+            partition,
+            municipality,
+            signals: Vec::new(),
+            expires: false,
+        }
+    }
+
+    /// Whether what was kept of it says enough: a copy that is superseded or erased is written as it was stored, so then its rows are read.
+    fn does_with(&self, memory: &Remembered) -> bool {
+        let is_news = |signal: &SignalId| !memory.has_no_row(*signal);
+        !self.expires && self.signals.iter().all(is_news)
+    }
+}
+
 /// A record that was read.
 struct Read<'a> {
     record: &'a Record,
@@ -67,8 +94,8 @@ impl Correlator {
         let rules = RulesInForce::new(Arc::clone(&parts.policy));
         Self {
             parts,
+            memory: Memory::new(&rules.fields_read()),
             rules,
-            memory: Memory::default(),
             feeds: FeedsOf::default(),
             waiting: None,
         }
@@ -111,7 +138,7 @@ impl Correlator {
     async fn load(
         &mut self,
         tx: &mut Tx,
-        touched: &BTreeMap<HouseholdId, (i32, MunicipalityCode)>,
+        touched: &BTreeMap<HouseholdId, Touched>,
         moved: BTreeSet<SignalId>,
         mut debtors: BTreeSet<DebtorId>,
     ) -> Result<BTreeMap<HouseholdId, Household>, StageError> {
@@ -120,11 +147,21 @@ impl Correlator {
         }
         let ids: Vec<HouseholdId> = touched.keys().copied().collect();
         let mut tasks = tx.lock_and_read_tasks(&ids).await?;
-        let missing: Vec<HouseholdId> = ids
-            .iter()
-            .copied()
-            .filter(|id| !self.memory.holds(*id))
-            .collect();
+        let mut memories: HashMap<HouseholdId, Remembered> = HashMap::new();
+        let mut crowded = BTreeSet::new();
+        let mut missing = Vec::new();
+        for (id, one) in touched {
+            // Taken out of the cache: it goes back when the commit has succeeded.
+            match self.memory.take(*id) {
+                Some(memory) if one.does_with(&memory) => {
+                    memories.insert(*id, memory);
+                }
+                found => {
+                    missing.push(*id);
+                    crowded.extend(found.filter(|memory| memory.crowded_told).map(|_| *id));
+                }
+            }
+        }
         self.parts
             .metrics
             .cache
@@ -135,42 +172,34 @@ impl Correlator {
             .cache
             .with_label_values(&["loaded"])
             .inc_by(missing.len() as u64);
-        let mut loaded: HashMap<HouseholdId, Remembered> = HashMap::new();
         for row in tx.timelines(&missing).await? {
-            let (partition, _) = touched[&row.household];
-            loaded
+            let partition = touched[&row.household].partition;
+            memories
                 .entry(row.household)
                 // Whose it is says what is stored, not the record at hand.
-                .or_insert_with(|| Remembered::new(partition, row.municipality))
+                .or_insert_with(|| Remembered {
+                    crowded_told: crowded.contains(&row.household),
+                    ..Remembered::new(partition, row.municipality)
+                })
                 .absorb(row)?;
         }
         let judged = tx.judged(&ids).await?;
         let held = tx.active_holds(&ids).await?;
         let mut households = BTreeMap::new();
         let mut came_from_elsewhere = moved;
-        for id in ids {
-            let (partition, municipality) = touched[&id];
-            // Taken out of the cache: it goes back when the commit has succeeded.
-            let memory = self.memory.take(id).unwrap_or_else(|| {
-                loaded
-                    .remove(&id)
-                    .unwrap_or_else(|| Remembered::new(partition, municipality))
-            });
-            came_from_elsewhere.extend(
-                memory
-                    .rows
-                    .values()
-                    .filter(|row| row.filing.get() > 1)
-                    .map(|row| row.signal),
-            );
+        for (id, one) in touched {
+            let (id, memory) = (*id, memories.remove(id));
+            let memory = memory.unwrap_or_else(|| Remembered::new(one.partition, one.municipality));
+            let is_moved = |signal: &&Signal| Filing::FIRST < signal.filing;
+            let signals = memory.timeline.iter().filter(is_moved);
+            came_from_elsewhere.extend(signals.map(|signal| signal.id));
             debtors.extend(memory.debtors());
             let stored = tasks.remove(&id).unwrap_or_default();
             let as_of = judged.get(&id).map(|judged| judged.as_of);
             let household = Household::stored(id, memory, as_of, &stored, held.get(&id).copied())?;
             households.insert(id, household);
         }
-        let touched: Vec<HouseholdId> = households.keys().copied().collect();
-        let standing = tx.standing_registrations(&touched, &debtors).await?;
+        let standing = tx.standing_registrations(&ids, &debtors).await?;
         if !standing.is_empty() {
             let registered: Arc<Registered> = Arc::new(standing.into_iter().collect());
             for household in households.values_mut() {
@@ -316,12 +345,12 @@ impl Correlator {
                     "a household has more signals than a household has: perhaps an institution that belongs on the list of excluded addresses (K14)"
                 );
             }
-            self.memory.put(id, household.memory);
+            self.memory.put(id, &household.memory);
         }
-        self.parts
-            .metrics
-            .cached_signals
-            .set(i64::try_from(self.memory.signals()).unwrap_or(i64::MAX));
+        let metrics = &self.parts.metrics;
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.cached_signals.set(number(self.memory.signals()));
+        metrics.cached_bytes.set(number(self.memory.bytes()));
     }
 
     /// Whether everything that the gateway took until now was read, placed and judged, as far as it is ours to judge (T6).
@@ -379,9 +408,10 @@ impl Correlator {
 
     /// Looks whether something was published, outside any transaction.
     async fn pick_up(&mut self) -> Result<(), StageError> {
-        self.rules
-            .pick_up(&self.parts.store, &self.parts.metrics)
-            .await
+        let (store, metrics) = (&self.parts.store, &self.parts.metrics);
+        self.rules.pick_up(store, metrics).await?;
+        self.memory.read(&self.rules.fields_read());
+        Ok(())
     }
 
     /// Puts the rules in force in every partition that does not know them yet.
@@ -407,14 +437,15 @@ impl Correlator {
         let ids: Vec<HouseholdId> = due.iter().map(|wake| wake.household).collect();
         let known: HashMap<HouseholdId, MunicipalityCode> =
             tx.municipalities_of(&ids).await?.into_iter().collect();
-        let touched: BTreeMap<HouseholdId, (i32, MunicipalityCode)> = due
-            .iter()
-            .filter_map(|wake| {
-                known
-                    .get(&wake.household)
-                    .map(|code| (wake.household, (wake.partition, *code)))
-            })
-            .collect();
+        let mut touched: BTreeMap<HouseholdId, Touched> = BTreeMap::new();
+        for wake in &due {
+            if let Some(code) = known.get(&wake.household) {
+                touched
+                    .entry(wake.household)
+                    .or_insert_with(|| Touched::new(wake.partition, *code))
+                    .expires |= wake.reason == EXPIRY;
+            }
+        }
         let mut households = self
             .load(&mut tx, &touched, BTreeSet::new(), BTreeSet::new())
             .await?;
@@ -462,15 +493,18 @@ impl Work for Correlator {
     async fn batch(&mut self, steps: &[Step], records: &[Record]) -> Result<(), StageError> {
         let watch = Stopwatch::start();
         let (read, mut letters) = Self::read(records)?;
-        let mut touched: BTreeMap<HouseholdId, (i32, MunicipalityCode)> = BTreeMap::new();
+        let mut touched: BTreeMap<HouseholdId, Touched> = BTreeMap::new();
         let (mut moved, mut debtors) = (BTreeSet::new(), BTreeSet::new());
         for one in &read {
             debtors.extend(one.resolved.debtor.map(DebtorId::from_uuid));
+            let signal = SignalId::from_uuid(one.resolved.signal);
             touched
                 .entry(one.household)
-                .or_insert((one.record.partition, one.municipality));
+                .or_insert_with(|| Touched::new(one.record.partition, one.municipality))
+                .signals
+                .push(signal);
             if one.resolved.filing > 1 {
-                moved.insert(SignalId::from_uuid(one.resolved.signal));
+                moved.insert(signal);
             }
         }
         self.pick_up().await?;

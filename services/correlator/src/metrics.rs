@@ -21,6 +21,8 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     /// `voorveld_correlator_cached_signals`: signals of owned households kept in memory.
     pub cached_signals: IntGauge,
+    /// `voorveld_correlator_cached_bytes`: how much memory they take.
+    pub cached_bytes: IntGauge,
     /// `voorveld_correlator_crowded_households_total`: households found to have more signals than a household has (K14).
     pub crowded: IntCounter,
     /// `voorveld_correlator_waiting_seconds`: for how long a day that came has waited for the stages before.
@@ -64,11 +66,6 @@ impl Metrics {
             "Seconds from the first read to the commit of a batch",
         ))?;
         registry.register(Box::new(commit_seconds.clone()))?;
-        let cached_signals = IntGauge::new(
-            "voorveld_correlator_cached_signals",
-            "Signals of owned households kept in memory",
-        )?;
-        registry.register(Box::new(cached_signals.clone()))?;
         let waiting_seconds = IntGauge::new(
             "voorveld_correlator_waiting_seconds",
             "Seconds that a day that came has waited for the stages before",
@@ -123,7 +120,14 @@ impl Metrics {
             expired,
             erased,
             commit_seconds,
-            cached_signals,
+            cached_signals: gauge(
+                "voorveld_correlator_cached_signals",
+                "Signals of owned households kept in memory",
+            )?,
+            cached_bytes: gauge(
+                "voorveld_correlator_cached_bytes",
+                "Bytes in which signals of owned households are kept in memory",
+            )?,
         })
     }
 }

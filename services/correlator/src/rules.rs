@@ -3,7 +3,7 @@
 //! What is published is looked for between batches; a new publication is read and checked before any transaction, and each partition's owner
 //! puts it in force in a transaction of its own, with the place in the log. So two owners may pick it up at different moments.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use voorveld_calendar::amsterdam_date;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::RuleSet;
-use voorveld_domain::RuleId;
+use voorveld_domain::{FieldName, RuleId};
 use voorveld_policy::Policy;
+use voorveld_recall::fields_read;
 use voorveld_stage::StageError;
 use voorveld_store::judgements::{Activation, NewActivation};
 use voorveld_store::positions::Step;
@@ -71,6 +72,15 @@ impl RulesInForce {
         let shadow = self.shadow.as_ref();
         self.live.policy.rules().asks_feeds()
             || shadow.is_some_and(|shadow| shadow.ruling.policy.rules().asks_feeds())
+    }
+
+    /// Which fields of signals judging reads, by the live rules and those of a shadow.
+    pub(crate) fn fields_read(&self) -> BTreeSet<FieldName> {
+        let mut fields = fields_read(self.live.policy.rules());
+        if let Some(shadow) = &self.shadow {
+            fields.append(&mut fields_read(shadow.ruling.policy.rules()));
+        }
+        fields
     }
 
     /// The rule set that judges.
