@@ -670,3 +670,6 @@ fn dead_letter(record: &Record, reason: &'static str, withdrawal: bool) -> NewDe
         withdrawal,
     }
 }
+
+#[cfg(test)]
+mod tests;
