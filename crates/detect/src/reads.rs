@@ -52,9 +52,15 @@ impl Test {
                 fields.extend(reach.field().cloned());
             }
             Self::All(tests) | Self::AnyOf(tests) | Self::AtLeast { of: tests, .. } => {
-                tests.iter().for_each(|test| test.reads(fields));
+                for test in tests {
+                    test.reads(fields);
+                }
             }
-            Self::Sequence(steps) => steps.iter().for_each(|step| step.reads(fields)),
+            Self::Sequence(steps) => {
+                for step in steps {
+                    step.reads(fields);
+                }
+            }
             Self::Somewhere { test, .. } | Self::Before { test, .. } => test.reads(fields),
         }
     }
@@ -84,7 +90,9 @@ impl Predicate {
     fn reads(&self, fields: &mut BTreeSet<FieldName>) {
         match self {
             Self::All(parts) | Self::AnyOf(parts) => {
-                parts.iter().for_each(|part| part.reads(fields));
+                for part in parts {
+                    part.reads(fields);
+                }
             }
             Self::Not(part) => part.reads(fields),
             Self::AmountAtLeastTimes { field: name, .. } | Self::Field { name, .. } => {

@@ -35,13 +35,18 @@ impl Writer {
         self.number(((number << 1) ^ (number >> 63)).cast_unsigned());
     }
 
+    /// As they are; whoever reads them knows how many.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
     pub(crate) fn id(&mut self, id: Uuid) {
-        self.0.extend_from_slice(id.as_bytes());
+        self.bytes(id.as_bytes());
     }
 
     pub(crate) fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
     }
 
     /// An instant near one in milliseconds. PostgreSQL keeps microseconds, so a finer one takes a byte more.

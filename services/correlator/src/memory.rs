@@ -53,21 +53,16 @@ impl Half {
         memory
     }
 
-    fn put(&mut self, id: HouseholdId, packed: &[u8], signals: usize) {
+    fn put(&mut self, id: HouseholdId, entry: &[u8], signals: usize) {
         if self.buckets.is_empty() {
             self.buckets.resize_with(BUCKETS, Vec::new);
             self.bytes = BUCKETS * size_of::<Vec<u8>>();
         }
-        let mut head = Writer::default();
-        head.id(id.uuid());
-        head.number(packed.len() as u64);
-        let head = head.end();
         let bucket = &mut self.buckets[bucket_of(id)];
         self.bytes -= bucket.capacity();
         // Exactly, and not twice as much as vectors do by themselves: a bucket grows by little and stays for long.
-        bucket.reserve_exact(head.len() + packed.len());
-        bucket.extend_from_slice(&head);
-        bucket.extend_from_slice(packed);
+        bucket.reserve_exact(entry.len());
+        bucket.extend_from_slice(entry);
         self.bytes += bucket.capacity();
         self.signals += signals;
     }
@@ -77,6 +72,15 @@ impl Half {
 fn bucket_of(id: HouseholdId) -> usize {
     let (_, low) = id.uuid().as_u64_pair();
     usize::try_from(low % BUCKETS as u64).expect("one of few buckets")
+}
+
+/// A household as its bucket holds it: its id, how long it is, and what is packed of it.
+fn entry(id: HouseholdId, packed: &[u8]) -> Vec<u8> {
+    let mut entry = Writer::default();
+    entry.id(id.uuid());
+    entry.number(packed.len() as u64);
+    entry.bytes(packed);
+    entry.end()
 }
 
 /// Where a household lies in its bucket, and what is packed of it there.
@@ -131,10 +135,11 @@ impl Memory {
         let Some(packed) = self.names.pack(memory) else {
             return;
         };
-        if self.young.bytes + packed.len() > self.max_bytes / 2 {
+        let entry = entry(id, &packed);
+        if self.young.bytes + entry.len() > self.max_bytes / 2 {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.put(id, &packed, memory.timeline.len());
+        self.young.put(id, &entry, memory.timeline.len());
         if MAX_NAMES < self.names.len() {
             self.forget();
         }
