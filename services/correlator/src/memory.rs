@@ -16,7 +16,7 @@ use crate::bytes::{Reader, Writer};
 use crate::household::Remembered;
 use crate::packed::Names;
 
-/// Most bytes kept over all owned partitions: at some fifty a signal ([measured](../../../docs/benchmarks.md)) more than two million signals, of which the
+/// Most bytes kept over all owned partitions: at some fifty a signal (measured in docs/benchmarks.md) more than two million signals, of which the
 /// half that was used last stays for certain.
 pub const MAX_CACHED_BYTES: usize = 128 << 20;
 

@@ -2,7 +2,12 @@
 //!
 //! Names are numbers on lists that belong to the memory. Days, instants and places in the log are told by how far they lie from something near:
 //! the id of a signal says to the millisecond when it came in (S1), and most events are of about that day. What a partner sent besides stays in the
-//! database, and so do fields that no rule reads.
+//! database, and so do fields that no rule reads. In this order, what is absent taking nothing:
+//!
+//! ```text
+//! household  signals and whether it is crowded, partition, municipality, last place, debtors; its signals; area with whence and when it came
+//! signal     marks, id, revision and filing, sender, first receipt, event date, amount, debtor, end of supply, fields, place
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
