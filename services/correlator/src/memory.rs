@@ -48,7 +48,13 @@ impl Half {
         let bucket = self.buckets.get_mut(bucket_of(id))?;
         let (place, packed) = find(bucket, id)?;
         let (signals, memory) = (Names::signals(packed)?, names.unpack(packed));
+        self.bytes -= bucket.capacity();
         bucket.drain(place);
+        // In the young half it is put back in a moment; in the old one nothing is, and what was taken out of it would be held for nothing.
+        if bucket.capacity() / 8 < bucket.capacity() - bucket.len() {
+            bucket.shrink_to_fit();
+        }
+        self.bytes += bucket.capacity();
         self.signals -= signals;
         memory
     }
