@@ -45,7 +45,7 @@ pub use legal::{Certainty, Cover, LegalGround, LegalGrounds};
 pub use profiles::{Profile, ProfileState, Profiles};
 pub use routing::{Area, Routing, Team};
 pub use schema::rule_schema;
-pub use settings::Settings;
+pub use settings::{NoContact, Settings};
 use voorveld_calendar::Calendar;
 /// What a field of a signal holds, as [`Field::parse`] reads it.
 pub use voorveld_detect::FieldValue;

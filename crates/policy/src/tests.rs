@@ -385,6 +385,12 @@ fn every_file_is_read_although_another_is_broken() {
                 "future_tolerance_days: 90",
             ),
             (
+                "settings.yaml",
+                "ask_partner_after_days: 21",
+                "ask_partner_after_days: 0",
+            ),
+            ("settings.yaml", "after_attempts: 4", "after_attempts: 40"),
+            (
                 "calendar.yaml",
                 "local_days_off: []",
                 "local_days_off: [{ on: 2025-02-30, why: Brugdag }]",
@@ -402,6 +408,8 @@ fn every_file_is_read_although_another_is_broken() {
             routing.yaml:35: `nobody` is not one of the teams
             settings.yaml:10: expected 1 to 730 days
             settings.yaml:16: expected at most 31 days
+            settings.yaml:20: expected 1 to 365 days
+            settings.yaml:24: expected 1 to 20 attempts within 1 to 365 days
             signals.yaml:22: amount: unknown variant `sometimes`, expected one of `optional`, `required`, `never`"#]],
     );
     refuses(
@@ -499,6 +507,8 @@ fn a_directory_of_ones_own_is_enough() {
     std::fs::write(directory.path().join("settings.yaml"), "threshold_euros: 0\nrepeat_window_days: 30\ncak_counts_as_health_insurance: false\nfuture_tolerance_days: 0\n").unwrap();
     let own = Policy::load(directory.path()).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(own.settings().threshold, None);
+    assert_eq!(own.settings().ask_partner_after_days, None);
+    assert_eq!(own.settings().no_contact, None);
     assert_eq!(own.rules().settings().repeat_window_days, 30);
     assert_eq!(own.catalogue(), Policy::shipped().catalogue());
 }
