@@ -243,7 +243,8 @@ impl Store {
     }
 
     /// Marks for which nothing of their feed is on its way any more. On its way is what is pending, without a household and not discarded,
-    /// decided but not produced, or not yet on its timeline; and, since nobody knows whose it is, any dead letter that waits for a decision.
+    /// decided but not produced, or not yet on its timeline; and, since nobody knows whose it is, any dead letter that waits for a decision. What was
+    /// erased is in no place any more and on its way to none.
     async fn ready_marks(&self, now: Timestamp) -> Result<Vec<i64>, StoreError> {
         let remembered: jiff_sqlx::Timestamp = (now - LOG_REMEMBERS).to_sqlx();
         Ok(sqlx::query_scalar!(
@@ -254,7 +255,7 @@ impl Store {
                  AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE state = 'waiting')
                  AND NOT EXISTS (
                     SELECT 1 FROM signal_receipts r
-                    WHERE r.state = 'pending' AND r.partner_id = f.partner_id AND r.kind = f.kind AND r.municipality = f.municipality
+                    WHERE r.state = 'pending' AND r.erased_at IS NULL AND r.partner_id = f.partner_id AND r.kind = f.kind AND r.municipality = f.municipality
                       AND r.first_received_at <= came.until)
                  AND NOT EXISTS (
                     SELECT 1 FROM signal_homes h
@@ -268,7 +269,7 @@ impl Store {
                                         AND (later.revision, later.filing) > (h.revision, h.filing)))
                  AND NOT EXISTS (
                     SELECT 1 FROM signal_receipts r
-                    WHERE r.partner_id = f.partner_id AND r.kind = f.kind AND r.municipality = f.municipality
+                    WHERE r.erased_at IS NULL AND r.partner_id = f.partner_id AND r.kind = f.kind AND r.municipality = f.municipality
                       AND r.first_received_at <= came.until AND r.received_at > $1
                       AND NOT EXISTS (
                         SELECT 1 FROM signal_homes h

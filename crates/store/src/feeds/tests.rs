@@ -203,6 +203,19 @@ async fn a_mark_waits_for_whatever_is_on_its_way(pool: PgPool) {
             "a tombstone from before what the log remembers",
         ),
         (
+            &[receipt, "UPDATE signal_receipts SET erased_at = now();"],
+            true,
+            "a tombstone of what came in this week and was past its retention",
+        ),
+        (
+            &[
+                receipt,
+                "UPDATE signal_receipts SET erased_at = now(), state = 'pending';",
+            ],
+            true,
+            "a tombstone of what was promised and never came",
+        ),
+        (
             &[receipt, "UPDATE signal_receipts SET kind = 'rent_arrears';"],
             true,
             "of another feed",
