@@ -8,8 +8,8 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use voorveld_domain::{
-    Cents, DebtorId, HouseholdId, MunicipalityCode, Outcome, PartnerType, Purpose, SignalId,
-    Standing, TaskId, TaskState, Urgency, UserId,
+    Cents, ContactChannel, DayPart, DebtorId, HouseholdId, MunicipalityCode, Outcome, PartnerType,
+    Purpose, SignalId, Standing, TaskId, TaskState, Urgency, UserId,
 };
 
 use crate::holds::{DeskHold, DeskList, holds_of};
@@ -70,6 +70,23 @@ pub struct Task {
     pub why: Option<String>,
     /// How many grounds still stand.
     pub grounds: i64,
+    /// The event date of the newest counting signal that one of them leans on.
+    pub newest_signal_on: Option<Date>,
+    /// What was tried, oldest first.
+    pub tried: Vec<Tried>,
+}
+
+/// What a list needs of a contact attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// On which day.
+    pub on: Date,
+    /// How.
+    pub channel: ContactChannel,
+    /// When on that day.
+    pub day_part: DayPart,
+    /// Whether somebody was spoken to.
+    pub reached: bool,
 }
 
 struct TaskRow {
@@ -97,6 +114,11 @@ struct TaskRow {
     held: bool,
     why: Option<String>,
     grounds: i64,
+    newest_signal_on: Option<jiff_sqlx::Date>,
+    tried_on: Vec<jiff_sqlx::Date>,
+    tried_by: Vec<String>,
+    tried_at: Vec<String>,
+    tried_reached: Vec<bool>,
 }
 
 impl TryFrom<TaskRow> for Task {
@@ -106,6 +128,7 @@ impl TryFrom<TaskRow> for Task {
             table: "tasks",
             what,
         };
+        let tried = tried(&row)?;
         Ok(Self {
             id: TaskId::from_uuid(row.task_id),
             municipality: row
@@ -138,8 +161,32 @@ impl TryFrom<TaskRow> for Task {
             held: row.held,
             why: row.why,
             grounds: row.grounds,
+            newest_signal_on: row.newest_signal_on.map(jiff_sqlx::Date::to_jiff),
+            tried,
         })
     }
+}
+
+/// The attempts of a row, which come as one list for each column, all in one order.
+fn tried(row: &TaskRow) -> Result<Vec<Tried>, StoreError> {
+    let corrupt = |what| StoreError::Corrupt {
+        table: "contact_attempts",
+        what,
+    };
+    let codes = row.tried_by.iter().zip(&row.tried_at);
+    row.tried_on
+        .iter()
+        .zip(codes)
+        .zip(&row.tried_reached)
+        .map(|((on, (channel, day_part)), reached)| {
+            Ok(Tried {
+                on: on.to_jiff(),
+                channel: channel.parse().map_err(|_| corrupt("channel"))?,
+                day_part: day_part.parse().map_err(|_| corrupt("day_part"))?,
+                reached: *reached,
+            })
+        })
+        .collect()
 }
 
 /// The columns of a [`TaskRow`]; what follows narrows and sorts.
@@ -153,13 +200,27 @@ macro_rules! tasks_where {
                       t.annotated, t.version,
                       EXISTS (SELECT 1 FROM holds h
                               WHERE h.household_id = t.household_id AND h.lifted_at IS NULL) AS "held!",
-                      g.why, g.grounds AS "grounds!"
+                      g.why, g.grounds AS "grounds!", n.newest AS "newest_signal_on?: jiff_sqlx::Date",
+                      a.tried_on AS "tried_on!: Vec<jiff_sqlx::Date>", a.tried_by AS "tried_by!", a.tried_at AS "tried_at!",
+                      a.tried_reached AS "tried_reached!"
                FROM tasks t
                LEFT JOIN users u ON u.user_id = t.claimed_by
                CROSS JOIN LATERAL (
                    SELECT (array_agg(words ORDER BY (gone_as_of IS NOT NULL), due_on, added_as_of DESC, rule_id))[1] AS why,
                           count(*) FILTER (WHERE gone_as_of IS NULL) AS grounds
                    FROM task_grounds WHERE task_id = t.task_id) g
+               CROSS JOIN LATERAL (
+                   SELECT max(s.event_date) AS newest
+                   FROM signals s
+                   WHERE s.household_id = t.household_id AND s.lives_here AND s.standing = 'counted'
+                     AND s.signal_id IN (SELECT UNNEST(witnesses) FROM task_grounds
+                                         WHERE task_id = t.task_id AND gone_as_of IS NULL)) n
+               CROSS JOIN LATERAL (
+                   SELECT coalesce(array_agg(tried_on ORDER BY tried_on, recorded_at, attempt_id), '{}') AS tried_on,
+                          coalesce(array_agg(channel ORDER BY tried_on, recorded_at, attempt_id), '{}') AS tried_by,
+                          coalesce(array_agg(day_part ORDER BY tried_on, recorded_at, attempt_id), '{}') AS tried_at,
+                          coalesce(array_agg(reached ORDER BY tried_on, recorded_at, attempt_id), '{}') AS tried_reached
+                   FROM contact_attempts WHERE task_id = t.task_id) a
                WHERE "# + $rest,
             $($argument),+
         )
