@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod config;
 mod desk;
+mod duties;
 mod error;
 mod metrics;
 mod pages;

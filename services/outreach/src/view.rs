@@ -22,6 +22,7 @@ use crate::access::is_stopped;
 use crate::desk::{
     Desk, JudgedMarker, LiftReason, Opened, OpeningReason, Person, may_open, outcomes_of, persons,
 };
+use crate::duties::{self, Ladder};
 use crate::words;
 
 /// A code and what it is called.
@@ -90,10 +91,41 @@ pub(crate) struct TaskCard {
     pub flagged: bool,
     /// Some of its reasons are gone.
     pub annotated: bool,
+    /// What to ask the partner first, when the newest signal is old.
+    pub ask_partner: Option<AskPartnerView>,
+    /// How often nobody was reached, when the team may end the task with that.
+    pub unreached: Option<String>,
     /// How it ended, when it ended with a result.
     pub outcome: Option<Coded>,
     /// How it ended, in words: also when it lapsed or went on in another task.
     pub ended: Option<String>,
+}
+
+/// Whether the arrears are still there is for the partner to say.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AskPartnerView {
+    /// What to do and why, in words.
+    pub words: String,
+    /// The date of the newest signal behind the task.
+    #[schema(value_type = String, format = Date)]
+    pub newest_signal_on: Date,
+    /// How many days ago that is.
+    pub days: i32,
+    /// More than so many days is old here: the municipality's own number.
+    pub limit_days: u16,
+}
+
+/// Where a task stands on the ladder of contact.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LadderView {
+    /// The next step: 1 a letter, 2 a call, 3 a visit, 4 a card.
+    pub step: i32,
+    /// How many attempts there were within how many days, in words.
+    pub counted: Option<String>,
+    /// The result the team may give now because nobody was reached. A person gives it: nothing ends by itself.
+    pub offered: Option<Coded>,
 }
 
 /// A task with everything that belongs to it, but not who it is about.
@@ -116,6 +148,8 @@ pub(crate) struct TaskView {
     pub registrations: Vec<RegistrationView>,
     /// What was tried.
     pub attempts: Vec<AttemptView>,
+    /// What that makes of the ladder, while the task is open.
+    pub ladder: Option<LadderView>,
     /// What happened.
     pub history: Vec<EventView>,
     /// What you can do now.
@@ -370,6 +404,9 @@ impl Desk {
         let open = task.state.is_open();
         let calendar = self.policy.calendar();
         let due = (!stopped && open).then(|| words::deadline(calendar, today, task.due_on));
+        let settings = self.policy.settings();
+        let stale = duties::stale(settings, task, today).filter(|_| !stopped);
+        let ladder = duties::ladder(settings, task).filter(|_| !stopped);
         TaskCard {
             id: task.id.uuid(),
             version: task.version,
@@ -396,6 +433,16 @@ impl Desk {
             mine: task.claimed_by == Some(user.id),
             flagged: task.flagged && !stopped && task.state == TaskState::Claimed,
             annotated: task.annotated && !stopped && open,
+            ask_partner: stale.map(|stale| AskPartnerView {
+                words: words::ask_partner(stale, today),
+                newest_signal_on: stale.newest_on,
+                days: stale.days,
+                limit_days: stale.limit,
+            }),
+            unreached: ladder
+                .and_then(|ladder| ladder.count)
+                .filter(|count| count.offers().is_some())
+                .map(words::unreached),
             outcome: task.outcome.map(coded_outcome),
             ended: ended(task).filter(|_| !stopped || task.outcome.is_some()),
         }
@@ -414,6 +461,7 @@ impl Desk {
             persons: Vec::new(),
             registrations: Vec::new(),
             attempts: Vec::new(),
+            ladder: None,
             history: Vec::new(),
             actions: actions(&card, task, undo_until.is_some()),
             can_register: !card.held && task.purpose != Purpose::Safety,
@@ -425,7 +473,16 @@ impl Desk {
         if view.card.held {
             return view;
         }
-        view.advice = task.state.is_open().then(|| advice(task).to_owned());
+        let ladder = duties::ladder(self.policy.settings(), task);
+        view.advice = task.state.is_open().then(|| advice(task, ladder.as_ref()));
+        view.ladder = ladder.map(|ladder| LadderView {
+            step: ladder.step,
+            counted: ladder.count.map(words::counted),
+            offered: ladder
+                .count
+                .and_then(duties::Count::offers)
+                .map(coded_outcome),
+        });
         if view.actions.contains(&Action::Finish) {
             view.results = outcomes_of(task.purpose)
                 .iter()
@@ -733,16 +790,22 @@ fn actions(card: &TaskCard, task: &Task, can_undo: bool) -> Vec<Action> {
 }
 
 /// What to try first. Who works the safety desk judges; going there is for after that, if at all (I10, K11).
-fn advice(task: &Task) -> &'static str {
-    match (task.purpose, task.held) {
-        (Purpose::Safety, true) => {
-            "Beoordeel of het in dit huishouden onveilig is. Licht Veilig Thuis in als dat zo is. Neem geen contact op zolang contact niet mag."
+fn advice(task: &Task, ladder: Option<&Ladder>) -> String {
+    match (task.purpose, task.held, ladder) {
+        (Purpose::Safety, true, _) => {
+            "Beoordeel of het in dit huishouden onveilig is. Licht Veilig Thuis in als dat zo is. Neem geen contact op zolang contact niet mag.".to_owned()
         }
-        (Purpose::Safety, false) => {
-            "Beoordeel of het in dit huishouden onveilig is. Licht Veilig Thuis in als dat zo is."
+        (Purpose::Safety, false, _) => {
+            "Beoordeel of het in dit huishouden onveilig is. Licht Veilig Thuis in als dat zo is.".to_owned()
         }
-        _ if task.urgency < Urgency::Crisis => words::ladder_advice(task.ladder_step),
-        _ => "Neem zo snel mogelijk contact op: bel of ga langs.",
+        (_, _, Some(ladder)) if ladder.reached => {
+            "Er is iemand bereikt. Spreek af hoe het verder gaat, of rond de taak af.".to_owned()
+        }
+        _ if Urgency::Crisis <= task.urgency => {
+            "Neem zo snel mogelijk contact op: bel of ga langs.".to_owned()
+        }
+        (_, _, Some(ladder)) => words::next_step(ladder),
+        _ => words::ladder_advice(task.ladder_step).to_owned(),
     }
 }
 

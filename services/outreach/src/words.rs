@@ -5,6 +5,8 @@ use voorveld_calendar::Calendar;
 use voorveld_domain::{ContactChannel, DayPart, HouseholdId, Outcome, RegistrationKind};
 use voorveld_store::tasks::TaskEvent;
 
+use crate::duties::{Count, Ladder, Stale};
+
 /// No vowels and nothing that looks like something else: a code that cannot become a word and can be read aloud.
 const LABEL_ALPHABET: &[u8; 24] = b"23456789BCDFGHJKLMNPQRST";
 const LABEL_CHARS: usize = 6;
@@ -113,6 +115,62 @@ pub(crate) const fn ladder_advice(step: i32) -> &'static str {
         3 => "Ga langs.",
         _ => "Ga op een ander dagdeel langs en doe een kaartje in de bus.",
     }
+}
+
+/// What comes next on the ladder, with the parts of the day that were passed over.
+pub(crate) fn next_step(ladder: &Ladder) -> String {
+    let advice = ladder_advice(ladder.step);
+    if ladder.untried.is_empty() {
+        return advice.to_owned();
+    }
+    let parts: Vec<String> = ladder
+        .untried
+        .iter()
+        .map(|part| part.label().to_lowercase())
+        .collect();
+    format!("{advice} Nog niet geprobeerd: {}.", parts.join(" en "))
+}
+
+/// `debt.freshness` with its figures.
+pub(crate) fn ask_partner(stale: Stale, today: Date) -> String {
+    format!(
+        "Vraag eerst bij de partner na of de achterstand er nog is. Het nieuwste signaal is van {}, {} dagen geleden.",
+        day(stale.newest_on, today),
+        stale.days
+    )
+}
+
+fn attempts(count: usize) -> String {
+    match count {
+        1 => "1 poging".to_owned(),
+        more => format!("{more} pogingen"),
+    }
+}
+
+/// `debt.ladder` with its figures.
+pub(crate) fn counted(count: Count) -> String {
+    let (asked, days) = (
+        usize::from(count.asked.after_attempts),
+        count.asked.within_days,
+    );
+    let made = attempts(count.attempts);
+    if count.attempts < asked {
+        format!(
+            "{made} binnen {days} dagen, nog niemand bereikt. Na {} kunt u stoppen.",
+            attempts(asked)
+        )
+    } else if count.offers().is_none() {
+        format!(
+            "{made} binnen {days} dagen, nog niemand bereikt. Bel of ga nog een keer langs op een ander dagdeel voordat u stopt."
+        )
+    } else {
+        format!("{made} binnen {days} dagen, op verschillende dagdelen, en niemand bereikt.")
+    }
+}
+
+/// The same in a few words, for a list.
+pub(crate) fn unreached(count: Count) -> String {
+    format!("{} keer niet bereikt", count.attempts)
 }
 
 /// A line of history in words.

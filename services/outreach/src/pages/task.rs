@@ -49,6 +49,16 @@ impl TaskPage {
         self.task.actions.contains(&action)
     }
 
+    /// How often nobody was reached.
+    fn counted(&self) -> Option<&str> {
+        self.task.ladder.as_ref()?.counted.as_deref()
+    }
+
+    /// The result that nobody being reached allows.
+    fn offered(&self) -> Option<&Coded> {
+        self.task.ladder.as_ref()?.offered.as_ref()
+    }
+
     /// What debt help or another programme knows already: the team can end the task with that.
     fn known_client(&self) -> Option<&RegistrationView> {
         self.task

@@ -3,6 +3,7 @@
 mod acts;
 mod api;
 mod desk;
+mod duties;
 mod house;
 mod people;
 mod registrations;
