@@ -1,10 +1,11 @@
 //! Running every rule's own examples with the live code, for `voorveld check`, and what it warns of besides.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::civil::Date;
-use voorveld_calendar::{days_between, plus_days};
-use voorveld_detect::Effect;
+use voorveld_calendar::{Period, days_between, plus_days};
+use voorveld_detect::{Effect, Rule, RuleSet};
 use voorveld_domain::RuleId;
 
 use crate::Policy;
@@ -191,15 +192,37 @@ impl fmt::Display for CheckReport {
     }
 }
 
-/// Runs every example of every rule, each with all rules in force; those of a profile that is off as if that one were on.
+/// The same rules, as if their grounds had always held. An example is a story on paper with days of its own: the day on which a municipality begins
+/// is no part of it, and must not make the examples of the release fail. What that day does is told by [`warnings`].
+fn on_paper(rules: &RuleSet) -> RuleSet {
+    let always = Period::new(Date::MIN, Date::MAX);
+    let rules_on_paper = rules.rules().iter().cloned().map(|rule| Rule {
+        in_force: always,
+        ..rule
+    });
+    RuleSet::new(
+        rules_on_paper.collect(),
+        rules.settings().clone(),
+        rules.hash(),
+    )
+    .expect("the same rules made a set before")
+}
+
+/// Runs every example of every rule, each with all rules that are on; those of a profile that is off as if that one were on.
 #[must_use]
 pub fn check(policy: &Policy) -> CheckReport {
+    let on = on_paper(policy.rules());
+    let off: BTreeMap<&str, RuleSet> = policy
+        .rules_as_if_on
+        .iter()
+        .map(|(profile, rules)| (profile.as_str(), on_paper(rules)))
+        .collect();
     let rules = policy
         .examples
         .iter()
         .map(|of_rule| {
-            let off = policy.rules_as_if_on.get(&of_rule.profile);
-            let rules = off.unwrap_or(policy.rules());
+            let off = off.get(of_rule.profile.as_str());
+            let rules = off.unwrap_or(&on);
             let rule = rules
                 .get(&of_rule.rule)
                 .expect("examples are kept with their rule");
@@ -207,7 +230,7 @@ pub fn check(policy: &Policy) -> CheckReport {
                 rule: rule.id.clone(),
                 version: rule.version,
                 title: rule.title.clone(),
-                off_by: off.map(|_| of_rule.profile.clone()),
+                off_by: off.is_some().then(|| of_rule.profile.clone()),
                 file: of_rule.file.clone(),
                 examples: of_rule
                     .examples

@@ -493,3 +493,14 @@ fn every_day_of_a_ground_is_a_day_of_its_profile() {
         }
     }
 }
+
+#[test]
+fn the_examples_of_the_release_hold_whenever_a_municipality_begins() {
+    let since_2031 = P3_ON.replace("2025-01-01", "2031-09-01");
+    let policy = with_school_rule(&[("profiles.yaml", P3_OFF, &since_2031)])
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(check(&policy).passed(), "{}", check(&policy));
+    let rule = policy.rules().get(&"school.often".parse().unwrap());
+    let first_day = rule.unwrap().in_force.from();
+    assert_eq!(first_day, date(2031, 9, 1), "and it judges from that day");
+}
