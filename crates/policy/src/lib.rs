@@ -23,6 +23,7 @@ mod schema;
 mod settings;
 mod source;
 mod tree;
+mod unfed;
 mod words;
 mod yaml;
 
@@ -46,6 +47,7 @@ pub use profiles::{Profile, ProfileState, Profiles};
 pub use routing::{Area, Routing, Team};
 pub use schema::rule_schema;
 pub use settings::{NoContact, Settings};
+pub use unfed::unfed;
 use voorveld_calendar::Calendar;
 /// What a field of a signal holds, as [`Field::parse`] reads it.
 pub use voorveld_detect::FieldValue;

@@ -504,3 +504,32 @@ fn the_examples_of_the_release_hold_whenever_a_municipality_begins() {
     let first_day = rule.unwrap().in_force.from();
     assert_eq!(first_day, date(2031, 9, 1), "and it judges from that day");
 }
+
+#[test]
+fn a_rule_that_waits_for_what_nobody_may_send_is_told() {
+    const P2_ON: &str = "    on: { since: 2025-01-01, by: Directeur Jeugd }\n";
+    let text = Files::shipped().get("profiles.yaml").to_owned();
+    let (before, rest) = text.split_once("  - id: P2\n").unwrap();
+    let (profile, after) = rest.split_once("  - id: P2-address\n").unwrap();
+    let (kept, _) = profile.split_once("    off_because:").unwrap();
+    let on = format!("{before}  - id: P2\n{kept}{P2_ON}\n  - id: P2-address\n{after}");
+    let files = Files::shipped().with("profiles.yaml", &on);
+    let policy = Policy::of_files(&files, PolicyErrors::default())
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let told = |policy: &Policy, kinds: &[&str]| {
+        let sent = kinds.iter().map(|kind| kind.parse().unwrap()).collect();
+        let told: Vec<String> = unfed(policy, &sent)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        told.join("\n")
+    };
+    expect![[r#"rules/youth.followup.yaml: rule `youth.followup` waits for youth_contact_confirmation, and no partner may send that: it never concludes that nothing came"#]]
+        .assert_eq(&told(&policy, &["rent_arrears", "youth_index_report"]));
+    assert_eq!(told(&policy, &["youth_contact_confirmation"]), "");
+    assert_eq!(
+        told(&Policy::shipped(), &[]),
+        "",
+        "a rule that is off waits for nothing"
+    );
+}

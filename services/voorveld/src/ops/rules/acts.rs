@@ -1,5 +1,6 @@
 //! `voorveld rules publish` and `voorveld rules retire`
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -7,7 +8,8 @@ use jiff::Timestamp;
 use voorveld_chassis::Clock;
 use voorveld_correlator::preview as would;
 use voorveld_correlator::published::{self, Asked, PublishError, short};
-use voorveld_policy::{Bundle, Policy, diff};
+use voorveld_domain::KindId;
+use voorveld_policy::{Bundle, Policy, Warning, diff};
 use voorveld_store::Store;
 use voorveld_store::audit::NewAuditEvent;
 use voorveld_store::publications::{InForce, Mode};
@@ -172,6 +174,9 @@ async fn put_in_force(
         }
         print!("{}", preview::told(&told));
     }
+    for warning in unfed(&policy, store).await? {
+        println!("warning: {warning}");
+    }
     if who.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
@@ -209,6 +214,19 @@ async fn put_in_force(
         ),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Rules that wait for what no partner may send. Nothing while there are no partners: then everything is still to be agreed on.
+async fn unfed(policy: &Policy, store: &Store) -> anyhow::Result<Vec<Warning>> {
+    let feeds = store.feeds(None, None).await?;
+    let sent: BTreeSet<KindId> = feeds
+        .iter()
+        .filter_map(|state| state.feed.kind.parse().ok())
+        .collect();
+    if sent.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(voorveld_policy::unfed(policy, &sent))
 }
 
 /// What is in force now. What a later release published and this one cannot read must not keep anybody from publishing something else.
