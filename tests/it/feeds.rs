@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 use voorveld::cli::Push;
 use voorveld_chassis::Lifecycle;
+use voorveld_correlator::preview::{self, Fate};
 use voorveld_detect::explain::{self, Words};
 use voorveld_domain::HouseholdId;
 use voorveld_policy::Policy;
@@ -271,6 +272,13 @@ async fn what_did_not_come_is_concluded_when_the_file_says_that_it_was_all(pool:
         ["debt.no_payment open 2025-07-02"],
         "on the day on which it was said"
     );
+    // Who publishes is shown what an owner would judge, by the feeds as they are (I6).
+    let now = stages.clock.now();
+    let shown = preview::publication(&stages.store, &stages.policy, &stages.policy, now).await;
+    let shown = shown.unwrap();
+    assert_eq!(shown.tasks, [(Fate::Kept, 1)].into());
+    let quarter = shown.quarter[&"debt.no_payment".parse().unwrap()];
+    assert_eq!((quarter.live, quarter.draft), (1, 1));
     // It came after all, and late: nobody had the task, so it goes (K10).
     come(&stages, date(2025, 7, 4)).await;
     push(

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use uuid::Uuid;
 use voorveld_detect::{Feeds, Ground, RuleSet, SuppressedBy, TaskChange, Timeline, find_matches};
-use voorveld_domain::{HouseholdId, Purpose, RuleId, TaskId, TeamId};
+use voorveld_domain::{HouseholdId, MunicipalityCode, Purpose, RuleId, TaskId, TeamId};
 use voorveld_policy::Policy;
 use voorveld_store::judgements::Activation;
 use voorveld_store::{Store, StoreError, Tx};
@@ -17,7 +17,7 @@ use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 use crate::household::{Household, Remembered};
 use crate::rules::active_from;
-use voorveld_recall::{Registered, Retention};
+use voorveld_recall::{Registered, Retention, feeds_told};
 
 /// How many households are read at once.
 const PAGE: i64 = 500;
@@ -135,6 +135,21 @@ impl Judges {
 
     fn of(&self, partition: i32) -> &RuleSet {
         self.by_partition.get(&partition).unwrap_or(&self.rules)
+    }
+}
+
+/// How far the feeds are complete, as an owner would judge by them now.
+struct Marks(BTreeMap<MunicipalityCode, Feeds>);
+
+impl Marks {
+    async fn now(store: &Store) -> Result<Self, StoreError> {
+        feeds_told(store.feeds(None, None).await?).map(Self)
+    }
+
+    /// Where no partner may send anything nothing is complete.
+    fn of(&self, household: &Household) -> Feeds {
+        let municipality = &household.memory.municipality;
+        self.0.get(municipality).cloned().unwrap_or_default()
     }
 }
 
@@ -258,6 +273,7 @@ async fn open_tasks(
 ) -> Result<(), StoreError> {
     let backlogs = store.begin("preview").await?.backlogs().await?;
     let judges = Judges::now(store, draft, &backlogs).await?;
+    let marks = Marks::now(store).await?;
     let retention = Retention::of(draft.rules());
     let mut after = HouseholdId::from_uuid(Uuid::nil());
     loop {
@@ -270,13 +286,8 @@ async fn open_tasks(
         for mut household in read(&mut tx, &ids).await? {
             let as_of = household.as_of.map_or(today, |last| last.max(today));
             let rules = judges.of(household.memory.partition);
-            household.judge(
-                rules,
-                draft.calendar(),
-                &retention,
-                &Feeds::default(),
-                as_of,
-            );
+            let feeds = marks.of(&household);
+            household.judge(rules, draft.calendar(), &retention, &feeds, as_of);
             for (task, purpose, fate) in fates(&household) {
                 *preview.tasks.entry(fate).or_default() += 1;
                 let examples = preview.examples.entry(fate).or_default();
@@ -299,6 +310,7 @@ async fn last_quarter(
     let today = voorveld_calendar::amsterdam_date(now);
     let (live_retention, draft_retention) =
         (Retention::of(live.rules()), Retention::of(draft.rules()));
+    let marks = Marks::now(store).await?;
     let every_rule = [live, draft].map(|policy| policy.rules().rules());
     for rule in every_rule.into_iter().flatten() {
         preview.quarter.entry(rule.id.clone()).or_default();
@@ -313,8 +325,10 @@ async fn last_quarter(
         after = *last;
         for household in read(&mut tx, &ids).await? {
             preview.households += 1;
+            let feeds = marks.of(&household);
             let found = |policy: &Policy, retention| {
-                recent(policy, &household.heeded(retention, today), today, since)
+                let timeline = household.heeded(retention, today);
+                recent(policy, &timeline, &feeds, today, since)
             };
             let (live, draft) = (found(live, &live_retention), found(draft, &draft_retention));
             let rules: BTreeSet<&RuleId> = live.keys().chain(draft.keys()).collect();
@@ -335,16 +349,11 @@ async fn last_quarter(
 fn recent(
     policy: &Policy,
     timeline: &Timeline,
+    feeds: &Feeds,
     today: Date,
     since: Timestamp,
 ) -> BTreeMap<RuleId, u64> {
-    let evaluation = find_matches(
-        policy.rules(),
-        timeline,
-        policy.calendar(),
-        &Feeds::default(),
-        today,
-    );
+    let evaluation = find_matches(policy.rules(), timeline, policy.calendar(), feeds, today);
     let mut counts = BTreeMap::new();
     for found in &evaluation.matches {
         let is_recent = |id| {
@@ -368,6 +377,7 @@ pub async fn backlog(
     let mut backlogs = store.begin("preview").await?.backlogs().await?;
     backlogs.push((rule.clone(), version));
     let judges = Judges::now(store, policy, &backlogs).await?;
+    let marks = Marks::now(store).await?;
     let retention = Retention::of(policy.rules());
     let mut told = Backlog::default();
     let mut after = HouseholdId::from_uuid(Uuid::nil());
@@ -382,13 +392,8 @@ pub async fn backlog(
             told.households += 1;
             let as_of = household.as_of.map_or(today, |last| last.max(today));
             let rules = judges.of(household.memory.partition);
-            household.judge(
-                rules,
-                policy.calendar(),
-                &retention,
-                &Feeds::default(),
-                as_of,
-            );
+            let feeds = marks.of(&household);
+            household.judge(rules, policy.calendar(), &retention, &feeds, as_of);
             for (purpose, _) in raises(&household) {
                 let routing = policy.routing();
                 let area = household.memory.area();
