@@ -13,7 +13,7 @@ use voorveld_correlator::preview::{self, Fate};
 use voorveld_correlator::published;
 use voorveld_domain::RuleId;
 use voorveld_policy::Policy;
-use voorveld_store::audit::AuditFilter;
+use voorveld_store::audit::{AuditEvent, AuditFilter};
 use voorveld_tests::copy_policy;
 
 use crate::stages::{Sent, Stages};
@@ -355,4 +355,62 @@ async fn a_bundle_of_a_later_release_leaves_the_rules_as_they_are(pool: PgPool) 
     stages.settle().await;
     assert_eq!(tasks(&stages).await.len(), 2);
     stages.stop(true).await;
+}
+
+/// The shipped policy with the reference index switched on from a day, by a role.
+fn folder_with_profile_on() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_policy(folder.path(), |name, text| {
+        if name != "profiles.yaml" {
+            return Some(text.to_owned());
+        }
+        let (before, rest) = text.split_once("  - id: P2\n").unwrap();
+        let (profile, after) = rest.split_once("  - id: P2-address\n").unwrap();
+        let (kept, _) = profile.split_once("    off_because:").unwrap();
+        Some(format!(
+            "{before}  - id: P2\n{kept}    on: {{ since: 2025-02-01, by: \"Directeur Jeugd\" }}\n\n  - id: P2-address\n{after}"
+        ))
+    });
+    folder
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_profile_that_is_switched_on_is_in_the_audit_trail_with_who_and_when(pool: PgPool) {
+    let stages = Stages::new(pool, "2025-01-20").await;
+    let shipped = Policy::shipped();
+    let now = stages.clock.now();
+    published::install(&stages.store, &shipped, now, |_| Vec::new())
+        .await
+        .unwrap();
+    let folder = folder_with_profile_on();
+
+    act(&stages, publish(&folder, true)).await.unwrap();
+    assert!(
+        profile_changes(&stages).await.is_empty(),
+        "a shadow switches nothing on"
+    );
+    act(&stages, publish(&folder, false)).await.unwrap();
+    let told = profile_changes(&stages).await;
+    assert!(!told.is_empty());
+    for event in &told {
+        assert_eq!(
+            (event.subject_kind.as_str(), event.subject_id.as_str()),
+            ("profile", "P2"),
+            "and no other profile: {}",
+            event.reason
+        );
+        assert_eq!(event.happened_at, now);
+        assert!(event.actor.starts_with("cli:"), "{}", event.actor);
+        assert!(event.reason.contains(BY) && event.reason.contains("een lagere grens"));
+    }
+    let all: String = told.iter().map(|event| event.reason.as_str()).collect();
+    assert!(all.contains("2025-02-01"), "from which day: {all}");
+    assert!(all.contains("Directeur Jeugd"), "who decided so: {all}");
+}
+
+async fn profile_changes(stages: &Stages) -> Vec<AuditEvent> {
+    let told = stages.store.audit_events(&AuditFilter::default()).await;
+    let mut told = told.unwrap();
+    told.retain(|event| event.action == "profile.changed");
+    told
 }
