@@ -8,8 +8,10 @@ use jiff::civil::date;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use voorveld_correlator::{Expiry, Metrics};
+use voorveld_correlator::{Expiry, Metrics, published};
 use voorveld_domain::{MunicipalityCode, RegistrationReason, RevocationReason};
+use voorveld_policy::{Bundle, Policy};
+use voorveld_store::publications::Mode;
 use voorveld_store::registrations::{NewRegistration, Registered, Revoked};
 use voorveld_store::wake_ups::WakeUp;
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
@@ -333,6 +335,64 @@ async fn a_signal_expires_is_judged_so_and_then_nothing_is_left_of_it(pool: PgPo
             .await
             .len(),
         1
+    );
+    stages.stop(true).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_shorter_retention_holds_from_the_moment_it_is_published(pool: PgPool) {
+    let mut stages = Stages::new(pool, "2025-01-20").await;
+    let now = stages.clock.now();
+    let install = published::install(&stages.store, &stages.policy, now, |_| Vec::new());
+    install.await.unwrap();
+    stages.start().await;
+    let old = Sent {
+        day: date(2024, 12, 10),
+        ..rent(1, PERSON)
+    };
+    let unplaced = Sent {
+        signal: 2,
+        house: None,
+        ..old.clone()
+    };
+    stages.send(&[old, unplaced]).await;
+    stages.settle().await;
+    assert_eq!(tasks(&stages).await, ["open debt.single"]);
+    let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+    let retention = Arc::new(stages.retention());
+    let clock = stages.clock.clone();
+    let mut job = Expiry::new(stages.store.clone(), retention, clock, metrics);
+    let never = CancellationToken::new();
+    assert_eq!(job.turn(&never).await.unwrap().signals, 0);
+
+    let mut files = stages.policy.bundle().files().clone();
+    let kinds = files.get_mut("signals.yaml").unwrap();
+    *kinds = kinds.replacen("retention_days: 1095", "retention_days: 30", 1);
+    let shorter = Policy::of_bundle(&Bundle::of_files(files).unwrap()).unwrap();
+    let asked = published::Asked {
+        policy: &shorter,
+        mode: Mode::Live,
+        by: "A. Adviseur",
+        reason: "test",
+    };
+    let seen = stages.store.in_force().await.unwrap();
+    let publish = published::publish(&stages.store, asked, &seen, now, |_| Vec::new());
+    publish.await.unwrap();
+    // On the same day: a job that runs all the while must not wait for tomorrow. At its first turn who judges may not have picked it up yet.
+    let mut gone = job.turn(&never).await.unwrap().signals;
+    stages
+        .until_none(
+            "SELECT count(*) FROM (SELECT DISTINCT ON (partition) bundle FROM rule_activations ORDER BY partition, activation DESC) a
+             WHERE bundle IS DISTINCT FROM (SELECT bundle FROM rule_publications ORDER BY publication DESC LIMIT 1)",
+        )
+        .await;
+    gone += job.turn(&never).await.unwrap().signals;
+    stages.until_none("SELECT count(*) FROM signals").await;
+    gone += job.turn(&never).await.unwrap().signals;
+    assert_eq!(
+        (gone, tasks(&stages).await),
+        (2, vec!["withdrawn".to_owned()]),
+        "the one that never found a household is woken by nobody but this job"
     );
     stages.stop(true).await;
 }

@@ -10,6 +10,7 @@ use voorveld_store::erasures::{ERASED_MAX_PER_BATCH, Erased};
 use voorveld_store::{Store, StoreError};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
+use crate::published::{self, PublishError};
 use crate::{Metrics, Retention};
 
 /// How often it looks whether a new day came and whether something that was judged is left to erase.
@@ -18,7 +19,9 @@ const EVERY: Duration = Duration::from_mins(1);
 /// What the job is given. Its log lines and metrics hold numbers only.
 pub struct Expiry {
     pub(crate) store: Store,
-    pub(crate) retention: Arc<Retention>,
+    retention: Arc<Retention>,
+    /// The published bundle that it is of; none: of the files this process began with.
+    bundle: Option<String>,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     /// The day whose expired signals were all found.
@@ -26,12 +29,13 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// A job that has done nothing yet.
+    /// A job that has done nothing yet. This retention holds until something is published.
     #[must_use]
     pub fn new(store: Store, retention: Arc<Retention>, clock: Clock, metrics: Metrics) -> Self {
         Self {
             store,
             retention,
+            bundle: None,
             clock,
             metrics,
             done: None,
@@ -59,6 +63,7 @@ impl Expiry {
     /// Wakes whom the day concerns, once a day, and erases what was judged. Several processes may do so at once: each step skips what another has
     /// done.
     pub async fn turn(&mut self, draining: &CancellationToken) -> Result<Erased, StoreError> {
+        let is_new = self.pick_up().await?;
         let today = self.clock.today();
         if self.done != Some(today) {
             let woken = self.wake(today, draining).await?;
@@ -66,7 +71,8 @@ impl Expiry {
             if woken + noted > 0 {
                 tracing::info!(households = woken, signals = noted, %today, "signals are past their retention");
             }
-            self.done = Some(today).filter(|_| !draining.is_cancelled());
+            // Who judges may not have picked up what is published yet and find nothing over: at the next turn they are woken once more.
+            self.done = Some(today).filter(|_| !is_new && !draining.is_cancelled());
         }
         let mut all = Erased::default();
         while !draining.is_cancelled() {
@@ -90,6 +96,31 @@ impl Expiry {
             );
         }
         Ok(all)
+    }
+
+    /// Signals are kept as long as what is published says; says whether that is something new. What this release cannot read changes nothing; who
+    /// judges raises the alarm.
+    async fn pick_up(&mut self) -> Result<bool, StoreError> {
+        let Some(live) = self.store.in_force().await?.live else {
+            return Ok(false);
+        };
+        if self.bundle.as_ref() == Some(&live.bundle) {
+            return Ok(false);
+        }
+        match published::read(&self.store, &live.bundle).await {
+            Ok(policy) => {
+                self.retention = Arc::new(Retention::of(policy.rules()));
+                // Of this day, too, something else may be over now.
+                self.done = None;
+            }
+            Err(PublishError::Store(error)) => return Err(error),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "signals are kept as long as before"
+            ),
+        }
+        self.bundle = Some(live.bundle);
+        Ok(true)
     }
 
     async fn wake(&self, today: Date, draining: &CancellationToken) -> Result<u64, StoreError> {
