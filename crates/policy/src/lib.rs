@@ -9,6 +9,7 @@ mod calendar;
 mod catalogue;
 mod check;
 mod condition;
+mod current;
 mod denied;
 mod diff;
 mod error;
@@ -38,6 +39,7 @@ pub use catalogue::{
 pub use check::{
     CheckReport, ExampleReport, RuleReport, SCHOOL_TABLE_WARNING_DAYS, Warning, check, warnings,
 };
+pub use current::Current;
 pub use denied::{Denied, DeniedAttribute};
 pub use diff::{Change, FileDiff, PolicyDiff, RuleDiff, diff};
 pub use error::{PolicyError, PolicyErrors};

@@ -139,12 +139,13 @@ pub(crate) async fn gather(
     for stage in &parts.stages {
         stages.push(stage_facts(&parts.log, *stage, &positions, &dead).await);
     }
+    let policy = parts.policy.now();
     let teams = store
         .team_loads(municipality, today)
         .await?
         .into_iter()
         .map(|load| TeamFacts {
-            name: team_name(&parts.policy, &load.team),
+            name: team_name(&policy, &load.team),
             open: load.open,
             claimed: load.claimed,
             overdue: load.overdue,
@@ -184,9 +185,10 @@ async fn shadow(
     let own = files
         .and_then(|files| Bundle::of_files(files).ok())
         .and_then(|bundle| Policy::of_bundle(&bundle).ok());
+    let ours = parts.policy.now();
     let rule_of = |id: &RuleId| {
         let own = own.as_ref().and_then(|policy| policy.rules().get(id));
-        own.or_else(|| parts.policy.rules().get(id))
+        own.or_else(|| ours.rules().get(id))
     };
     let shown = compared.into_iter().filter_map(|counts| {
         let rule = rule_of(&counts.rule).filter(|rule| rule.purpose != Purpose::Safety)?;

@@ -18,7 +18,7 @@ use voorveld_accounts::{Accounts, Door, Notice};
 use voorveld_bus::Log;
 use voorveld_chassis::{Clock, Lifecycle, http};
 use voorveld_domain::Role;
-use voorveld_policy::Policy;
+use voorveld_policy::Current;
 use voorveld_store::Store;
 
 pub use config::Config;
@@ -42,7 +42,7 @@ pub struct Parts {
     /// The stages, in the order of the pipeline.
     pub stages: Vec<Stage>,
     /// What teams are called.
-    pub policy: Arc<Policy>,
+    pub policy: Current,
     /// What time it is.
     pub clock: Clock,
     /// What time it is for who sits at the screen: sessions go by it, also while a demo lives through a simulated year.

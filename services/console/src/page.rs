@@ -160,7 +160,7 @@ pub(crate) async fn show(
             })
             .collect(),
         shadow: facts.shadow,
-        feeds: feeds::rows(facts.feeds, &facts.silences, &parts.policy, today),
+        feeds: feeds::rows(facts.feeds, &facts.silences, &parts.policy.now(), today),
     };
     page(StatusCode::OK, &html)
 }

@@ -15,7 +15,7 @@ use voorveld_accounts::{Accounts, REFRESH_HEADER, SESSION_IDLE, hash_password};
 use voorveld_bus::{Log, Outgoing, TopicSpec};
 use voorveld_chassis::Clock;
 use voorveld_domain::{Role, UserId};
-use voorveld_policy::Policy;
+use voorveld_policy::{Current, Policy};
 use voorveld_store::Store;
 use voorveld_store::audit::{About, NewAuditEvent};
 use voorveld_store::users::User;
@@ -56,7 +56,7 @@ impl Console {
             store: store.clone(),
             log: log.clone(),
             stages: STAGES.to_vec(),
-            policy: Arc::new(Policy::shipped()),
+            policy: Current::new(Arc::new(Policy::shipped())),
             clock: clock.clone(),
             wall: clock.clone(),
             registry: Registry::new(),

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use voorveld_chassis::{Clock, RequestId};
 use voorveld_domain::{HouseholdId, Outcome, Purpose, Role, SignalId, Standing, TaskId, TaskState};
-use voorveld_policy::Policy;
+use voorveld_policy::{Current, Policy};
 use voorveld_seal::Opener;
 use voorveld_store::audit::{About, NewAuditEvent, actor_of};
 use voorveld_store::task_changes::{LockedTask, NewContactAttempt, ONE_OPEN_PER_PURPOSE, Recorded};
@@ -203,7 +203,7 @@ pub(crate) enum Listed {
 
 /// The desk: everything people can do.
 pub(crate) struct Desk {
-    pub policy: Arc<Policy>,
+    policy: Current,
     pub clock: Clock,
     store: Store,
     opener: Arc<Opener>,
@@ -221,6 +221,11 @@ impl Desk {
             opener: parts.opener,
             partition_of: parts.partition_of,
         })
+    }
+
+    /// The policy in force. Who answers something goes by one.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.now()
     }
 
     /// The database, for who only reads.

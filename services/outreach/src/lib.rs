@@ -25,7 +25,7 @@ use prometheus::Registry;
 use voorveld_accounts::{Accounts, Door};
 use voorveld_chassis::{Clock, Lifecycle, http};
 use voorveld_domain::{HouseholdId, Role};
-use voorveld_policy::Policy;
+use voorveld_policy::Current;
 use voorveld_seal::Opener;
 use voorveld_store::Store;
 
@@ -43,7 +43,7 @@ pub struct Parts {
     /// The database.
     pub store: Store,
     /// Teams, areas, kinds and working days.
-    pub policy: Arc<Policy>,
+    pub policy: Current,
     /// Opens identities.
     pub opener: Arc<Opener>,
     /// What time it is.

@@ -183,7 +183,8 @@ impl Desk {
             return RulesTold::Nothing;
         }
         let today = self.clock.today();
-        let retention = Retention::of(self.policy.rules());
+        let policy = self.policy();
+        let retention = Retention::of(policy.rules());
         let recalled = match recall(self.store(), &retention, task.household, today).await {
             Ok(Some(recalled)) => recalled,
             Ok(None) => return RulesTold::Nothing,
@@ -199,9 +200,9 @@ impl Desk {
         let sight = Sight::of_task(task.purpose);
         let trail = recalled.trail(
             sight,
-            self.policy.rules(),
-            self.policy.calendar(),
-            &self.policy.words().in_language(language),
+            policy.rules(),
+            policy.calendar(),
+            &policy.words().in_language(language),
             today,
         );
         let shown = Shown {
@@ -210,7 +211,7 @@ impl Desk {
             others_on: recalled
                 .rows
                 .iter()
-                .filter(|row| sight.shows(row, self.policy.rules()))
+                .filter(|row| sight.shows(row, policy.rules()))
                 .filter(|row| file.signals.iter().all(|signal| signal.id != row.signal))
                 .map(|row| row.event_date)
                 .collect(),

@@ -402,17 +402,18 @@ impl Desk {
         let today = self.clock.today();
         let stopped = is_stopped(task.purpose, task.held);
         let open = task.state.is_open();
-        let calendar = self.policy.calendar();
+        let policy = self.policy();
+        let calendar = policy.calendar();
         let due = (!stopped && open).then(|| words::deadline(calendar, today, task.due_on));
-        let settings = self.policy.settings();
+        let settings = policy.settings();
         let stale = duties::stale(settings, task, today).filter(|_| !stopped);
         let ladder = duties::ladder(settings, task).filter(|_| !stopped);
         TaskCard {
             id: task.id.uuid(),
             version: task.version,
             household: words::household_label(task.household),
-            area: area(&self.policy, &task.area),
-            team: team(&self.policy, &task.team),
+            area: area(&policy, &task.area),
+            team: team(&policy, &task.team),
             purpose: Coded::new(task.purpose.code(), task.purpose.label()),
             state: Coded::new(task.state.code(), task.state.label()),
             held: stopped,
@@ -473,7 +474,7 @@ impl Desk {
         if view.card.held {
             return view;
         }
-        let ladder = duties::ladder(self.policy.settings(), task);
+        let ladder = duties::ladder(self.policy().settings(), task);
         view.advice = task.state.is_open().then(|| advice(task, ladder.as_ref()));
         view.ladder = ladder.map(|ladder| LadderView {
             step: ladder.step,
@@ -535,7 +536,8 @@ impl Desk {
     pub fn hold_view(&self, hold: &DeskHold) -> HoldView {
         let today = self.clock.today();
         let since = self.clock.date_of(hold.raised_at);
-        let deadline = |due| words::deadline(self.policy.calendar(), today, due);
+        let policy = self.policy();
+        let deadline = |due| words::deadline(policy.calendar(), today, due);
         HoldView {
             id: hold.id,
             household: words::household_label(hold.household),
@@ -611,7 +613,8 @@ impl Desk {
     /// What the safety desk sees of a report without a household.
     pub fn marker_view(&self, marker: &UnplacedMarker) -> MarkerView {
         let since = self.clock.date_of(marker.received_at);
-        let kind = self.policy.catalogue().find(&marker.kind);
+        let policy = self.policy();
+        let kind = policy.catalogue().find(&marker.kind);
         MarkerView {
             signal: marker.signal.uuid(),
             revision: marker.revision,
@@ -657,7 +660,8 @@ impl Desk {
         opened: Option<&Opened>,
         today: Date,
     ) -> SignalView {
-        let kind = self.policy.catalogue().find(&signal.kind);
+        let policy = self.policy();
+        let kind = policy.catalogue().find(&signal.kind);
         let counts = signal.lives_here && signal.standing == Standing::Counted;
         let standing = if signal.lives_here {
             (!counts).then(|| signal.standing.label().to_owned())

@@ -7,19 +7,20 @@ use tokio_util::sync::CancellationToken;
 use voorveld_bus::Log;
 use voorveld_chassis::Clock;
 use voorveld_chassis::clock::CIVIL_ZONE;
+use voorveld_correlator::Retention;
+use voorveld_policy::Current;
 use voorveld_store::Store;
 
 /// How often.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// Sweeps the tables, and the log where it lives in the database, every hour until told to stop. `longest_days`: for how long the kind of signal is kept
-/// that is kept longest. A sweep that fails is tried
-/// again the next time.
+/// Sweeps the tables, and the log where it lives in the database, every hour until told to stop. By the policy goes for how long the kind of signal is
+/// kept that is kept longest. A sweep that fails is tried again the next time.
 pub async fn run(
     store: Store,
     log: Log,
     clock: Clock,
-    longest_days: u16,
+    policy: Current,
     draining: CancellationToken,
 ) -> anyhow::Result<()> {
     let zone = TimeZone::get(CIVIL_ZONE)?;
@@ -30,6 +31,7 @@ pub async fn run(
             () = draining.cancelled() => return Ok(()),
             _ = hours.tick() => {}
         }
+        let longest_days = Retention::of(policy.now().rules()).longest();
         match store
             .sweep(&clock.now().to_zoned(zone.clone()), longest_days)
             .await

@@ -1,12 +1,14 @@
-//! Which policy a starting process goes by: what was published, not what happens to stand in its folder.
+//! Which policy a process goes by: what was published, not what happens to stand in its folder; at its start, and when another is published.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio_util::sync::CancellationToken;
 use voorveld_chassis::Clock;
-use voorveld_correlator::published::{self, short};
-use voorveld_policy::Policy;
-use voorveld_store::Store;
+use voorveld_correlator::published::{self, PublishError, short};
+use voorveld_policy::{Current, Policy};
+use voorveld_store::{Store, StoreError};
 
 use crate::ops::office;
 use crate::roles::Service;
@@ -40,6 +42,57 @@ pub async fn policy(
     let published = published::read(store, &live.bundle).await;
     let published = published.context("this process cannot start by what is published")?;
     Ok(Arc::new(published))
+}
+
+/// How often pages and routes look whether something was published. Who judges looks more often, between batches.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Looks until told to stop whether another policy was published, and puts it in force: names, words, routes and retention of who does not judge.
+pub async fn watch(
+    current: Current,
+    store: Store,
+    draining: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seen = current.now().bundle().hash().to_string();
+    loop {
+        tokio::select! {
+            () = draining.cancelled() => return Ok(()),
+            _ = looks.tick() => {}
+        }
+        if let Err(error) = look(&current, &store, &mut seen).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "looking for what is published failed for now"
+            );
+        }
+    }
+}
+
+/// Puts what is published in force when it is another than was `seen`. What this release cannot read is not: everything stays as it was, with an alarm,
+/// until a release that knows it is running.
+async fn look(current: &Current, store: &Store, seen: &mut String) -> Result<(), StoreError> {
+    let Some(live) = store.in_force().await?.live else {
+        return Ok(());
+    };
+    if live.bundle == *seen {
+        return Ok(());
+    }
+    match published::read(store, &live.bundle).await {
+        Ok(policy) => {
+            current.put(Arc::new(policy));
+            tracing::info!(bundle = short(&live.bundle), "another policy is in force");
+        }
+        Err(PublishError::Store(error)) => return Err(error),
+        Err(error) => tracing::error!(
+            error = &error as &dyn std::error::Error,
+            bundle = short(&live.bundle),
+            "what is published cannot be read by this release; pages and routes stay as they are"
+        ),
+    }
+    *seen = live.bundle;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -105,6 +158,60 @@ mod tests {
         assert!(
             format!("{refused:#}").contains("weather.yaml"),
             "{refused:#}"
+        );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_is_published_later_is_picked_up_while_running(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let clock = Clock::manual("2026-03-01T10:00:00Z".parse().unwrap());
+        let shipped = Arc::new(Policy::shipped());
+        let current = Current::new(
+            policy(&shipped, Service::ALL, &store, &clock)
+                .await
+                .unwrap(),
+        );
+        let mut seen = current.now().bundle().hash().to_string();
+        let threshold = || {
+            current
+                .now()
+                .settings()
+                .threshold
+                .map(voorveld_domain::Cents::get)
+        };
+        look(&current, &store, &mut seen).await.unwrap();
+        assert_eq!(threshold(), Some(7_500));
+
+        let other = other_policy();
+        let asked = published::Asked {
+            policy: &other,
+            mode: Mode::Live,
+            by: "A. Adviseur",
+            reason: "test",
+        };
+        let before = store.in_force().await.unwrap();
+        let publish = published::publish(&store, asked, &before, clock.now(), |_| Vec::new());
+        publish.await.unwrap();
+        look(&current, &store, &mut seen).await.unwrap();
+        assert_eq!(threshold(), Some(5_000));
+
+        let later = NewPublication {
+            mode: Mode::Live,
+            bundle: "later",
+            files: &[("weather.yaml".to_owned(), "rain: true".to_owned())].into(),
+            rule_set: "later",
+            content: &serde_json::json!({}),
+            by: "A. Adviseur",
+            reason: "test",
+        };
+        let mut tx = store.begin("test").await.unwrap();
+        tx.publish(&later, clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        look(&current, &store, &mut seen).await.unwrap();
+        assert_eq!(
+            threshold(),
+            Some(5_000),
+            "what cannot be read changes nothing"
         );
     }
 }

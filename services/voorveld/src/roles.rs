@@ -12,7 +12,7 @@ use voorveld_bus::{Log, TopicSpec};
 use voorveld_chassis::admin::{Admin, Health};
 use voorveld_chassis::telemetry::LogFilter;
 use voorveld_chassis::{Clock, Lifecycle, http, retry, shutdown_signal};
-use voorveld_policy::Policy;
+use voorveld_policy::{Current, Policy};
 use voorveld_seal::{IndexLabel, Sealer};
 use voorveld_store::Store;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, household_key};
@@ -53,6 +53,11 @@ impl Service {
         Self::Outreach,
         Self::Console,
     ];
+
+    /// Whether it goes by [`Current`].
+    const fn goes_by_current(self) -> bool {
+        matches!(self, Self::Resolver | Self::Outreach | Self::Console)
+    }
 
     /// The name on the command line, in logs and in Helm.
     #[must_use]
@@ -191,6 +196,7 @@ impl House {
             log: log.clone(),
             own,
             policy: Arc::clone(&policy),
+            current: Current::new(Arc::clone(&policy)),
             clock,
             registry,
             owner: owner(name),
@@ -200,6 +206,15 @@ impl House {
             hall.start(*service, &mut addresses)
                 .await
                 .with_context(|| format!("starting the {} failed", service.name()))?;
+        }
+        // The door goes by its own files, and who judges looks between batches.
+        if services.iter().any(|service| service.goes_by_current()) {
+            let watching = in_force::watch(
+                hall.current.clone(),
+                hall.store.clone(),
+                lifecycle.draining(),
+            );
+            lifecycle.spawn("policy", watching);
         }
         lifecycle.spawn(
             "health",
@@ -229,7 +244,10 @@ struct Hall<'a> {
     log: Log,
     /// The files of this process: what the door takes in goes by them.
     own: Arc<Policy>,
+    /// What was in force at the start: with it who judges begins.
     policy: Arc<Policy>,
+    /// What is in force, also when that changes while this process runs.
+    current: Current,
     clock: Clock,
     registry: Registry,
     owner: String,
@@ -280,7 +298,7 @@ impl Hall<'_> {
         let partitions = self.settings.log.partitions;
         let parts = voorveld_outreach::Parts {
             store: self.store.clone(),
-            policy: Arc::clone(&self.policy),
+            policy: self.current.clone(),
             opener: Arc::new(keys::opener(&self.keys)?),
             clock: self.clock.clone(),
             wall: Clock::system(),
@@ -312,7 +330,7 @@ impl Hall<'_> {
                     topic: RESOLVED_TOPIC,
                 },
             ],
-            policy: Arc::clone(&self.policy),
+            policy: self.current.clone(),
             clock: self.clock.clone(),
             wall: Clock::system(),
             registry: self.registry.clone(),
@@ -322,7 +340,7 @@ impl Hall<'_> {
 
     async fn resolver(&self) -> anyhow::Result<()> {
         let secret = keys::index_secret(&self.keys)?;
-        let policy = Arc::clone(&self.policy);
+        let routes = self.current.clone();
         let address_index = secret.key(IndexLabel::Addresses);
         let excluded = match &self.settings.excluded_addresses {
             Some(file) => voorveld_resolver::read_excluded(file, &address_index)?,
@@ -335,7 +353,7 @@ impl Hall<'_> {
             address_index,
             person_index: secret.key(IndexLabel::Persons),
             area_of: Arc::new(move |_municipality, digits| {
-                policy.routing().area(Some(digits)).clone()
+                routes.now().routing().area(Some(digits)).clone()
             }),
             excluded,
             clock: self.clock.clone(),
@@ -347,7 +365,7 @@ impl Hall<'_> {
             self.store.clone(),
             self.log.clone(),
             self.clock.clone(),
-            voorveld_correlator::Retention::of(self.policy.rules()).longest(),
+            self.current.clone(),
             draining,
         );
         self.lifecycle.spawn("housekeeping", sweeping);

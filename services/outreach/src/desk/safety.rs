@@ -137,7 +137,7 @@ impl Desk {
 
     /// The kinds of signal that mark unsafety.
     fn marker_kinds(&self) -> Vec<String> {
-        self.policy
+        self.policy()
             .catalogue()
             .iter()
             .filter(|kind| kind.domain.as_str() == Purpose::Safety.code())

@@ -90,11 +90,12 @@ pub(super) async fn show(
     let cards = |tasks: &[voorveld_store::tasks::Task]| -> Vec<TaskCard> {
         tasks.iter().map(|task| desk.card(user, task)).collect()
     };
+    let policy = desk.policy();
     let teams: Vec<&str> = user
         .teams
         .iter()
         .map(|id| {
-            desk.policy
+            policy
                 .routing()
                 .find_team(id)
                 .map_or(id.as_str(), |team| team.name.as_str())

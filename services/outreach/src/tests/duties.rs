@@ -1,9 +1,12 @@
 //! Asking the partner first, and ending without contact: proposed with its figures, decided by a person.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use sqlx::PgPool;
 use uuid::Uuid;
 use voorveld_domain::Role;
+use voorveld_policy::{Bundle, Policy};
 
 use super::house::{Answer, Browser, House, SeededTask};
 
@@ -71,6 +74,30 @@ async fn an_old_signal_is_asked_about_until_somebody_is_reached(pool: PgPool) {
     attempt(&mut anna, &old, "2025-11-24 home_visit evening ja").await;
     let page = anna.get(&old.page()).await.body;
     assert!(!page.contains("Vraag eerst") && page.contains("Er is iemand bereikt"));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_municipality_that_leaves_the_numbers_out_hears_nothing_from_the_moment_it_publishes(
+    pool: PgPool,
+) {
+    let house = House::open(pool).await;
+    house.colleague("anna", TEAM, &["wijkteam-noord"]).await;
+    let task = task(&house, &["2025-10-20"]).await;
+    let mut anna = house.browser("anna").await;
+    assert!(anna.get(&task.page()).await.body.contains(ASK));
+    let mut files = Bundle::shipped().files().clone();
+    let settings = files.get_mut("settings.yaml").unwrap();
+    *settings = settings
+        .replace("ask_partner_after_days: 21", "")
+        .replace("no_contact: { after_attempts: 4, within_days: 28 }", "");
+    let other = Policy::of_bundle(&Bundle::of_files(files).unwrap()).unwrap();
+    house.policy.put(Arc::new(other));
+    assert!(!anna.get(&task.page()).await.body.contains("Vraag eerst"));
+    claim(&mut anna, &task).await;
+    attempt(&mut anna, &task, "2025-11-24 telephone morning nee").await;
+    let page = anna.get(&task.page()).await.body;
+    assert!(!page.contains("debt.ladder"));
+    assert!(page.contains("Ga langs"), "the ladder itself stays");
 }
 
 #[sqlx::test(migrations = "../../migrations")]

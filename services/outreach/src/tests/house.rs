@@ -14,7 +14,7 @@ use uuid::Uuid;
 use voorveld_accounts::hash_password;
 use voorveld_chassis::Clock;
 use voorveld_domain::{Role, UserId};
-use voorveld_policy::Policy;
+use voorveld_policy::{Current, Policy};
 use voorveld_seal::{Opener, OpeningKey, Sealer};
 use voorveld_store::Store;
 use voorveld_store::audit::{About, NewAuditEvent};
@@ -35,6 +35,8 @@ pub struct House {
     pub wall: Clock,
     pub pool: PgPool,
     pub store: Store,
+    /// What is in force; another can be put in its place.
+    pub policy: Current,
     sealer: Sealer,
 }
 
@@ -62,9 +64,10 @@ impl House {
             https: false,
             strict_transport: false,
         };
+        let policy = Current::new(Arc::new(Policy::shipped()));
         let parts = Parts {
             store: store.clone(),
-            policy: Arc::new(Policy::shipped()),
+            policy: policy.clone(),
             opener: Arc::new(opener),
             clock: clock.clone(),
             wall: wall.clone(),
@@ -78,6 +81,7 @@ impl House {
             wall,
             pool,
             store,
+            policy,
             sealer,
         };
         house
