@@ -90,7 +90,11 @@ pub(crate) fn ladder(settings: &Settings, task: &Task) -> Option<Ladder> {
         .collect();
     let reached = attempts.iter().any(|one| one.reached);
     let beyond = attempts.iter().filter_map(|one| step_of(one.channel)).max();
-    let day_parts: BTreeSet<DayPart> = attempts.iter().filter_map(day_part_that_matters).collect();
+    let day_parts: BTreeSet<DayPart> = attempts
+        .iter()
+        .copied()
+        .filter_map(day_part_that_matters)
+        .collect();
     Some(Ladder {
         reached,
         step: task.ladder_step.max(beyond.unwrap_or(0) + 1).min(LAST_STEP),
@@ -117,7 +121,10 @@ fn most_within(attempts: &[Tried], asked: NoContact) -> Option<Count> {
                 .iter()
                 .filter(|one| first.on <= one.on && one.on < end)
         };
-        let day_parts: BTreeSet<DayPart> = within().filter_map(day_part_that_matters).collect();
+        let day_parts: BTreeSet<DayPart> = within()
+            .copied()
+            .filter_map(day_part_that_matters)
+            .collect();
         Count {
             attempts: within().count(),
             asked,
@@ -144,7 +151,7 @@ const fn step_of(channel: ContactChannel) -> Option<i32> {
 }
 
 /// When on the day, for what only works when somebody is there: a letter waits for whoever comes home.
-const fn day_part_that_matters(one: &Tried) -> Option<DayPart> {
+const fn day_part_that_matters(one: Tried) -> Option<DayPart> {
     match one.channel {
         ContactChannel::Telephone | ContactChannel::HomeVisit | ContactChannel::CallingCard => {
             Some(one.day_part)
