@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 use serde::Deserialize;
+use voorveld_calendar::plus_days;
 use voorveld_detect::{Decimal, FieldValue};
 use voorveld_domain::{FieldName, KindId, PartnerType, SignalDomain};
 
@@ -21,6 +22,8 @@ const FILE: &str = "signals.yaml";
 const RETENTION_MIN_DAYS: u16 = 30;
 /// Most days a kind is kept.
 const RETENTION_MAX_DAYS: u16 = 3_660;
+/// Oldest that a signal can be kept to.
+const UNTIL_AGE_MAX: u8 = 120;
 /// Most fields a kind has, and most codes a field.
 const LIST_MAX: usize = 64;
 
@@ -51,6 +54,8 @@ pub struct SignalKind {
     pub only_with_any: Vec<FieldName>,
     /// How long it is kept and counts.
     pub retention_days: u16,
+    /// From this birthday of whom it names it is kept no longer, when that comes first; `None`: age ends nothing.
+    pub until_age: Option<u8>,
     /// Its own fields (S8), in the order of the file.
     pub fields: Vec<Field>,
 }
@@ -236,6 +241,16 @@ fn parse_boolean(raw: &str) -> Option<bool> {
 }
 
 impl SignalKind {
+    /// The birthday on which a signal of an event date is over, of somebody born then; `None`: its retention ends no later. That day says when somebody was
+    /// born, so it is told only where it is needed.
+    #[must_use]
+    pub fn ends_on(&self, event_date: Date, born_on: Date) -> Option<Date> {
+        let years = i16::from(self.until_age?);
+        let birthday = born_on.saturating_add(jiff::Span::new().years(years));
+        let expires = plus_days(event_date, i32::from(self.retention_days));
+        (birthday < expires).then_some(birthday)
+    }
+
     /// The field with this name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -384,6 +399,7 @@ struct KindFile {
     #[serde(default)]
     only_with_any: Vec<Parsed<FieldName>>,
     retention_days: u16,
+    until_age: Option<u8>,
     #[serde(default)]
     fields: Vec<FieldFile>,
 }
@@ -502,6 +518,15 @@ impl KindFile {
                 &format_args!("expected {RETENTION_MIN_DAYS} to {RETENTION_MAX_DAYS} days"),
             );
         }
+        if self
+            .until_age
+            .is_some_and(|age| !(1..=UNTIL_AGE_MAX).contains(&age))
+        {
+            fault(
+                at.line_of("until_age"),
+                &format_args!("expected 1 to {UNTIL_AGE_MAX} years"),
+            );
+        }
         if self.fields.len() > LIST_MAX {
             fault(
                 at.line_of("fields"),
@@ -576,6 +601,7 @@ impl KindFile {
                 .map(|name| name.0.clone())
                 .collect(),
             retention_days: self.retention_days,
+            until_age: self.until_age,
             fields,
         })
     }

@@ -304,16 +304,16 @@ fn a_kind_that_says_what_cannot_be_is_refused_with_its_line() {
             ),
         ],
         expect![[r#"
-            signals.yaml:19: partner_types: `landlord`: expected one of energy, rent, mortgage, cak_health_insurance, health_insurance, water, duo, tax_administration, cak_contribution, other, benefits_office, school, police, gp, youth_health, debt_help, care
-            signals.yaml:78: expected `max` to be at least `min`
-            signals.yaml:126: kind `duo_arrears` is there twice
-            signals.yaml:172: expected `supply_ends_on` to be a field of type date
-            signals.yaml:211: expected `absent_since` to be a field of type date
-            signals.yaml:212: expected 30 to 3660 days
-            signals.yaml:216: field `hours`: expected a `unit`: euro, hour, day, week, month or count
-            signals.yaml:295: expected `step` to be a field of type boolean
-            signals.yaml:316: `crossdomain` is not a ground of legal.yaml
-            signals.yaml:366: unknown field `naam`, expected one of `id`, `name`, `domain`, `partner_types`, `ddas`, `ground`, `amount`, `age_days`, `crisis`, `event_date`, `only_with_any`, `retention_days`, `fields`"#]],
+            signals.yaml:20: partner_types: `landlord`: expected one of energy, rent, mortgage, cak_health_insurance, health_insurance, water, duo, tax_administration, cak_contribution, other, benefits_office, school, police, gp, youth_health, debt_help, care
+            signals.yaml:79: expected `max` to be at least `min`
+            signals.yaml:127: kind `duo_arrears` is there twice
+            signals.yaml:173: expected `supply_ends_on` to be a field of type date
+            signals.yaml:212: expected `absent_since` to be a field of type date
+            signals.yaml:213: expected 30 to 3660 days
+            signals.yaml:217: field `hours`: expected a `unit`: euro, hour, day, week, month or count
+            signals.yaml:296: expected `step` to be a field of type boolean
+            signals.yaml:317: `crossdomain` is not a ground of legal.yaml
+            signals.yaml:371: unknown field `naam`, expected one of `id`, `name`, `domain`, `partner_types`, `ddas`, `ground`, `amount`, `age_days`, `crisis`, `event_date`, `only_with_any`, `retention_days`, `until_age`, `fields`"#]],
     );
     refuses(
         &[(
@@ -321,13 +321,13 @@ fn a_kind_that_says_what_cannot_be_is_refused_with_its_line() {
             "ground: wgs-unnamed-creditors",
             "ground: wgs-fixed-costs",
         )],
-        expect![[
-            r#"signals.yaml:158: ground `wgs-fixed-costs` (Wgs art. 3 lid 1 onder b; Besluit gemeentelijke schuldhulpverlening § 2 (Stb. 2020, 240)) does not cover kind `other_arrears`"#
-        ]],
+        expect![
+            "signals.yaml:159: ground `wgs-fixed-costs` (Wgs art. 3 lid 1 onder b; Besluit gemeentelijke schuldhulpverlening § 2 (Stb. 2020, 240)) does not cover kind `other_arrears`"
+        ],
     );
     refuses(
         &[(file, "partner_types: [duo]", "partner_types: [duo, rent]")],
-        expect!["signals.yaml:130: a DDAS signal of `rent` is of kind `rent_arrears` already"],
+        expect!["signals.yaml:131: a DDAS signal of `rent` is of kind `rent_arrears` already"],
     );
 }
 
@@ -410,7 +410,7 @@ fn every_file_is_read_although_another_is_broken() {
             settings.yaml:16: expected at most 31 days
             settings.yaml:20: expected 1 to 365 days
             settings.yaml:24: expected 1 to 20 attempts within 1 to 365 days
-            signals.yaml:22: amount: unknown variant `sometimes`, expected one of `optional`, `required`, `never`"#]],
+            signals.yaml:23: amount: unknown variant `sometimes`, expected one of `optional`, `required`, `never`"#]],
     );
     refuses(
         &[(

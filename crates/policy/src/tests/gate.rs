@@ -395,16 +395,16 @@ fn what_nothing_may_use_is_refused_in_kinds_fields_and_rules() {
         expect![[r#"
             rules/debt.high_amount.yaml:16: field `country_of_birth` is about `birth_country` (geboorteland), which nothing here may use: College voor de Rechten van de Mens, Toetsingskader risicoprofilering (2025)
             rules/safety.meldcode.yaml:14: field `religion` is about `religion` (godsdienst en levensovertuiging), which nothing here may use: AVG art. 9; College voor de Rechten van de Mens, Toetsingskader risicoprofilering (2025)
-            signals.yaml:26: field `country_of_birth` („Huur per maand”) is about `birth_country` (geboorteland), which nothing here may use: College voor de Rechten van de Mens, Toetsingskader risicoprofilering (2025)
-            signals.yaml:191: field `eviction_on` („Geboortedatum”) is about `identity` (naam, geboortedatum en BSN), which nothing here may use: AVG art. 5 lid 1 onder c; wie iemand is, staat alleen in de verzegelde identiteit
-            signals.yaml:320: field `incident` („Soort melding”) is about `health` (gegevens over gezondheid), which nothing here may use: AVG art. 9
-            signals.yaml:366: kind `gp_concern` is about `health` (gegevens over gezondheid), which nothing here may use: AVG art. 9"#]],
+            signals.yaml:27: field `country_of_birth` („Huur per maand”) is about `birth_country` (geboorteland), which nothing here may use: College voor de Rechten van de Mens, Toetsingskader risicoprofilering (2025)
+            signals.yaml:192: field `eviction_on` („Geboortedatum”) is about `identity` (naam, geboortedatum en BSN), which nothing here may use: AVG art. 5 lid 1 onder c; wie iemand is, staat alleen in de verzegelde identiteit
+            signals.yaml:321: field `incident` („Soort melding”) is about `health` (gegevens over gezondheid), which nothing here may use: AVG art. 9
+            signals.yaml:371: kind `gp_concern` is about `health` (gegevens over gezondheid), which nothing here may use: AVG art. 9"#]],
     );
     // What a municipality adds holds too.
     let own = "denied:\n  - id: rent\n    name: huur\n    source: Eigen beleid\n    stems: [\"huur per\"]\n";
     let files = Files::shipped().with("denied.yaml", own);
     let said = Policy::of_files(&files, PolicyErrors::default()).unwrap_err();
-    expect!["signals.yaml:26: field `monthly_rent` („Huur per maand”) is about `rent` (huur), which nothing here may use: Eigen beleid"].assert_eq(&said.to_string());
+    expect!["signals.yaml:27: field `monthly_rent` („Huur per maand”) is about `rent` (huur), which nothing here may use: Eigen beleid"].assert_eq(&said.to_string());
 }
 
 #[test]
@@ -532,4 +532,32 @@ fn a_rule_that_waits_for_what_nobody_may_send_is_told() {
         "",
         "a rule that is off waits for nothing"
     );
+}
+
+#[test]
+fn a_report_about_a_youth_ends_on_the_23rd_birthday_or_after_two_years() {
+    let policy = Policy::shipped();
+    let ends = |kind: &str, born_on| {
+        let kind = policy.catalogue().find(kind).unwrap();
+        kind.ends_on(date(2025, 3, 10), born_on)
+    };
+    let report = "youth_index_report";
+    assert_eq!(ends(report, date(2003, 6, 1)), Some(date(2026, 6, 1)));
+    assert_eq!(
+        ends(report, date(2001, 6, 1)),
+        Some(date(2024, 6, 1)),
+        "too old already"
+    );
+    assert_eq!(ends(report, date(2004, 2, 29)), Some(date(2027, 2, 28)));
+    assert_eq!(
+        ends(report, date(2004, 3, 10)),
+        None,
+        "its retention ends no later"
+    );
+    assert_eq!(
+        ends(report, date(2012, 6, 1)),
+        None,
+        "and says nothing of when"
+    );
+    assert_eq!(ends("rent_arrears", date(2003, 6, 1)), None);
 }
