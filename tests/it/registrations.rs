@@ -396,3 +396,82 @@ async fn a_shorter_retention_holds_from_the_moment_it_is_published(pool: PgPool)
     );
     stages.stop(true).await;
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_signal_ends_on_a_birthday_of_whom_it_names_and_nobody_who_judges_learns_it(
+    pool: PgPool,
+) {
+    let mut stages = Stages::new(pool, "2025-01-20").await;
+    let mut files = stages.policy.bundle().files().clone();
+    let kinds = files.get_mut("signals.yaml").unwrap();
+    *kinds = kinds.replacen(
+        "retention_days: 1095",
+        "retention_days: 1095\n    until_age: 23",
+        1,
+    );
+    stages.policy = Arc::new(Policy::of_bundle(&Bundle::of_files(files).unwrap()).unwrap());
+    stages.born_on = Some(date(2002, 2, 10));
+    stages.start().await;
+    stages.send(&[rent(1, PERSON), energy(2, PERSON)]).await;
+    stages.settle().await;
+    assert_eq!(tasks(&stages).await, ["open debt.multiple"]);
+    let ends = "SELECT kind || ' ' || ends_on FROM signal_homes WHERE ends_on IS NOT NULL";
+    let told = stages.texts(ends).await;
+    assert_eq!(
+        told,
+        ["rent_arrears 2025-02-10".to_owned()].into(),
+        "of no other kind"
+    );
+
+    stages.stop(true).await;
+    stages.clock.set("2025-02-09T22:00:00Z".parse().unwrap());
+    stages.start().await;
+    stages.settle().await;
+    assert_eq!(
+        tasks(&stages).await,
+        ["open debt.multiple"],
+        "the day before"
+    );
+    stages.stop(true).await;
+    stages.clock.set("2025-02-10T10:00:00Z".parse().unwrap());
+    stages.start().await;
+    stages
+        .until_none("SELECT count(*) FROM signals WHERE kind = 'rent_arrears' AND lives_here")
+        .await;
+    stages.settle().await;
+    assert_eq!(
+        tasks(&stages).await,
+        ["open debt.single"],
+        "the other one counts on"
+    );
+    assert!(
+        stages.store.unplaced(None).await.unwrap().is_empty(),
+        "in no queue"
+    );
+    // A correction of it is taken in and lives nowhere.
+    let corrected = Sent {
+        revision: 2,
+        cents: Some(90_000),
+        ..rent(1, PERSON)
+    };
+    stages.send(&[corrected]).await;
+    stages.settle().await;
+    assert_eq!(tasks(&stages).await, ["open debt.single"]);
+    stages.stop(true).await;
+    // The next look notes it for erasing, and the job that erases takes all of it.
+    stages.start().await;
+    stages.until_none("SELECT 1 - count(*) FROM erasures").await;
+    let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+    let (retention, clock) = (Arc::new(stages.retention()), stages.clock.clone());
+    let mut job = Expiry::new(stages.store.clone(), retention, clock, metrics);
+    job.turn(&CancellationToken::new()).await.unwrap();
+    for table in ["signals", "signal_homes", "sealed_identities", "erasures"] {
+        let left = format!(
+            "SELECT count(*) FROM {table} WHERE signal_id = '{}'",
+            Uuid::from_u128(1)
+        );
+        stages.until_none(&left).await;
+    }
+    assert_eq!(tasks(&stages).await, ["open debt.single"]);
+    stages.stop(true).await;
+}

@@ -33,6 +33,8 @@ pub struct Stages {
     key_text: String,
     indexes: IndexSecret,
     pub policy: Arc<Policy>,
+    /// When everybody here was born, as far as partners say.
+    pub born_on: Option<jiff::civil::Date>,
     /// The list of excluded addresses: its lines behind the heading.
     pub excluded: Vec<&'static str>,
     /// When each signal came in first, as the gateway remembers it.
@@ -74,6 +76,7 @@ impl Stages {
             key_text: opening.to_text().to_string(),
             indexes: IndexSecret::generate().expect("randomness"),
             policy: Arc::new(Policy::shipped()),
+            born_on: None,
             excluded: Vec::new(),
             first_received: Mutex::new(BTreeMap::new()),
             running: None,
@@ -89,6 +92,7 @@ impl Stages {
         let lifecycle = Lifecycle::new();
         let registry = prometheus::Registry::new();
         let policy = Arc::clone(&self.policy);
+        let kinds = Arc::clone(&self.policy);
         let list = tempfile::NamedTempFile::new().expect("a file");
         let lines = format!(
             "municipality;postcode;house_number;suffix;reason\n{}\n",
@@ -105,6 +109,9 @@ impl Stages {
             address_index,
             person_index: self.indexes.key(IndexLabel::Persons),
             area_of: Arc::new(move |_, digits| policy.routing().area(Some(digits)).clone()),
+            ends_on: Arc::new(move |kind, event_date, born_on| {
+                kinds.catalogue().find(kind)?.ends_on(event_date, born_on)
+            }),
             excluded,
             clock: self.clock.clone(),
             metrics: voorveld_resolver::Metrics::new(&registry).expect("fresh registry"),
@@ -183,6 +190,7 @@ impl Stages {
             .or_insert(received_at);
         let identity = SealedIdentity {
             surname: Some("Voorbeeld".into()),
+            birth_date: self.born_on,
             bsn: sent.bsn.map(str::to_owned),
             postcode: sent.house.map(|_| "1234 AB".into()),
             house_number: sent.house.map(str::to_owned),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 use voorveld_domain::{HouseholdId, SignalId, TaskId};
@@ -48,6 +49,31 @@ pub struct NewHome {
     pub to_produce: bool,
     /// When the revision came in.
     pub received_at: Timestamp,
+    /// From when it lives nowhere, because whom it names is too old; none: its retention ends no later.
+    pub ends_on: Option<Date>,
+}
+
+/// A signal that still lives somewhere although whom it names is too old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastEnd {
+    /// The signal.
+    pub signal: SignalId,
+    /// Where it is.
+    pub home: Home,
+    /// CBS code.
+    pub municipality: String,
+    /// Who pushed it.
+    pub partner: String,
+    /// Its kind.
+    pub kind: String,
+    /// Partition of `signals.received`.
+    pub partition: i32,
+    /// When it came in first.
+    pub first_received_at: Timestamp,
+    /// When its revision came in.
+    pub received_at: Timestamp,
+    /// Since when it is past its end.
+    pub ends_on: Date,
 }
 
 /// A filing whose records are not yet known to be in the log.
@@ -154,15 +180,22 @@ impl Tx {
             homes.iter().map(|new| new.record.clone()).collect();
         let received: Vec<jiff_sqlx::Timestamp> =
             homes.iter().map(|new| new.received_at.to_sqlx()).collect();
+        let ends: Vec<Option<jiff_sqlx::Date>> = homes
+            .iter()
+            .map(|new| new.ends_on.map(ToSqlx::to_sqlx))
+            .collect();
         sqlx::query!(
             "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before,
-                unplaced_reason, withdrawn, record, partition, placed, received_at, decided_at)
+                unplaced_reason, withdrawn, record, partition, placed, received_at, decided_at, ends_on)
              SELECT signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn,
-                record, partition, placed, received_at, $15
+                record, partition, placed, received_at, $15,
+                -- A withdrawal names nobody: the end stays the one that was known.
+                CASE WHEN withdrawn THEN coalesce(ends_on, (SELECT max(p.ends_on) FROM signal_homes p WHERE p.signal_id = n.signal_id))
+                     ELSE ends_on END
              FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::text[],
-                $10::bool[], $11::jsonb[], $12::int[], $13::bool[], $14::timestamptz[]) WITH ORDINALITY AS n (signal_id, revision, filing,
+                $10::bool[], $11::jsonb[], $12::int[], $13::bool[], $14::timestamptz[], $16::date[]) WITH ORDINALITY AS n (signal_id, revision, filing,
                 municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn, record, partition, placed,
-                received_at, turn)
+                received_at, ends_on, turn)
              ORDER BY n.turn",
             &signals,
             &column(|new| new.home.revision.cast_signed()),
@@ -179,10 +212,78 @@ impl Tx {
             &placed,
             &received as _,
             now.to_sqlx() as _,
+            &ends as _,
         )
         .execute(&mut *self.inner)
         .await?;
         Ok(())
+    }
+
+    /// Signals of these partitions of `signals.received` that live somewhere although their end has come, and are on the timeline there: what is still
+    /// on its way is taken another time.
+    pub async fn past_their_end(
+        &mut self,
+        partitions: &[i32],
+        today: Date,
+        most: i64,
+    ) -> Result<Vec<PastEnd>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT h.signal_id, h.revision, h.filing, h.household_id, h.withdrawn, h.municipality, h.partner_id, h.kind, h.partition,
+                      s.first_received_at, h.received_at, h.ends_on AS "ends_on!: jiff_sqlx::Date"
+               FROM signal_homes h JOIN signals s ON s.household_id = h.household_id AND s.signal_id = h.signal_id
+                    AND (s.revision, s.filing) = (h.revision, h.filing) AND s.lives_here
+               WHERE h.ends_on <= $2 AND h.partition = ANY($1) AND h.placed
+                 AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
+                                   AND (later.revision, later.filing) > (h.revision, h.filing))
+               ORDER BY h.signal_id LIMIT $3"#,
+            partitions,
+            today.to_sqlx() as _,
+            most,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| PastEnd {
+                signal: SignalId::from_uuid(row.signal_id),
+                home: Home {
+                    revision: row.revision.cast_unsigned(),
+                    filing: row.filing.cast_unsigned(),
+                    household: row.household_id.map(HouseholdId::from_uuid),
+                    withdrawn: row.withdrawn,
+                },
+                municipality: row.municipality,
+                partner: row.partner_id,
+                kind: row.kind,
+                partition: row.partition,
+                first_received_at: row.first_received_at.to_jiff(),
+                received_at: row.received_at.to_jiff(),
+                ends_on: row.ends_on.to_jiff(),
+            })
+            .collect())
+    }
+
+    /// Notes for erasing what lives nowhere because its end has come, once no timeline holds it as living there any more.
+    pub async fn note_past_their_end(
+        &mut self,
+        today: Date,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let noted = sqlx::query!(
+            "INSERT INTO erasures (signal_id, erased_at)
+             SELECT h.signal_id, $2 FROM signal_homes h
+             WHERE h.ends_on <= $1 AND h.household_id IS NULL AND h.placed
+               AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
+                                 AND (later.revision, later.filing) > (h.revision, h.filing))
+               AND NOT EXISTS (SELECT 1 FROM signal_homes at JOIN signals s ON s.signal_id = at.signal_id
+                                 AND s.household_id = at.household_id AND s.lives_here WHERE at.signal_id = h.signal_id)
+             ON CONFLICT DO NOTHING",
+            today.to_sqlx() as _,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(noted.rows_affected())
     }
 
     /// What was decided but is not known to be produced, in order of decision: produced so, a crash leaves no trace in the log (K2).
@@ -262,6 +363,7 @@ mod tests {
             partition: 0,
             to_produce: true,
             received_at: now,
+            ends_on: None,
         };
         let store = Store::from_pool(pool);
         // A new signal, and behind it a correction of an older one; then a batch at a moment that lies before, since a clock was put back.

@@ -1,5 +1,6 @@
 //! One signal's filing, decided. Pure: what is known goes in, a filing and its records come out.
 
+use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_domain::{AreaId, DebtorId, HouseholdId, MunicipalityCode, SignalId};
 use voorveld_linkage::{NORMALISER_VERSION, NormalAddress};
@@ -16,6 +17,8 @@ pub(crate) mod unplaced {
     pub const BAD_ADDRESS: &str = "bad_address";
     /// An excluded address, and nobody known is named (K14).
     pub const EXCLUDED_ADDRESS: &str = "excluded_address";
+    /// Whom it names is too old for it to be kept (Jeugdwet art. 7.1.4.5): it is about to be erased and waits for nobody.
+    pub const PAST_AGE: &str = "past_age";
     /// Taken back before it was ever placed.
     pub const NEVER_PLACED: &str = "never_placed";
 }
@@ -64,6 +67,8 @@ pub(crate) struct Case<'a> {
     pub place: Place,
     pub debtor: Option<DebtorId>,
     pub area: Option<AreaId>,
+    /// The day on which whom it names is too old.
+    pub ends_on: Option<Date>,
 }
 
 /// What became of a record.
@@ -157,8 +162,10 @@ pub(crate) fn decide(
         records.push(resolved(left, false));
     }
     let to_produce = !records.is_empty();
+    // It waits for no household, and nobody is to see it in a queue.
+    let is_over = unplaced_reason == Some(unplaced::PAST_AGE);
     // What to try again with, once there is an address (I2). The envelope is kept apart.
-    let again = if withdrawn || household.is_some() {
+    let again = if withdrawn || is_over || household.is_some() {
         None
     } else {
         serde_json::to_value(Received {
@@ -188,7 +195,7 @@ pub(crate) fn decide(
             revision: received.revision,
             filing,
             household,
-            withdrawn,
+            withdrawn: withdrawn || is_over,
         },
         before: before.filter(|_| moved),
         unplaced_reason,
@@ -199,6 +206,7 @@ pub(crate) fn decide(
         partition: case.partition,
         to_produce,
         received_at: received.received_at,
+        ends_on: case.ends_on,
     };
     (outcome, Some((home, records)))
 }
@@ -262,6 +270,7 @@ mod tests {
             }),
             debtor: None,
             area: None,
+            ends_on: None,
         };
         let (outcome, decided) = decide(&case, known);
         let Some((new, records)) = decided else {

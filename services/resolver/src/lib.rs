@@ -4,6 +4,7 @@
 //! stage of this room adds persons and the BRP behind the same protocol.
 
 mod decide;
+mod ends;
 mod live;
 mod metrics;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use jiff::civil::Date;
 use voorveld_bus::Log;
 use voorveld_chassis::{Clock, Lifecycle};
 use voorveld_domain::{AreaId, MunicipalityCode};
@@ -30,6 +32,10 @@ pub const STAGE: &str = "resolver";
 /// Which area a postcode's four digits lie in.
 pub type AreaOf = Arc<dyn Fn(&MunicipalityCode, u16) -> AreaId + Send + Sync>;
 
+/// The day on which a signal of a kind and an event date is over because of the age of whom it names, born on the second day; `None`: its retention ends
+/// no later.
+pub type EndsOn = Arc<dyn Fn(&str, Date, Date) -> Option<Date> + Send + Sync>;
+
 /// What the resolver is given.
 pub struct Parts {
     /// The database.
@@ -44,6 +50,8 @@ pub struct Parts {
     pub person_index: BlindIndexKey,
     /// Where tasks go.
     pub area_of: AreaOf,
+    /// When somebody is too old.
+    pub ends_on: EndsOn,
     /// Addresses at which nothing is joined across persons (K14), already keyed.
     pub excluded: Vec<ExcludedAddress>,
     /// The time.

@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use jiff::civil::Date;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use voorveld_bus::{Outgoing, Record};
+use voorveld_chassis::Stopwatch;
 use voorveld_chassis::retry::Backoff;
 use voorveld_domain::{DebtorId, HouseholdId, Identity, MunicipalityCode};
 use voorveld_linkage::{NormalAddress, Unplaceable, normalise, person_keys};
@@ -33,15 +35,17 @@ use crate::{Parts, STAGE};
 
 /// Most left-over filings produced at once.
 const LEFTOVERS_PER_TURN: i64 = 1_000;
-const READER: Reader<'static> = Reader {
+pub(crate) const READER: Reader<'static> = Reader {
     stage: STAGE,
     topic: RECEIVED_TOPIC,
 };
 
 /// The resolver at work on the partitions it owns.
 pub struct Resolver {
-    parts: Parts,
+    pub(crate) parts: Parts,
     draining: CancellationToken,
+    /// When it last looked who has become too old.
+    pub(crate) looked: Option<Stopwatch>,
     /// Produced and acknowledged, to be marked with the next commit.
     produced: Vec<FilingId>,
 }
@@ -55,6 +59,7 @@ struct Opened<'a> {
     place: Result<NormalAddress, &'static str>,
     address_key: Option<BlindKey>,
     person_keys: Vec<BlindKey>,
+    ends_on: Option<Date>,
 }
 
 /// What waits in `signal_homes.record`.
@@ -77,6 +82,7 @@ impl Resolver {
         Self {
             parts,
             draining,
+            looked: None,
             produced: Vec::new(),
         }
     }
@@ -98,6 +104,7 @@ impl Resolver {
             place: Err(unplaced::NO_ADDRESS),
             address_key: None,
             person_keys: Vec::new(),
+            ends_on: None,
             received,
         };
         if let Some(sealed) = &opened.received.sealed {
@@ -109,6 +116,12 @@ impl Resolver {
                 Unplaceable::NoPostcode | Unplaceable::NoHouseNumber => unplaced::NO_ADDRESS,
                 _ => unplaced::BAD_ADDRESS,
             });
+            opened.ends_on = identity
+                .birth_date
+                .zip(opened.received.content.as_ref())
+                .and_then(|(born_on, content)| {
+                    (self.parts.ends_on)(&opened.received.kind, content.event_date, born_on)
+                });
             opened.address_key = opened.place.as_ref().ok().map(|address| {
                 (
                     municipality,
@@ -286,6 +299,7 @@ impl Resolver {
         let mut homes: HashMap<Uuid, Home> = tx.homes(&signals).await?;
         let debtors = self.debtors(&mut tx, opened).await?;
         let places = self.places(&mut tx, opened, &debtors).await?;
+        let today = self.parts.clock.today();
         let mut filed: Vec<NewHome> = Vec::new();
         let mut sealed: HashMap<(Uuid, u32), SealedRow> = HashMap::new();
         let mut outgoing = Vec::new();
@@ -299,9 +313,14 @@ impl Resolver {
                 received: &one.received,
                 partition: one.record.partition,
                 request_id: one.record.request_id.as_deref(),
-                place,
+                place: if one.ends_on.is_some_and(|end| end <= today) {
+                    Place::Nowhere(unplaced::PAST_AGE)
+                } else {
+                    place
+                },
                 debtor,
                 area,
+                ends_on: one.ends_on,
             };
             let (outcome, decided) = decide(&case, homes.get(&one.received.signal));
             *outcomes.entry(outcome.code()).or_default() += 1;
@@ -399,6 +418,7 @@ impl Work for Resolver {
     }
 
     async fn quiet(&mut self, held: &[Step]) -> Result<bool, StageError> {
+        self.end_past_age(held).await?;
         let partitions: Vec<i32> = held.iter().map(|step| step.partition).collect();
         // Nothing to do is the rule: then nothing is written either.
         let nothing =

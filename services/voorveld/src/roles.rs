@@ -340,7 +340,7 @@ impl Hall<'_> {
 
     async fn resolver(&self) -> anyhow::Result<()> {
         let secret = keys::index_secret(&self.keys)?;
-        let routes = self.current.clone();
+        let (routes, kinds) = (self.current.clone(), self.current.clone());
         let address_index = secret.key(IndexLabel::Addresses);
         let excluded = match &self.settings.excluded_addresses {
             Some(file) => voorveld_resolver::read_excluded(file, &address_index)?,
@@ -354,6 +354,10 @@ impl Hall<'_> {
             person_index: secret.key(IndexLabel::Persons),
             area_of: Arc::new(move |_municipality, digits| {
                 routes.now().routing().area(Some(digits)).clone()
+            }),
+            ends_on: Arc::new(move |kind, event_date, born_on| {
+                let policy = kinds.now();
+                policy.catalogue().find(kind)?.ends_on(event_date, born_on)
             }),
             excluded,
             clock: self.clock.clone(),
