@@ -239,6 +239,8 @@ impl Household {
         feeds: &Feeds,
         as_of: Date,
     ) {
+        // The next record of this batch finds its household as these rules see it.
+        self.memory.timeline.look_by(rules);
         let heeded = self.registered.about(self.id, &self.memory.timeline, as_of);
         let timeline = heeded.judged(&self.memory.timeline, retention, as_of);
         self.guards.known_client =
