@@ -380,6 +380,12 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?;
         sqlx::query!(
+            "DELETE FROM answered_elsewhere WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        sqlx::query!(
             "DELETE FROM wake_ups_taken WHERE household_id = ANY($1)",
             &empty
         )

@@ -11,7 +11,7 @@ use voorveld_domain::HouseholdId;
 
 use crate::StoreError;
 
-pub use known::{Judged, JudgedGround, JudgedTask};
+pub use known::{Hearing, Judged, JudgedGround, JudgedTask};
 pub use rules::{Activation, BacklogTakenUp, NewActivation};
 pub use shadow::{RuleComparison, ShadowRow};
 pub use written::{

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::{Signal, Timeline};
-use voorveld_domain::{DebtorId, Filing, HouseholdId, MunicipalityCode, Purpose, SignalId, TaskId};
+use voorveld_domain::{DebtorId, Filing, HouseholdId, MunicipalityCode, SignalId, TaskId};
 use voorveld_stage::{StageError, Work};
 use voorveld_store::Tx;
-use voorveld_store::judgements::{Judged, SuppressionRow, TaskBecomes};
+use voorveld_store::judgements::{Hearing, Judged, SuppressionRow, TaskBecomes};
 use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::timelines::TimelineRow;
@@ -139,7 +139,7 @@ impl Correlator {
         &mut self,
         tx: &mut Tx,
         touched: &BTreeMap<HouseholdId, Touched>,
-        moved: BTreeSet<SignalId>,
+        mut moved: BTreeMap<HouseholdId, BTreeSet<SignalId>>,
         mut debtors: BTreeSet<DebtorId>,
     ) -> Result<BTreeMap<HouseholdId, Household>, StageError> {
         if self.rules.ask_feeds() {
@@ -186,13 +186,13 @@ impl Correlator {
         let judged = tx.judged(&ids).await?;
         let held = tx.active_holds(&ids).await?;
         let mut households = BTreeMap::new();
-        let mut came_from_elsewhere = moved;
         for (id, one) in touched {
             let (id, memory) = (*id, memories.remove(id));
             let memory = memory.unwrap_or_else(|| Remembered::new(one.partition, one.municipality));
             let is_moved = |signal: &&Signal| Filing::FIRST < signal.filing;
-            let signals = memory.timeline.iter().filter(is_moved);
-            came_from_elsewhere.extend(signals.map(|signal| signal.id));
+            for signal in memory.timeline.iter().filter(is_moved) {
+                moved.entry(id).or_default().insert(signal.id);
+            }
             debtors.extend(memory.debtors());
             let stored = tasks.remove(&id).unwrap_or_default();
             let as_of = judged.get(&id).map(|judged| judged.as_of);
@@ -206,10 +206,7 @@ impl Correlator {
                 household.registered = Arc::clone(&registered);
             }
         }
-        let moved: Vec<SignalId> = came_from_elsewhere.into_iter().collect();
-        for (home, purpose, signal) in tx.answered(&moved).await? {
-            answered_elsewhere(&mut households, home, purpose, signal);
-        }
+        hear_of_results(tx, &mut households, &moved).await?;
         Ok(households)
     }
 
@@ -447,7 +444,7 @@ impl Correlator {
             }
         }
         let mut households = self
-            .load(&mut tx, &touched, BTreeSet::new(), BTreeSet::new())
+            .load(&mut tx, &touched, BTreeMap::new(), BTreeSet::new())
             .await?;
         let mut writes = Writes::default();
         let mut taken = Vec::new();
@@ -494,7 +491,8 @@ impl Work for Correlator {
         let watch = Stopwatch::start();
         let (read, mut letters) = Self::read(records)?;
         let mut touched: BTreeMap<HouseholdId, Touched> = BTreeMap::new();
-        let (mut moved, mut debtors) = (BTreeSet::new(), BTreeSet::new());
+        let mut moved: BTreeMap<HouseholdId, BTreeSet<SignalId>> = BTreeMap::new();
+        let mut debtors = BTreeSet::new();
         for one in &read {
             debtors.extend(one.resolved.debtor.map(DebtorId::from_uuid));
             let signal = SignalId::from_uuid(one.resolved.signal);
@@ -504,7 +502,7 @@ impl Work for Correlator {
                 .signals
                 .push(signal);
             if one.resolved.filing > 1 {
-                moved.insert(signal);
+                moved.entry(one.household).or_default().insert(signal);
             }
         }
         self.pick_up().await?;
@@ -640,20 +638,38 @@ impl Work for Correlator {
     }
 }
 
-fn answered_elsewhere(
+/// Tells households what became of their signals on tasks elsewhere (K4), and notes it where it is news.
+async fn hear_of_results(
+    tx: &mut Tx,
     households: &mut BTreeMap<HouseholdId, Household>,
-    home: HouseholdId,
-    purpose: Purpose,
-    signal: SignalId,
-) {
-    for (id, household) in households.iter_mut() {
-        if *id != home {
-            household
-                .guards
-                .answered_elsewhere
-                .insert((purpose, signal));
+    moved: &BTreeMap<HouseholdId, BTreeSet<SignalId>>,
+) -> Result<(), StageError> {
+    let signals: BTreeSet<SignalId> = moved.values().flatten().copied().collect();
+    if signals.is_empty() {
+        return Ok(());
+    }
+    let signals: Vec<SignalId> = signals.into_iter().collect();
+    for (home, purpose, signal) in tx.answered(&signals).await? {
+        for (id, own) in moved {
+            if *id != home
+                && own.contains(&signal)
+                && let Some(household) = households.get_mut(id)
+            {
+                let answered = &mut household.guards.answered_elsewhere;
+                answered.insert((purpose, signal));
+            }
         }
     }
+    let hearings: Vec<Hearing<'_>> = moved
+        .keys()
+        .filter_map(|id| households.get(id))
+        .map(|household| Hearing {
+            household: household.id,
+            came_before: household.memory.came_before(),
+            answered: &household.guards.answered_elsewhere,
+        })
+        .collect();
+    Ok(tx.note_answered_elsewhere(&hearings).await?)
 }
 
 fn dead_letter(record: &Record, reason: &'static str, withdrawal: bool) -> NewDeadLetter {

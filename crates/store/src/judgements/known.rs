@@ -1,6 +1,6 @@
 //! What is known of a household before it is judged: its tasks and holds, read under the lock that outreach takes, too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::civil::Date;
 use uuid::Uuid;
@@ -71,6 +71,17 @@ pub struct JudgedGround {
     pub added_as_of: Date,
     /// K6.
     pub repeat: bool,
+}
+
+/// What a household that is about to be judged hears of results at others (K4).
+#[derive(Debug, Clone, Copy)]
+pub struct Hearing<'a> {
+    /// Which household.
+    pub household: HouseholdId,
+    /// Every record of it with a lower offset was judged before.
+    pub came_before: i64,
+    /// Which signals of it a closed task elsewhere answered, for which purpose.
+    pub answered: &'a BTreeSet<(Purpose, SignalId)>,
 }
 
 impl Tx {
@@ -285,5 +296,82 @@ impl Tx {
                 ))
             })
             .collect()
+    }
+
+    /// Notes what these households hear of results at others, where it is not what they heard last: their judgements see it, and a replay cannot tell
+    /// by instants what they saw.
+    pub async fn note_answered_elsewhere(
+        &mut self,
+        hearings: &[Hearing<'_>],
+    ) -> Result<(), StoreError> {
+        let households: Vec<Uuid> = hearings.iter().map(|one| one.household.uuid()).collect();
+        let places: Vec<i64> = hearings.iter().map(|one| one.came_before).collect();
+        let (mut homes, mut purposes, mut signals) = (Vec::new(), Vec::new(), Vec::new());
+        for one in hearings {
+            for (purpose, signal) in one.answered {
+                homes.push(one.household.uuid());
+                purposes.push(purpose.code().to_owned());
+                signals.push(signal.uuid());
+            }
+        }
+        sqlx::query!(
+            "WITH hearing AS (SELECT * FROM UNNEST($1::uuid[], $2::bigint[]) AS n (household_id, came_before)),
+                  now AS (SELECT *, true AS answered FROM UNNEST($3::uuid[], $4::text[], $5::uuid[]) AS n (household_id, purpose, signal_id)),
+                  last AS (SELECT DISTINCT ON (a.household_id, a.purpose, a.signal_id) a.household_id, a.purpose, a.signal_id, a.answered
+                           FROM answered_elsewhere a JOIN hearing USING (household_id)
+                           ORDER BY a.household_id, a.purpose, a.signal_id, a.turn DESC)
+             INSERT INTO answered_elsewhere (household_id, came_before, purpose, signal_id, answered)
+             SELECT household_id, hearing.came_before, purpose, signal_id, now.answered IS NOT NULL
+             FROM now FULL JOIN last USING (household_id, purpose, signal_id) JOIN hearing USING (household_id)
+             WHERE coalesce(now.answered, false) <> coalesce(last.answered, false)",
+            &households,
+            &places,
+            &homes,
+            &purposes,
+            &signals,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::Store;
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_a_household_hears_is_noted_where_it_is_news(pool: PgPool) {
+        let home = HouseholdId::from_uuid(Uuid::from_u128(1));
+        let signal = SignalId::from_uuid(Uuid::from_u128(10));
+        let answered = BTreeSet::from([(Purpose::DebtHelp, signal)]);
+        let nothing = BTreeSet::new();
+        let store = Store::from_pool(pool.clone());
+        for (came_before, answered) in [
+            (3, &nothing),
+            (4, &answered),
+            (5, &answered),
+            (6, &nothing),
+            (7, &nothing),
+            (8, &answered),
+        ] {
+            let hearing = Hearing {
+                household: home,
+                came_before,
+                answered,
+            };
+            let mut tx = store.begin("test").await.unwrap();
+            tx.note_answered_elsewhere(&[hearing]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let noted: Vec<(i64, bool)> =
+            sqlx::query_as("SELECT came_before, answered FROM answered_elsewhere ORDER BY turn")
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+        assert_eq!(noted, [(4, true), (6, false), (8, true)]);
     }
 }

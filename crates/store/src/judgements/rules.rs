@@ -25,6 +25,8 @@ pub struct Activation {
     pub content: serde_json::Value,
     /// From which offset on.
     pub from_offset: i64,
+    /// Its turn among the judgements without a record. `None`: not noted then; the instant must do.
+    pub turn: Option<i64>,
     /// When.
     pub activated_at: Timestamp,
 }
@@ -36,6 +38,8 @@ pub struct BacklogTakenUp {
     pub partition: i32,
     /// From which record on.
     pub from_offset: i64,
+    /// Its turn among the judgements without a record. `None`: not noted then; the instant must do.
+    pub turn: Option<i64>,
     /// When.
     pub activated_at: Timestamp,
     /// Which rule.
@@ -71,7 +75,7 @@ impl Tx {
         partitions: Option<&[i32]>,
     ) -> Result<Vec<Activation>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT a.partition, a.rule_set, a.bundle, a.from_offset, a.activated_at, r.content
+            "SELECT a.partition, a.rule_set, a.bundle, a.from_offset, a.turn, a.activated_at, r.content
              FROM rule_activations a JOIN rule_sets r USING (rule_set)
              WHERE a.topic = $1 AND ($2::int[] IS NULL OR a.partition = ANY($2)) ORDER BY a.partition, a.activation",
             topic,
@@ -87,6 +91,7 @@ impl Tx {
                 bundle: row.bundle,
                 content: row.content,
                 from_offset: row.from_offset,
+                turn: row.turn,
                 activated_at: row.activated_at.to_jiff(),
             })
             .collect())
@@ -197,8 +202,8 @@ impl Tx {
         topic: &str,
     ) -> Result<Vec<BacklogTakenUp>, StoreError> {
         sqlx::query!(
-            "SELECT a.partition, a.from_offset, a.activated_at, b.rule_id, b.rule_version
-             FROM backlog_activations a JOIN rule_backlogs b USING (backlog) WHERE a.topic = $1 ORDER BY a.activated_at, a.backlog",
+            "SELECT a.partition, a.from_offset, a.turn, a.activated_at, b.rule_id, b.rule_version
+             FROM backlog_activations a JOIN rule_backlogs b USING (backlog) WHERE a.topic = $1 ORDER BY a.turn NULLS FIRST, a.activated_at, a.backlog",
             topic
         )
         .fetch_all(&mut *self.inner)
@@ -209,6 +214,7 @@ impl Tx {
             Ok(BacklogTakenUp {
                 partition: row.partition,
                 from_offset: row.from_offset,
+                turn: row.turn,
                 activated_at: row.activated_at.to_jiff(),
                 rule: rule.map_err(|_| corrupt("rule_backlogs", "rule_id"))?,
                 version: u32::try_from(row.rule_version)
