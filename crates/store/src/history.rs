@@ -13,9 +13,7 @@ use jiff::{Timestamp, civil::Date};
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use uuid::Uuid;
-use voorveld_domain::{
-    Filing, HoldReason, HouseholdId, Outcome, Purpose, Revision, SignalId, TaskId,
-};
+use voorveld_domain::{HoldReason, HouseholdId, Outcome, Purpose, SignalId, TaskId};
 
 use crate::{Store, StoreError};
 
@@ -52,10 +50,8 @@ pub struct Stretch {
     pub acts: HashMap<HouseholdId, Vec<Act>>,
     /// For what they were judged without a record, each household's in order; only with [`Copied::Everything`].
     pub woken: HashMap<HouseholdId, Vec<Woken>>,
-    /// Signals of theirs that a closed task of another household answered; only with [`Copied::Everything`].
-    pub answered: HashMap<HouseholdId, Vec<Answered>>,
-    /// When it was decided that those live where they do.
-    pub decided: HashMap<SignalId, Vec<Decided>>,
+    /// What they heard of results at other households, each household's in order; only with [`Copied::Everything`].
+    pub heard: HashMap<HouseholdId, Vec<Heard>>,
     /// In which partition of the log they are; only with [`Copied::Everything`].
     pub partitions: HashMap<HouseholdId, i32>,
 }
@@ -105,30 +101,19 @@ pub struct Woken {
     pub came_before: i64,
 }
 
-/// A signal that a task of another household answered before it moved (K4).
+/// What a judgement came to know of a result at another household (K4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answered {
-    /// Which one.
+pub struct Heard {
+    /// About which signal, which had moved.
     pub signal: SignalId,
     /// For which purpose.
     pub purpose: Purpose,
-    /// When that task was closed.
-    pub closed_at: Timestamp,
-    /// When that result was taken back.
-    pub reopened_at: Option<Timestamp>,
-}
-
-/// When it was decided where a copy of a signal that moved lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decided {
-    /// Which signal.
-    pub signal: SignalId,
-    /// Which copy (S3).
-    pub revision: Revision,
-    /// Which copy (S3).
-    pub filing: Filing,
-    /// When.
-    pub at: Timestamp,
+    /// A closed task there answered it; no longer, when that was taken back.
+    pub answered: bool,
+    /// Its turn among the acts and judgements without a record of the household.
+    pub turn: i64,
+    /// Every record with a lower offset was judged before.
+    pub came_before: i64,
 }
 
 /// A hold that was lifted.
@@ -189,14 +174,12 @@ impl Store {
             copies,
             acts: self.acts_between(first, last).await?,
             woken: HashMap::new(),
-            answered: HashMap::new(),
-            decided: HashMap::new(),
+            heard: HashMap::new(),
             partitions: HashMap::new(),
         };
         if matches!(wanted, Copied::Everything { .. }) {
             stretch.woken = self.woken_between(first, last).await?;
-            stretch.answered = self.answered_between(first, last).await?;
-            stretch.decided = self.decided(stretch.answered.values().flatten()).await?;
+            stretch.heard = self.heard_between(first, last).await?;
             stretch.partitions = self.partitions_between(first, last).await?;
         }
         Ok(stretches.send(stretch).await.is_ok())
@@ -276,77 +259,37 @@ impl Store {
         Ok(woken)
     }
 
-    async fn answered_between(
+    async fn heard_between(
         &self,
         first: HouseholdId,
         last: HouseholdId,
-    ) -> Result<HashMap<HouseholdId, Vec<Answered>>, StoreError> {
+    ) -> Result<HashMap<HouseholdId, Vec<Heard>>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT s.household_id, s.signal_id, t.purpose, e.happened_at AS closed_at,
-                      (SELECT min(r.happened_at) FROM task_events r
-                       WHERE r.task_id = e.task_id AND r.event = 'reopened' AND r.event_id > e.event_id) AS reopened_at
-               FROM signals s
-               JOIN task_grounds g ON g.witnesses @> ARRAY[s.signal_id]
-               JOIN tasks t ON t.task_id = g.task_id AND t.household_id <> s.household_id
-               JOIN task_events e ON e.task_id = t.task_id AND e.event = 'closed'
-               WHERE s.household_id BETWEEN $1 AND $2 AND s.filing > 1
-                 -- What went on the day of the result went after it only where the result was taken back: a closed task loses no ground.
-                 AND (g.gone_as_of IS NULL OR (e.happened_at AT TIME ZONE 'Europe/Amsterdam')::date < g.gone_as_of
-                      OR ((e.happened_at AT TIME ZONE 'Europe/Amsterdam')::date = g.gone_as_of
-                          AND EXISTS (SELECT 1 FROM task_events r
-                                      WHERE r.task_id = e.task_id AND r.event = 'reopened' AND r.event_id > e.event_id)))"#,
+            "SELECT household_id, signal_id, purpose, answered, turn, came_before FROM answered_elsewhere
+             WHERE household_id BETWEEN $1 AND $2 ORDER BY household_id, turn",
             first.uuid(),
             last.uuid(),
         )
         .fetch_all(&self.pool)
         .await?;
-        let mut answered: HashMap<HouseholdId, Vec<Answered>> = HashMap::new();
+        let mut heard: HashMap<HouseholdId, Vec<Heard>> = HashMap::new();
         for row in rows {
-            let one = Answered {
+            let one = Heard {
                 signal: SignalId::from_uuid(row.signal_id),
                 purpose: row
                     .purpose
                     .parse()
-                    .map_err(|_| corrupt("tasks", "purpose"))?,
-                closed_at: row.closed_at.to_jiff(),
-                reopened_at: row.reopened_at.map(jiff_sqlx::Timestamp::to_jiff),
+                    .map_err(|_| corrupt("answered_elsewhere", "purpose"))?,
+                answered: row.answered,
+                turn: row.turn,
+                came_before: row.came_before,
             };
-            answered
+            heard
                 .entry(HouseholdId::from_uuid(row.household_id))
                 .or_default()
                 .push(one);
         }
-        Ok(answered)
-    }
-
-    async fn decided(
-        &self,
-        answered: impl Iterator<Item = &Answered>,
-    ) -> Result<HashMap<SignalId, Vec<Decided>>, StoreError> {
-        let signals: Vec<Uuid> = answered.map(|one| one.signal.uuid()).collect();
-        let mut decided: HashMap<SignalId, Vec<Decided>> = HashMap::new();
-        if signals.is_empty() {
-            return Ok(decided);
-        }
-        let rows = sqlx::query!(
-            "SELECT signal_id, revision, filing, decided_at FROM signal_homes WHERE signal_id = ANY($1) AND filing > 1",
-            &signals,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        for row in rows {
-            let signal = SignalId::from_uuid(row.signal_id);
-            let one = Decided {
-                signal,
-                revision: Revision::from_number(row.revision.into())
-                    .ok_or_else(|| corrupt("signal_homes", "revision"))?,
-                filing: Filing::from_number(row.filing.into())
-                    .ok_or_else(|| corrupt("signal_homes", "filing"))?,
-                at: row.decided_at.to_jiff(),
-            };
-            decided.entry(signal).or_default().push(one);
-        }
-        Ok(decided)
+        Ok(heard)
     }
 
     async fn partitions_between(

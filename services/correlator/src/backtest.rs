@@ -191,21 +191,13 @@ fn judge<C: Collect>(
     } else {
         let rows = kept.rows()?;
         let about = About::of(asked, &rows);
-        let answered = stretch.answered.remove(&household).unwrap_or_default();
-        let decided = answered
-            .iter()
-            .filter_map(|one| stretch.decided.get(&one.signal))
-            .flatten()
-            .copied()
-            .collect();
         let told = order::Told {
             household,
             partition: stretch.partitions.get(&household).copied(),
             rows,
             acts: stretch.acts.remove(&household).unwrap_or_default(),
             woken: stretch.woken.remove(&household).unwrap_or_default(),
-            answered,
-            decided,
+            heard: stretch.heard.remove(&household).unwrap_or_default(),
             lifts: beside.lifts.get(&household).cloned().unwrap_or_default(),
         };
         let happenings = order::of(asked.clock, &told);

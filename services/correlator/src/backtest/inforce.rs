@@ -29,15 +29,28 @@ pub struct Activated {
 
 struct InForce {
     from_offset: i64,
-    activated_at: Timestamp,
+    began: Began,
     rules: RuleSet,
+}
+
+/// When rules began to judge, among the judgements without a record: by turn, and before turns were noted by instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Began {
+    turn: Option<i64>,
+    at: Timestamp,
 }
 
 /// A place in the order of a household.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
     Record(i64),
-    Between(Timestamp),
+    Between { turn: i64, at: Timestamp },
+}
+
+impl Began {
+    const fn of(turn: Option<i64>, at: Timestamp) -> Self {
+        Self { turn, at }
+    }
 }
 
 impl Activated {
@@ -75,31 +88,34 @@ impl Activated {
             let rules = rules.unwrap_or(latest).clone();
             let mut worked_off: Vec<(RuleId, u32)> = Vec::new();
             let in_force = by_partition.entry(activation.partition).or_default();
-            let mut begin = |from_offset, activated_at, worked_off: &[(RuleId, u32)]| {
+            let mut judge_from = |from_offset, began, worked_off: &[(RuleId, u32)]| {
                 let from = active_from(&rules, past, activation.from_offset, worked_off);
                 in_force.push(InForce {
                     from_offset,
-                    activated_at,
+                    began,
                     rules: rules.clone().with_activations(&from),
                 });
             };
             let of_partition = backlogs
                 .iter()
-                .filter(|taken| taken.partition == activation.partition);
-            for taken in of_partition.clone() {
-                if taken.activated_at <= activation.activated_at {
-                    worked_off.push((taken.rule.clone(), taken.version));
-                }
-            }
-            begin(activation.from_offset, activation.activated_at, &worked_off);
-            // A backlog that was worked off later begins the same rules anew, at its own place.
-            for taken in of_partition.filter(|taken| activation.activated_at < taken.activated_at) {
+                .filter(|taken| taken.partition == activation.partition)
+                .map(|taken| (Began::of(taken.turn, taken.activated_at), taken));
+            let began = Began::of(activation.turn, activation.activated_at);
+            for (_, taken) in of_partition
+                .clone()
+                .filter(|(taken_up, _)| *taken_up <= began)
+            {
                 worked_off.push((taken.rule.clone(), taken.version));
-                begin(taken.from_offset, taken.activated_at, &worked_off);
+            }
+            judge_from(activation.from_offset, began, &worked_off);
+            // A backlog that was worked off later begins the same rules anew, at its own place.
+            for (taken_up, taken) in of_partition.filter(|(taken_up, _)| began < *taken_up) {
+                worked_off.push((taken.rule.clone(), taken.version));
+                judge_from(taken.from_offset, taken_up, &worked_off);
             }
         }
         for sets in by_partition.values_mut() {
-            sets.sort_by_key(|set| (set.activated_at, set.from_offset));
+            sets.sort_by_key(|set| (set.began, set.from_offset));
         }
         Self {
             by_partition,
@@ -134,8 +150,57 @@ impl Judges {
         sets.iter()
             .rfind(|set| match place {
                 Place::Record(offset) => set.from_offset <= offset,
-                Place::Between(instant) => set.activated_at <= instant,
+                Place::Between { turn, at } => set
+                    .began
+                    .turn
+                    .map_or(set.began.at <= at, |began| began < turn),
             })
             .map_or(&activated.latest, |set| &set.rules)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use voorveld_policy::{Bundle, Policy};
+
+    use super::*;
+
+    fn second_version() -> Policy {
+        let mut files = Bundle::shipped().files().clone();
+        let rule = files.get_mut("rules/debt.high_amount.yaml").unwrap();
+        *rule = rule.replace("version: 1", "version: 2");
+        Policy::of_bundle(&Bundle::of_files(files).unwrap()).unwrap()
+    }
+
+    fn activation(rules: &RuleSet, from_offset: i64, turn: Option<i64>) -> Activation {
+        Activation {
+            partition: 0,
+            rule_set: rules.hash().to_string(),
+            bundle: None,
+            content: json!({}),
+            from_offset,
+            turn,
+            activated_at: "2025-03-10T10:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn of_two_sets_of_one_instant_a_judgement_without_a_record_goes_by_turn() {
+        let (before, latest) = (Policy::shipped(), second_version());
+        let (before, latest) = (before.rules(), latest.rules());
+        let known = [before.clone()];
+        let at = "2025-03-10T10:00:00Z".parse().unwrap();
+        let judges = |old, new, turn| {
+            let activations = [activation(before, 0, old), activation(latest, 7, new)];
+            let activated = Activated::of(&activations, &[], latest, &known);
+            let judges = Judges::AsActivated(activated);
+            let rules = judges.at(Some(0), Place::Between { turn, at });
+            rules.hash() == latest.hash()
+        };
+        assert!(!judges(Some(3), Some(5), 4));
+        assert!(judges(Some(3), Some(5), 6));
+        assert!(!judges(None, Some(5), 4));
+        assert!(judges(None, None, 4), "before turns were noted");
     }
 }

@@ -8,12 +8,12 @@ use voorveld_calendar::amsterdam_date;
 use voorveld_detect::{Closure, Ground, KnownTask, Match, RuleSet};
 use voorveld_domain::{AreaId, Purpose, TaskId, TaskState, TeamId, Urgency};
 use voorveld_store::StoreError;
-use voorveld_store::history::{Act, Deed};
+use voorveld_store::history::{Act, Deed, Woken};
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::wake_ups::{NEXT_LOOK, RULES};
 
 use super::inforce::Place;
-use super::order::{Happening, Told};
+use super::order::{Happening, Told, until};
 use super::{Asked, Beside, ByClock, Side, day_of};
 use crate::apply::{Cause, Writes, apply};
 use crate::convert;
@@ -64,26 +64,31 @@ pub(super) fn household(
         side,
         asked,
         beside,
-        told,
+        partition: told.partition,
         household: Household::new(told.household, memory),
         raised: Vec::new(),
         sweeps: BTreeSet::new(),
         stands_for: HashMap::new(),
         now: Timestamp::MIN,
     };
-    for happening in happenings {
-        let day = happening.day(asked.clock);
-        if asked.to < day {
-            break;
-        }
-        replay.sweep(day);
+    for happening in until(happenings, asked.clock, asked.to) {
+        replay.sweep(happening.day(asked.clock).min(asked.to));
         if asked.clock == ByClock::Knowledge {
             replay.now = replay.now.max(happening.instant());
         }
         match happening {
             Happening::Record(row) => replay.record(row)?,
             Happening::Act(act) => replay.act(act),
-            Happening::Woken(woken) => replay.woken(woken.due, &woken.reason, woken.judged_at),
+            Happening::Woken(woken) => replay.woken(woken),
+            Happening::Heard(heard) => {
+                let answered = &mut replay.household.guards.answered_elsewhere;
+                let signal = (heard.purpose, heard.signal);
+                if heard.answered {
+                    answered.insert(signal);
+                } else {
+                    answered.remove(&signal);
+                }
+            }
             Happening::Lifted(lifted) => {
                 let held = &mut replay.household.guards.held;
                 if *held == Some(lifted.reason) {
@@ -100,7 +105,7 @@ struct Replay<'a> {
     side: &'a Side,
     asked: &'a Asked,
     beside: &'a Beside,
-    told: &'a Told,
+    partition: Option<i32>,
     household: Household,
     raised: Vec<Raised>,
     /// Days on which these rules want to look again (T6). As live, those that it looked on are told instead.
@@ -116,9 +121,6 @@ impl Replay<'_> {
         let (row, place) = (row.clone(), Place::Record(row.came_at));
         let cause = Cause::record(&row, None);
         let as_of = convert::as_of(row.received_at, self.household.as_of);
-        if let Some(decided_at) = self.decided_at(&row) {
-            self.now = self.now.max(decided_at);
-        }
         if matches!(self.household.memory.absorb(row)?, Absorbed::Repeat) {
             return Ok(());
         }
@@ -126,29 +128,20 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// When it was decided that a signal which moved lives where this copy says.
-    fn decided_at(&self, row: &TimelineRow) -> Option<Timestamp> {
-        self.told
-            .decided
-            .iter()
-            .filter(|one| {
-                (one.signal, one.revision, one.filing) == (row.signal, row.revision, row.filing)
-            })
-            .map(|one| one.at)
-            .max()
-    }
-
-    fn woken(&mut self, due: Date, reason: &str, judged_at: Timestamp) {
+    fn woken(&mut self, woken: &Woken) {
         // Rules that are tried look again on days of their own.
-        if !self.side.judges.is_as_live() && [NEXT_LOOK, RULES].contains(&reason) {
+        if !self.side.judges.is_as_live() && [NEXT_LOOK, RULES].contains(&&*woken.reason) {
             return;
         }
-        let as_of = self.household.as_of.map_or(due, |last| last.max(due));
-        self.judge(
-            as_of,
-            &Cause::wake_up(due, reason),
-            Place::Between(judged_at),
-        );
+        let as_of = self
+            .household
+            .as_of
+            .map_or(woken.due, |last| last.max(woken.due));
+        let place = Place::Between {
+            turn: woken.turn,
+            at: woken.judged_at,
+        };
+        self.judge(as_of, &Cause::wake_up(woken.due, &woken.reason), place);
     }
 
     /// The days before this one, and this one before its records, that a judgement waited for.
@@ -159,11 +152,11 @@ impl Replay<'_> {
         while let Some(due) = self.sweeps.first().copied().filter(|due| *due <= until) {
             self.sweeps.remove(&due);
             let as_of = self.household.as_of.map_or(due, |last| last.max(due));
-            self.judge(
-                as_of,
-                &Cause::wake_up(due, NEXT_LOOK),
-                Place::Between(self.now),
-            );
+            let place = Place::Between {
+                turn: i64::MAX,
+                at: self.now,
+            };
+            self.judge(as_of, &Cause::wake_up(due, NEXT_LOOK), place);
         }
     }
 
@@ -172,18 +165,7 @@ impl Replay<'_> {
         if self.asked.to < as_of {
             return;
         }
-        let answered = self
-            .told
-            .answered
-            .iter()
-            .filter(|one| one.closed_at <= self.now)
-            .filter(|one| {
-                one.reopened_at
-                    .is_none_or(|taken_back| self.now < taken_back)
-            })
-            .map(|one| (one.purpose, one.signal));
-        self.household.guards.answered_elsewhere = answered.collect();
-        let rules: &RuleSet = self.side.judges.at(self.told.partition, place);
+        let rules: &RuleSet = self.side.judges.at(self.partition, place);
         let at = match self.asked.clock {
             ByClock::Event => None,
             ByClock::Knowledge => Some(self.now),
@@ -255,7 +237,11 @@ impl Replay<'_> {
         // By knowledge time, what live judged after an act is told by itself.
         if done && self.asked.clock == ByClock::Event && act.deed != Deed::Claimed {
             let as_of = self.household.as_of.map_or(day, |last| last.max(day));
-            self.judge(as_of, &Cause::wake_up(day, RESULT), Place::Between(act.at));
+            let place = Place::Between {
+                turn: act.turn,
+                at: act.at,
+            };
+            self.judge(as_of, &Cause::wake_up(day, RESULT), place);
         }
     }
 
