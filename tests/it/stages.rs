@@ -21,7 +21,7 @@ use voorveld_wire::signal_v1::{
 
 /// How long a settled house may take before the test says that it does not settle.
 const PATIENCE: Duration = Duration::from_mins(1);
-const PARTITIONS: i32 = 4;
+pub const PARTITIONS: i32 = 4;
 
 /// Everything the two stages share.
 pub struct Stages {
