@@ -388,20 +388,35 @@ impl Street {
     }
 
     async fn replayed(&self, to: Date) -> All {
-        let store = &self.stages.store;
-        let activated = Activated::load(store, self.stages.policy.rules(), &self.known)
-            .await
-            .unwrap();
-        assert!(activated.unknown.is_empty());
-        let asked = Asked {
-            clock: ByClock::Knowledge,
-            from: date(2024, 1, 1),
-            to,
-            draft: side(&self.stages.policy, Judges::AsActivated(activated)),
-            published: None,
-        };
-        run(store, Arc::new(asked)).await.unwrap()
+        replayed(&self.stages, &self.known, to).await
     }
+}
+
+/// A replay by knowledge time, as published.
+async fn replayed(stages: &Stages, known: &[RuleSet], to: Date) -> All {
+    let store = &stages.store;
+    let activated = Activated::load(store, stages.policy.rules(), known)
+        .await
+        .unwrap();
+    assert!(activated.unknown.is_empty());
+    let asked = Asked {
+        clock: ByClock::Knowledge,
+        from: date(2024, 1, 1),
+        to,
+        draft: side(&stages.policy, Judges::AsActivated(activated)),
+        published: None,
+    };
+    run(store, Arc::new(asked)).await.unwrap()
+}
+
+/// What a replay until now makes otherwise than live did, by the one set of rules that judged.
+pub async fn replayed_otherwise(stages: &Stages) -> Vec<String> {
+    let whole = replayed(stages, &[], stages.clock.today()).await;
+    let live = stages.texts(LIVE_RAISED).await;
+    let mut differ = difference(&whole.raised(), &live, "raised");
+    let live = stages.texts(LIVE_TASKS).await;
+    differ.extend(difference(&whole.tasks_at_the_end(), &live, "tasks"));
+    differ
 }
 
 /// What is on one side only: a report of thousands of equal lines helps nobody.

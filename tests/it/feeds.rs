@@ -17,6 +17,7 @@ use voorveld_store::feeds::{FeedId, NewMark};
 use voorveld_store::partners::Partner;
 use voorveld_tests::copy_policy;
 
+use crate::backtest::replayed_otherwise;
 use crate::stages::{Sent, Stages};
 
 /// A kind of our own: what came in, at the sender of the arrears.
@@ -294,6 +295,8 @@ async fn what_did_not_come_is_concluded_when_the_file_says_that_it_was_all(pool:
     assert!(stages.matches().await.is_empty());
     door.drain();
     stages.stop(true).await;
+    // Also where a day was looked at and a mark took effect in the same instant.
+    assert_eq!(replayed_otherwise(&stages).await, [""; 0]);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -16,6 +16,7 @@ use voorveld_store::registrations::{NewRegistration, Registered, Revoked};
 use voorveld_store::wake_ups::WakeUp;
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
+use crate::backtest::replayed_otherwise;
 use crate::stages::{Sent, Stages};
 
 const PERSON: Option<&str> = Some("123456782");
@@ -180,6 +181,7 @@ async fn an_objection_goes_with_the_person_and_is_gone_when_it_is_revoked(pool: 
         "no copy ever said so"
     );
     stages.stop(true).await;
+    assert_eq!(replayed_otherwise(&stages).await, [""; 0]);
 }
 
 /// Each row: what is registered at a task that somebody has, what becomes of the task, and what after revoking.
@@ -254,6 +256,7 @@ async fn nothing_is_raised_about_who_is_excluded_or_known_but_matches_stay(pool:
     revoke(&stages, known).await;
     assert_eq!(tasks(&stages).await, ["open debt.multiple", "withdrawn"]);
     stages.stop(true).await;
+    assert_eq!(replayed_otherwise(&stages).await, [""; 0]);
 }
 
 #[sqlx::test(migrations = "../migrations")]

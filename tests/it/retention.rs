@@ -64,7 +64,12 @@ const ENDS_WITH_A_SIGNAL: [&str; 14] = [
     "wake_ups_taken",
 ];
 /// What goes with the row it belongs to, by its foreign key (`store::housekeeping`).
-const ENDS_WITH_A_TASK: [&str; 3] = ["contact_attempts", "task_events", "task_grounds"];
+const ENDS_WITH_ITS_OWNER: [&str; 4] = [
+    "contact_attempts",
+    "registration_places",
+    "task_events",
+    "task_grounds",
+];
 /// What the log trims and cleans itself (`bus`), and what whoever takes it deletes.
 const TAKEN: [&str; 3] = ["log_members", "log_records", "wake_ups"];
 
@@ -73,7 +78,7 @@ fn every_table_is_emptied_by_something_or_says_that_it_stays() {
     let emptied: Vec<&str> = voorveld_store::housekeeping::SWEPT
         .iter()
         .chain(&ENDS_WITH_A_SIGNAL)
-        .chain(&ENDS_WITH_A_TASK)
+        .chain(&ENDS_WITH_ITS_OWNER)
         .chain(&TAKEN)
         .copied()
         .collect();

@@ -3,29 +3,15 @@
 use std::collections::BTreeMap;
 
 use voorveld_detect::Feeds;
-use voorveld_domain::MunicipalityCode;
+use voorveld_domain::{KindId, MunicipalityCode, PartnerId};
 use voorveld_store::StoreError;
-use voorveld_store::feeds::FeedState;
+use voorveld_store::feeds::{FeedId, FeedState};
 
 /// The feeds of each municipality, as the store tells them.
 pub fn feeds_told(states: Vec<FeedState>) -> Result<BTreeMap<MunicipalityCode, Feeds>, StoreError> {
-    let corrupt = |what| StoreError::Corrupt {
-        table: "partners",
-        what,
-    };
     let mut all: BTreeMap<MunicipalityCode, Feeds> = BTreeMap::new();
     for state in states {
-        let municipality = state
-            .feed
-            .municipality
-            .parse()
-            .map_err(|_| corrupt("municipalities"))?;
-        let partner = state
-            .feed
-            .partner
-            .parse()
-            .map_err(|_| corrupt("partner_id"))?;
-        let kind = state.feed.kind.parse().map_err(|_| corrupt("kinds"))?;
+        let (municipality, partner, kind) = named(&state.feed)?;
         let feeds = all.entry(municipality).or_default();
         feeds.expect(&partner, &kind);
         if let Some(through) = state.complete_through {
@@ -33,4 +19,19 @@ pub fn feeds_told(states: Vec<FeedState>) -> Result<BTreeMap<MunicipalityCode, F
         }
     }
     Ok(all)
+}
+
+/// Whose feed of what it is, where.
+pub fn named(feed: &FeedId) -> Result<(MunicipalityCode, PartnerId, KindId), StoreError> {
+    let corrupt = |what| StoreError::Corrupt {
+        table: "partners",
+        what,
+    };
+    Ok((
+        feed.municipality
+            .parse()
+            .map_err(|_| corrupt("municipalities"))?,
+        feed.partner.parse().map_err(|_| corrupt("partner_id"))?,
+        feed.kind.parse().map_err(|_| corrupt("kinds"))?,
+    ))
 }

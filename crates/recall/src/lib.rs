@@ -23,7 +23,7 @@ use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError, Tx};
 
 pub use convert::{known_task, signal};
-pub use feeds::feeds_told;
+pub use feeds::{feeds_told, named};
 pub use registered::{Heeded, Recorded, Registered};
 pub use retention::Retention;
 pub use sight::Sight;

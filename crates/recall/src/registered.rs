@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use voorveld_detect::{Exclusions, Objections, Timeline};
 use voorveld_domain::{
@@ -82,28 +81,24 @@ impl FromIterator<RecordedRegistration> for Recorded {
 }
 
 impl Recorded {
-    /// What stood about a household and whom its signals name at an instant; without one, what stands now.
+    /// What stood about a household and whom its signals name, of all that was registered.
     #[must_use]
     pub fn standing(
         &self,
         household: HouseholdId,
         named: impl Iterator<Item = DebtorId>,
-        at: Option<Timestamp>,
+        stood: impl Fn(&RecordedRegistration) -> bool,
     ) -> Arc<Registered> {
         if self.households.is_empty() && self.debtors.is_empty() {
             return Arc::default();
         }
-        let stands = |one: &&RecordedRegistration| match at {
-            Some(at) => one.recorded_at <= at && one.revoked_at.is_none_or(|end| at < end),
-            None => one.revoked_at.is_none(),
-        };
         let debtors: BTreeSet<DebtorId> = named.collect();
         let of_household = self.households.get(&household).into_iter().flatten();
         let of_debtors = debtors
             .iter()
             .filter_map(|debtor| self.debtors.get(debtor))
             .flatten();
-        let standing = of_household.chain(of_debtors).filter(stands);
+        let standing = of_household.chain(of_debtors).filter(|one| stood(one));
         Arc::new(standing.map(|one| one.standing).collect())
     }
 }

@@ -71,6 +71,19 @@ pub struct FeedState {
     pub complete_through: Option<Date>,
 }
 
+/// A mark with since when the rules go by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectiveMark {
+    /// Of which feed.
+    pub feed: FeedId,
+    /// The last day of which everything is delivered.
+    pub complete_through: Date,
+    /// Since when.
+    pub effective_at: Timestamp,
+    /// Its turn among acts and judgements without a record. `None`: not noted then; the instant must do.
+    pub turn: Option<i64>,
+}
+
 /// What came of looking at the marks that wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MarksSettled {
@@ -177,6 +190,29 @@ impl Store {
         read(&self.pool, municipality, at).await
     }
 
+    /// Every mark that took effect, in that order.
+    pub async fn effective_marks(&self) -> Result<Vec<EffectiveMark>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT municipality, partner_id, kind, complete_through, effective_at AS "effective_at!", turn FROM feed_marks
+               WHERE effective_at IS NOT NULL ORDER BY turn NULLS FIRST, effective_turn"#,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| EffectiveMark {
+                feed: FeedId {
+                    municipality: row.municipality,
+                    partner: row.partner_id,
+                    kind: row.kind,
+                },
+                complete_through: row.complete_through.to_jiff(),
+                effective_at: row.effective_at.to_jiff(),
+                turn: row.turn,
+            })
+            .collect())
+    }
+
     /// Makes each mark effective whose feed has everything in its place that came before it, and wakes in the same transaction whoever waits for
     /// a feed there. Lets marks lapse whose delivery broke off.
     pub async fn settle_marks(&self, moment: Moment<'_>) -> Result<MarksSettled, StoreError> {
@@ -197,7 +233,8 @@ impl Store {
                 .fetch_one(&mut *tx.inner)
                 .await?;
             let municipalities = sqlx::query_scalar!(
-                "UPDATE feed_marks SET effective_at = $2, effective_turn = nextval('feed_marks_turns')
+                "UPDATE feed_marks SET effective_at = $2, effective_turn = nextval('feed_marks_turns'),
+                        turn = nextval('task_events_event_id_seq')
                  WHERE mark_id = ANY($1) AND effective_at IS NULL AND lapsed_at IS NULL RETURNING municipality",
                 &ready,
                 now,

@@ -52,6 +52,8 @@ pub struct Stretch {
     pub woken: HashMap<HouseholdId, Vec<Woken>>,
     /// What they heard of results at other households, each household's in order; only with [`Copied::Everything`].
     pub heard: HashMap<HouseholdId, Vec<Heard>>,
+    /// What began and ceased to be registered about them, each household's in order; only with [`Copied::Everything`].
+    pub placed: HashMap<HouseholdId, Vec<Placed>>,
     /// In which partition of the log they are; only with [`Copied::Everything`].
     pub partitions: HashMap<HouseholdId, i32>,
 }
@@ -110,6 +112,19 @@ pub struct Heard {
     pub purpose: Purpose,
     /// A closed task there answered it; no longer, when that was taken back.
     pub answered: bool,
+    /// Its turn among the acts and judgements without a record of the household.
+    pub turn: i64,
+    /// Every record with a lower offset was judged before.
+    pub came_before: i64,
+}
+
+/// That something registered began or ceased to stand about a household.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Which registration.
+    pub registration: Uuid,
+    /// It was written down; if not, revoked.
+    pub stands: bool,
     /// Its turn among the acts and judgements without a record of the household.
     pub turn: i64,
     /// Every record with a lower offset was judged before.
@@ -175,11 +190,13 @@ impl Store {
             acts: self.acts_between(first, last).await?,
             woken: HashMap::new(),
             heard: HashMap::new(),
+            placed: HashMap::new(),
             partitions: HashMap::new(),
         };
         if matches!(wanted, Copied::Everything { .. }) {
             stretch.woken = self.woken_between(first, last).await?;
             stretch.heard = self.heard_between(first, last).await?;
+            stretch.placed = self.placed_between(first, last).await?;
             stretch.partitions = self.partitions_between(first, last).await?;
         }
         Ok(stretches.send(stretch).await.is_ok())
@@ -290,6 +307,34 @@ impl Store {
                 .push(one);
         }
         Ok(heard)
+    }
+
+    async fn placed_between(
+        &self,
+        first: HouseholdId,
+        last: HouseholdId,
+    ) -> Result<HashMap<HouseholdId, Vec<Placed>>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT household_id, registration_id, stands, turn, came_before FROM registration_places
+             WHERE household_id BETWEEN $1 AND $2 ORDER BY household_id, turn",
+            first.uuid(),
+            last.uuid(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut placed: HashMap<HouseholdId, Vec<Placed>> = HashMap::new();
+        for row in rows {
+            placed
+                .entry(HouseholdId::from_uuid(row.household_id))
+                .or_default()
+                .push(Placed {
+                    registration: row.registration_id,
+                    stands: row.stands,
+                    turn: row.turn,
+                    came_before: row.came_before,
+                });
+        }
+        Ok(placed)
     }
 
     async fn partitions_between(

@@ -102,6 +102,8 @@ pub struct StandingRegistration {
 /// A registration with when it stood, for a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedRegistration {
+    /// Which one.
+    pub id: Uuid,
     /// What stood.
     pub standing: StandingRegistration,
     /// From when on.
@@ -307,7 +309,8 @@ impl Tx {
         &mut self,
     ) -> Result<Vec<RecordedRegistration>, StoreError> {
         sqlx::query!(
-            r#"SELECT household_id AS "household_id!", debtor_id, reason AS "reason!", until, recorded_at AS "recorded_at!", revoked_at
+            r#"SELECT registration_id AS "registration_id!", household_id AS "household_id!", debtor_id, reason AS "reason!", until,
+                      recorded_at AS "recorded_at!", revoked_at
                FROM registrations ORDER BY recorded_at, registration_id"#,
         )
         .fetch_all(&mut *self.inner)
@@ -315,6 +318,7 @@ impl Tx {
         .into_iter()
         .map(|row| {
             Ok(RecordedRegistration {
+                id: row.registration_id,
                 standing: StandingRegistration {
                     household: HouseholdId::from_uuid(row.household_id),
                     debtor: row.debtor_id.map(DebtorId::from_uuid),
@@ -384,9 +388,11 @@ impl Tx {
         if new.reason.is_hold() {
             self.hold_by_hand(new).await?;
         }
-        Ok(Registered::New(
-            self.touched(new.household, new.debtor).await?,
-        ))
+        let touched = self.touched(new.household, new.debtor).await?;
+        if !new.reason.is_hold() {
+            self.note_places(new.id, &touched, true).await?;
+        }
+        Ok(Registered::New(touched))
     }
 
     /// Revokes a registration that stands.
@@ -421,6 +427,7 @@ impl Tx {
         let touched = self
             .touched(registration.household, registration.debtor)
             .await?;
+        self.note_places(id, &touched, false).await?;
         Ok(Revoked::Done(registration, touched))
     }
 
@@ -466,6 +473,28 @@ impl Tx {
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", ACTS_LOCK)
             .execute(&mut *self.inner)
             .await?;
+        Ok(())
+    }
+
+    /// Notes where in the order of each household that it touches a registration begins or ceases to stand (K2): every judgement that was made did
+    /// not see this act, and every later one does.
+    async fn note_places(
+        &mut self,
+        id: Uuid,
+        touched: &[HouseholdId],
+        stands: bool,
+    ) -> Result<(), StoreError> {
+        let households: Vec<Uuid> = touched.iter().map(|one| one.uuid()).collect();
+        sqlx::query!(
+            "INSERT INTO registration_places (registration_id, household_id, came_before, stands)
+             SELECT $1, n.household_id, (SELECT coalesce(max(s.came_at) + 1, 0) FROM signals s WHERE s.household_id = n.household_id), $3
+             FROM UNNEST($2::uuid[]) AS n (household_id)",
+            id,
+            &households,
+            stands,
+        )
+        .execute(&mut *self.inner)
+        .await?;
         Ok(())
     }
 

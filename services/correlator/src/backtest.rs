@@ -7,6 +7,7 @@
 //! *knowledge time* every copy comes when it came, and what colleagues did is done at its place: what did we know on day D, and what did we raise?
 //! As published, with the rules that were in force then, a replay by knowledge time raises exactly what live raised.
 
+mod complete;
 mod inforce;
 mod order;
 mod replay;
@@ -25,10 +26,10 @@ use voorveld_store::history::{Copied, Glance, Kept, Lifted, Stretch};
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError};
 
-use crate::feeds::FeedsOf;
 use crate::ruling::Ruling;
 use voorveld_recall::Recorded;
 
+use complete::FeedsThen;
 pub use inforce::{Activated, Judges};
 pub use replay::{Raised, Replayed};
 
@@ -70,8 +71,7 @@ pub struct Asked {
 /// What a judgement heeds besides signals, tasks and acts.
 pub(crate) struct Beside {
     lifts: HashMap<HouseholdId, Vec<Lifted>>,
-    /// As they are now: a replay by knowledge time concludes absences from marks that took effect later, too.
-    pub(crate) feeds: FeedsOf,
+    feeds: FeedsThen,
     pub(crate) recorded: Recorded,
 }
 
@@ -113,11 +113,9 @@ pub async fn run<C: Collect + Default>(store: &Store, asked: Arc<Asked>) -> anyh
         lifts.entry(lift.household).or_default().push(lift);
     }
     let mut tx = store.begin("what else judges").await?;
-    let mut feeds = FeedsOf::default();
-    feeds.refresh(&mut tx).await?;
     let beside = Arc::new(Beside {
         lifts,
-        feeds,
+        feeds: FeedsThen::load(store).await?,
         recorded: tx.recorded_registrations().await?.into_iter().collect(),
     });
     drop(tx);
@@ -198,6 +196,7 @@ fn judge<C: Collect>(
             acts: stretch.acts.remove(&household).unwrap_or_default(),
             woken: stretch.woken.remove(&household).unwrap_or_default(),
             heard: stretch.heard.remove(&household).unwrap_or_default(),
+            placed: stretch.placed.remove(&household).unwrap_or_default(),
             lifts: beside.lifts.get(&household).cloned().unwrap_or_default(),
         };
         let happenings = order::of(asked.clock, &told);

@@ -33,11 +33,11 @@ struct InForce {
     rules: RuleSet,
 }
 
-/// When rules began to judge, among the judgements without a record: by turn, and before turns were noted by instant.
+/// When something began to be judged by, among the judgements without a record: by turn, and before turns were noted by instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Began {
-    turn: Option<i64>,
-    at: Timestamp,
+pub(super) struct Began {
+    pub turn: Option<i64>,
+    pub at: Timestamp,
 }
 
 /// A place in the order of a household.
@@ -48,8 +48,12 @@ pub(super) enum Place {
 }
 
 impl Began {
-    const fn of(turn: Option<i64>, at: Timestamp) -> Self {
+    pub(super) const fn of(turn: Option<i64>, at: Timestamp) -> Self {
         Self { turn, at }
+    }
+
+    pub(super) fn is_before(self, turn: i64, at: Timestamp) -> bool {
+        self.turn.map_or(self.at <= at, |began| began < turn)
     }
 }
 
@@ -150,10 +154,7 @@ impl Judges {
         sets.iter()
             .rfind(|set| match place {
                 Place::Record(offset) => set.from_offset <= offset,
-                Place::Between { turn, at } => set
-                    .began
-                    .turn
-                    .map_or(set.began.at <= at, |began| began < turn),
+                Place::Between { turn, at } => set.began.is_before(turn, at),
             })
             .map_or(&activated.latest, |set| &set.rules)
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use voorveld_calendar::amsterdam_date;
 use voorveld_domain::HouseholdId;
-use voorveld_store::history::{Act, Heard, Lifted, Woken};
+use voorveld_store::history::{Act, Heard, Lifted, Placed, Woken};
 use voorveld_store::timelines::TimelineRow;
 
 use super::ByClock;
@@ -17,6 +17,7 @@ pub(super) struct Told {
     pub acts: Vec<Act>,
     pub woken: Vec<Woken>,
     pub heard: Vec<Heard>,
+    pub placed: Vec<Placed>,
     pub lifts: Vec<Lifted>,
 }
 
@@ -27,6 +28,8 @@ pub(super) enum Happening<'a> {
     Woken(&'a Woken),
     /// By the judgement that follows.
     Heard(&'a Heard),
+    /// As the judgement that follows heeds it.
+    Placed(&'a Placed),
     Lifted(&'a Lifted),
 }
 
@@ -40,7 +43,7 @@ impl Happening<'_> {
             },
             Self::Act(act) => amsterdam_date(act.at),
             Self::Woken(woken) => woken.due,
-            Self::Heard(_) => Date::MIN,
+            Self::Heard(_) | Self::Placed(_) => Date::MIN,
             Self::Lifted(lifted) => amsterdam_date(lifted.at),
         }
     }
@@ -51,8 +54,19 @@ impl Happening<'_> {
             Self::Record(row) => row.received_at,
             Self::Act(act) => act.at,
             Self::Woken(woken) => woken.judged_at,
-            Self::Heard(_) => Timestamp::MIN,
+            Self::Heard(_) | Self::Placed(_) => Timestamp::MIN,
             Self::Lifted(lifted) => lifted.at,
+        }
+    }
+
+    /// Its turn, where it was no record.
+    pub(super) const fn turn(&self) -> Option<i64> {
+        match self {
+            Self::Act(act) => Some(act.turn),
+            Self::Woken(woken) => Some(woken.turn),
+            Self::Heard(heard) => Some(heard.turn),
+            Self::Placed(placed) => Some(placed.turn),
+            Self::Record(_) | Self::Lifted(_) => None,
         }
     }
 
@@ -125,6 +139,13 @@ fn by_knowledge(told: &Told) -> Vec<Happening<'_>> {
     for heard in &told.heard {
         between.push((heard.turn, Some(heard.came_before), Happening::Heard(heard)));
     }
+    for placed in &told.placed {
+        between.push((
+            placed.turn,
+            Some(placed.came_before),
+            Happening::Placed(placed),
+        ));
+    }
     between.sort_by_key(|(turn, _, _)| *turn);
     let first = Timestamp::MIN;
     let mut all: Vec<((i64, u8, i64, Timestamp), Happening<'_>)> = Vec::new();
@@ -188,19 +209,13 @@ mod tests {
             acts,
             woken,
             heard: Vec::new(),
+            placed: Vec::new(),
             lifts: Vec::new(),
         }
     }
 
     fn turns(happenings: &[Happening<'_>]) -> Vec<i64> {
-        happenings
-            .iter()
-            .map(|one| match one {
-                Happening::Act(act) => act.turn,
-                Happening::Woken(woken) => woken.turn,
-                _ => 0,
-            })
-            .collect()
+        happenings.iter().filter_map(Happening::turn).collect()
     }
 
     /// The copy with offset 90 was erased between the two.

@@ -4,15 +4,17 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use uuid::Uuid;
 use voorveld_calendar::amsterdam_date;
 use voorveld_detect::{Closure, Ground, KnownTask, Match, RuleSet};
 use voorveld_domain::{AreaId, Purpose, TaskId, TaskState, TeamId, Urgency};
 use voorveld_store::StoreError;
 use voorveld_store::history::{Act, Deed, Woken};
+use voorveld_store::registrations::RecordedRegistration;
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::wake_ups::{NEXT_LOOK, RULES};
 
-use super::inforce::Place;
+use super::inforce::{Began, Place};
 use super::order::{Happening, Told, until};
 use super::{Asked, Beside, ByClock, Side, day_of};
 use crate::apply::{Cause, Writes, apply};
@@ -70,16 +72,27 @@ pub(super) fn household(
         sweeps: BTreeSet::new(),
         stands_for: HashMap::new(),
         now: Timestamp::MIN,
+        turn: 0,
+        stands: HashMap::new(),
     };
+    for placed in &told.placed {
+        // What first ceased to stand had stood when its signals came.
+        let before = !placed.stands;
+        replay.stands.entry(placed.registration).or_insert(before);
+    }
     for happening in until(happenings, asked.clock, asked.to) {
         replay.sweep(happening.day(asked.clock).min(asked.to));
         if asked.clock == ByClock::Knowledge {
             replay.now = replay.now.max(happening.instant());
         }
+        replay.turn = happening.turn().unwrap_or(replay.turn);
         match happening {
             Happening::Record(row) => replay.record(row)?,
             Happening::Act(act) => replay.act(act),
             Happening::Woken(woken) => replay.woken(woken),
+            Happening::Placed(placed) => {
+                replay.stands.insert(placed.registration, placed.stands);
+            }
             Happening::Heard(heard) => {
                 let answered = &mut replay.household.guards.answered_elsewhere;
                 let signal = (heard.purpose, heard.signal);
@@ -114,6 +127,10 @@ struct Replay<'a> {
     stands_for: HashMap<TaskId, TaskId>,
     /// No earlier than this is it now.
     now: Timestamp,
+    /// The last turn that came.
+    turn: i64,
+    /// What is registered and was noted in this household's order: whether it stands.
+    stands: HashMap<Uuid, bool>,
 }
 
 impl Replay<'_> {
@@ -166,20 +183,21 @@ impl Replay<'_> {
             return;
         }
         let rules: &RuleSet = self.side.judges.at(self.partition, place);
-        let at = match self.asked.clock {
-            ByClock::Event => None,
-            ByClock::Knowledge => Some(self.now),
-        };
-        self.household.registered =
-            self.beside
-                .recorded
-                .standing(self.household.id, self.household.memory.debtors(), at);
+        self.household.registered = self.beside.recorded.standing(
+            self.household.id,
+            self.household.memory.debtors(),
+            |one| self.stood(one),
+        );
         let ruling = &self.side.ruling;
         self.household.judge(
             rules,
             ruling.calendar(),
             ruling.retention(),
-            self.beside.feeds.of(self.household.memory.municipality),
+            self.beside
+                .feeds
+                .of(self.household.memory.municipality, |mark| {
+                    self.had_begun(mark, place)
+                }),
             as_of,
         );
         let mut writes = Writes::of_a_replay();
@@ -210,6 +228,26 @@ impl Replay<'_> {
             self.sweeps
                 .extend(self.household.next_look().filter(|due| as_of < *due));
         }
+    }
+
+    /// Whether something registered stood: as noted in this household's order, else by instants.
+    fn stood(&self, one: &RecordedRegistration) -> bool {
+        match self.asked.clock {
+            ByClock::Event => one.revoked_at.is_none(),
+            ByClock::Knowledge => self.stands.get(&one.id).copied().unwrap_or_else(|| {
+                one.recorded_at <= self.now && one.revoked_at.is_none_or(|end| self.now < end)
+            }),
+        }
+    }
+
+    /// Whether a mark had taken effect. Rules that are tried are judged by the marks of today: nothing woke a household for them then.
+    fn had_begun(&self, mark: Began, place: Place) -> bool {
+        let is_as_known = self.asked.clock == ByClock::Knowledge && self.side.judges.is_as_live();
+        !is_as_known
+            || match place {
+                Place::Between { turn, at } => mark.is_before(turn, at),
+                Place::Record(_) => mark.is_before(self.turn, self.now) || mark.at <= self.now,
+            }
     }
 
     fn act(&mut self, act: &Act) {
