@@ -4,6 +4,7 @@ mod answers;
 mod completeness;
 mod deliveries;
 mod document;
+mod hear;
 mod read;
 mod signals;
 mod templates;
@@ -135,6 +136,7 @@ pub fn router(door: Door) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(door)
+        .layer(middleware::from_fn(hear::hear_out))
         .layer(middleware::from_fn(with_version));
     dress(routes, dressed)
 }

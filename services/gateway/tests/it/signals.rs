@@ -716,3 +716,25 @@ async fn an_erased_signal_says_so_and_its_reference_is_free(pool: PgPool) {
     assert_eq!(again["outcome"], "accepted");
     assert_ne!(id(&again), first, "the reference names another signal now");
 }
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn who_is_refused_while_it_sends_hears_the_refusal(pool: PgPool) {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let world = World::new(pool).await;
+    let was_sent = std::sync::Arc::new(AtomicBool::new(false));
+    let sent = std::sync::Arc::clone(&was_sent);
+    let slowly = futures::stream::once(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        sent.store(true, Ordering::Relaxed);
+        Ok::<_, std::io::Error>("[]")
+    });
+    let request = axum::http::Request::post("/v1/signals")
+        .header("authorization", "Bearer not-a-key")
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from_stream(slowly))
+        .unwrap();
+    let answer = world.ask(request).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(was_sent.load(Ordering::Relaxed), "it was cut off");
+}
