@@ -134,8 +134,17 @@ fn field(name: &str) -> FieldName {
 }
 
 impl History {
-    /// The history of this number.
+    /// The history of this number: a household of a few signals.
     pub(super) fn of(seed: u64) -> Self {
+        Self::invented(seed, |dice| dice.below(9))
+    }
+
+    /// The same of more signals than are looked through one by one.
+    pub(super) fn of_a_crowd(seed: u64) -> Self {
+        Self::invented(seed, |dice| 40 + dice.below(60))
+    }
+
+    fn invented(seed: u64, how_many: impl FnOnce(&mut Dice) -> u32) -> Self {
         let mut dice = Dice::new(seed);
         let dice = &mut dice;
         let span = *dice.pick(&[4, 20, 70, 250]);
@@ -154,7 +163,7 @@ impl History {
             let days = 20 + dice.small(200);
             settings.retention_days.insert(kind(dice.below(6)), days);
         }
-        let many = dice.below(9);
+        let many = how_many(dice);
         let copies = (1..=many)
             .flat_map(|number| invented_copies(dice, number, span))
             .collect();
@@ -279,7 +288,7 @@ fn invented_signal(dice: &mut Dice, number: u32, span: u32) -> Signal {
         ..WORDS.signal.clone()
     };
     // Ids do not go up with the days.
-    signal.id = signal_id(number * 7 % 11);
+    signal.id = signal_id(number * 37 % 101);
     if dice.once_in(12) {
         signal.standing = *dice.pick(&[Standing::Withdrawn, Standing::Objected]);
     }

@@ -27,11 +27,15 @@ impl Drop for Telltale {
 
 /// Tries a law on many histories, each with dice of its own.
 fn law(histories: u64, holds: impl Fn(History, &mut Dice)) {
+    law_on(histories, History::of, holds);
+}
+
+fn law_on(histories: u64, history_of: fn(u64) -> History, holds: impl Fn(History, &mut Dice)) {
     for seed in 0..histories {
         let telltale = Telltale(seed);
         // Other histories than the oracle tries.
         let seed = seed + (1 << 40);
-        holds(History::of(seed), &mut Dice::new(!seed));
+        holds(history_of(seed), &mut Dice::new(!seed));
         drop(telltale);
     }
 }
@@ -76,6 +80,73 @@ fn order_repetition_and_batches_leave_no_trace() {
         let _ = judged(&history, &timeline, history.as_of);
         timeline.extend(twice[..cut].iter().cloned());
         assert_eq!(straight, judged(&history, &timeline, history.as_of));
+    });
+}
+
+#[test]
+fn a_timeline_that_is_kept_up_is_seen_as_a_new_one() {
+    let law_of = |histories, history_of: fn(u64) -> History| {
+        law_on(histories, history_of, |history, dice| {
+            let rules = history.rule_set();
+            let says = |timeline: &Timeline| {
+                let feeds = history.feeds();
+                evaluate(
+                    &rules,
+                    timeline,
+                    &Calendar::national(),
+                    &feeds,
+                    history.as_of,
+                )
+            };
+            let mut kept = Timeline::default();
+            kept.look_by(&rules);
+            for copy in shuffled(history.copies.clone(), dice) {
+                let id = copy.id;
+                kept.absorb(copy);
+                if dice.once_in(6) {
+                    kept.erase(id);
+                }
+            }
+            let anew: Timeline = kept.iter().cloned().collect();
+            assert_eq!(says(&kept), says(&anew));
+            let debtors = |signal: &Signal| match signal.debtor {
+                Some(_) => Standing::Objected,
+                None => Standing::Counted,
+            };
+            assert_eq!(says(&kept.judged(debtors)), says(&anew.judged(debtors)));
+        });
+    };
+    law_of(HISTORIES, History::of);
+    law_of(60, History::of_a_crowd);
+}
+
+#[test]
+fn rules_that_are_left_out_change_nothing_of_the_others() {
+    law(HISTORIES, |history, _| {
+        let rules = history.rule_set();
+        let timeline = history.timeline();
+        let says = |rules: &RuleSet| {
+            let feeds = history.feeds();
+            evaluate(
+                rules,
+                &timeline,
+                &Calendar::national(),
+                &feeds,
+                history.as_of,
+            )
+        };
+        let whole = says(&rules);
+        for rule in rules.rules() {
+            let part = says(&rules.limited_to(|one| one.id == rule.id));
+            let matches: Vec<&Match> = whole.matches.iter().filter(|m| m.rule == rule.id).collect();
+            assert_eq!(part.matches.iter().collect::<Vec<_>>(), matches);
+            let verdicts: Vec<&Verdict> = whole
+                .verdicts
+                .iter()
+                .filter(|v| v.rule == rule.id)
+                .collect();
+            assert_eq!(part.verdicts.iter().collect::<Vec<_>>(), verdicts);
+        }
     });
 }
 

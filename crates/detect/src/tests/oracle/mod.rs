@@ -19,6 +19,7 @@ use crate::{After, Anchor, Condition, Rule, RuleSet, evaluate};
 
 /// How many histories every run of the tests tries.
 const HISTORIES: u64 = 100_000;
+const CROWDS: u64 = 400;
 
 fn of_the_engine(history: &History, rules: &RuleSet, almanac: &Almanac) -> Verdict {
     let evaluation = evaluate(
@@ -160,7 +161,7 @@ fn asked_for(name: &str) -> Option<u64> {
 }
 
 /// Tries these histories on all cores, and panics on the first that the two tell differently.
-fn try_all(seeds: std::ops::Range<u64>) {
+fn try_all(seeds: std::ops::Range<u64>, history_of: fn(u64) -> History) {
     let almanac = Almanac::new();
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
     let is_over = AtomicBool::new(false);
@@ -170,7 +171,7 @@ fn try_all(seeds: std::ops::Range<u64>) {
             scope.spawn(move || {
                 let mut seed = seeds.start + first;
                 while seed < seeds.end && !is_over.load(Ordering::Relaxed) {
-                    let history = History::of(seed);
+                    let history = history_of(seed);
                     if !agree(&history, almanac) {
                         is_over.store(true, Ordering::Relaxed);
                         let history = smallest(history, almanac);
@@ -191,7 +192,14 @@ fn try_all(seeds: std::ops::Range<u64>) {
 #[test]
 fn the_engine_says_what_the_oracle_says_of_every_history() {
     if let Some(seed) = asked_for("VOORVELD_ORACLE_SEED") {
-        return try_all(seed..seed + 1);
+        return try_all(seed..seed + 1, History::of);
     }
-    try_all(0..asked_for("VOORVELD_ORACLE_HISTORIES").unwrap_or(HISTORIES));
+    let histories = asked_for("VOORVELD_ORACLE_HISTORIES").unwrap_or(HISTORIES);
+    try_all(0..histories, History::of);
+}
+
+#[test]
+fn the_engine_says_what_the_oracle_says_of_a_crowd() {
+    let crowds = asked_for("VOORVELD_ORACLE_CROWDS").unwrap_or(CROWDS);
+    try_all(0..crowds, History::of_a_crowd);
 }
