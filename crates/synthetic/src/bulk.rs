@@ -31,8 +31,9 @@ pub const BULK_PARTNER: Partner = Partner {
 /// Streams of dice from here on are rows of a bulk file.
 const BULK_STREAM: u64 = 1 << 42;
 
-/// Writes a Dutch CSV of exactly `rows` good rows, spread over the plan's months and households, in constant memory.
-pub fn bulk_csv(plan: &Plan, rows: u32, out: &mut impl Write) -> io::Result<()> {
+/// Writes a Dutch CSV of exactly `rows` good rows, spread over the plan's months and households, in constant memory. Of these, `crowd` are
+/// about one front door: an institution that nobody excluded (K14).
+pub fn bulk_csv(plan: &Plan, rows: u32, crowd: u32, out: &mut impl Write) -> io::Result<()> {
     let mut sheet = crate::write::csv_writer(&BULK_PARTNER, out)?;
     let mut dice = Dice::new(plan.seed, BULK_STREAM);
     let first = plan
@@ -48,6 +49,11 @@ pub fn bulk_csv(plan: &Plan, rows: u32, out: &mut impl Write) -> io::Result<()> 
     for number in 0..rows {
         let partner = *dice.pick(&senders);
         let door = Household::of(plan.seed, dice.below(plan.households()));
+        let door = if is_of_the_crowd(number, rows, crowd) {
+            Household::of(plan.seed, 0)
+        } else {
+            door
+        };
         // In order of date, as a year would come.
         let day = u32::try_from(u64::from(number) * u64::from(days) / u64::from(rows)).unwrap_or(0);
         let signalled = first.saturating_add(i64::from(day).days());
@@ -69,4 +75,10 @@ pub fn bulk_csv(plan: &Plan, rows: u32, out: &mut impl Write) -> io::Result<()> 
         sheet.row(&row)?;
     }
     sheet.finish()
+}
+
+/// Spreads `crowd` rows evenly over all.
+fn is_of_the_crowd(number: u32, rows: u32, crowd: u32) -> bool {
+    let before = |number: u32| u64::from(number) * u64::from(crowd) / u64::from(rows.max(1));
+    before(number) < before(number + 1)
 }

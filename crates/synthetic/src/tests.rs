@@ -216,7 +216,7 @@ fn csv_rows(bytes: &[u8], delimiter: u8) -> usize {
 #[test]
 fn a_bulk_file_has_exactly_the_rows_asked_for() {
     let mut bytes = Vec::new();
-    bulk_csv(&plan(7), 2_500, &mut bytes).unwrap();
+    bulk_csv(&plan(7), 2_500, 0, &mut bytes).unwrap();
     assert_eq!(csv_rows(&bytes, b';'), 2_500);
 }
 

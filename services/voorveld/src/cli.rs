@@ -386,6 +386,9 @@ pub struct BenchChain {
     /// Rows of the file
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
     pub signals: u32,
+    /// Of these, so many are about one front door: an institution that nobody excluded
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=50_000))]
+    pub crowd: u32,
     /// How often; the medians are printed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub runs: u32,

@@ -91,7 +91,7 @@ pub async fn run(
         until: Clock::system().today(),
     };
     let mut csv = Vec::new();
-    bulk_csv(&plan, command.signals, &mut csv)?;
+    bulk_csv(&plan, command.signals, command.crowd, &mut csv)?;
     let csv = Bytes::from(csv);
     let (mut machine, mut runs) = (None, Vec::new());
     for _ in 0..command.runs {
@@ -106,7 +106,7 @@ pub async fn run(
         runs.push(figures);
     }
     if command.json {
-        let told = serde_json::json!({ "machine": machine, "rows": command.signals, "runs": runs });
+        let told = serde_json::json!({ "machine": machine, "rows": command.signals, "crowd": command.crowd, "runs": runs });
         println!("{told:#}");
     } else {
         print!("\n{}", medians(&runs));

@@ -33,7 +33,7 @@ pub async fn run(command: &Simulate) -> anyhow::Result<ExitCode> {
         let mut file = BufWriter::new(
             File::create_new(&path).with_context(|| format!("making {} failed", path.display()))?,
         );
-        bulk_csv(&plan, rows, &mut file)?;
+        bulk_csv(&plan, rows, 0, &mut file)?;
         file.flush()?;
         files::write_partners(folder, &plan, &[BULK_PARTNER])?;
         println!("{rows} rows in {}", path.display());
