@@ -17,8 +17,8 @@ use voorveld_correlator::backtest::tally::Tally;
 use voorveld_correlator::backtest::{
     Activated, Asked, ByClock, Collect, Judges, Replayed, Seen, Side, run,
 };
-use voorveld_detect::RuleSet;
-use voorveld_domain::{HouseholdId, Outcome, TaskId, TaskState, UserId};
+use voorveld_detect::{Condition, Effect, Predicate, RuleSet};
+use voorveld_domain::{Cents, HouseholdId, Outcome, TaskId, TaskState, UserId};
 use voorveld_policy::Policy;
 use voorveld_store::wake_ups::WakeUp;
 use voorveld_tests::root;
@@ -530,6 +530,45 @@ async fn a_replay_raises_what_live_raised_in_any_street(pool: PgPool) {
     let wrong = differ.iter().filter(|differs| **differs).count();
     eprintln!("{wrong} of {} streets differ", differ.len());
     assert_eq!(wrong, 0);
+}
+
+/// Rules whose matches stand whatever comes need only be looked at at the end. A rule beside them that never matches, and that might have
+/// ceased to, takes that shortcut away: what is said must be the same.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_household_that_is_not_replayed_had_nothing_to_say(pool: PgPool) {
+    let mut street = Street::new(pool, 11).await;
+    street.live(12, true).await;
+    let (from, to) = (date(2024, 1, 1), street.stages.clock.today());
+    street.stages.stop(true).await;
+    let stages = &street.stages;
+    let shipped = stages.policy.rules();
+    for id in ["debt.multiple", "debt.consecutive", "debt.high_amount"] {
+        let alone = only(shipped, &[id.parse().unwrap()]);
+        let mut never = alone.rules()[0].clone();
+        never.id = "debt.never".parse().unwrap();
+        never.effect = Effect::Show;
+        never.condition = Condition::Risen {
+            of: Predicate::Any,
+            days: 2,
+            by: Cents::MAX,
+        };
+        let rules = vec![alone.rules()[0].clone(), never];
+        let both = RuleSet::new(rules, shipped.settings().clone(), shipped.hash()).unwrap();
+        let mut said = Vec::new();
+        for rules in [alone, both] {
+            let asked = Asked {
+                clock: ByClock::Event,
+                from,
+                to,
+                draft: side(&stages.policy, Judges::Always(rules)),
+                published: None,
+            };
+            let all: All = run(&stages.store, Arc::new(asked)).await.unwrap();
+            said.push((all.matches(), all.raised(), all.tasks_at_the_end()));
+        }
+        assert!(!said[0].0.is_empty(), "{id} matches somewhere");
+        assert_eq!(said[0], said[1]);
+    }
 }
 
 /// Both sides of the street counted: the published one must be what the tables say, and the difference a difference of sets.

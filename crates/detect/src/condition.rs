@@ -429,6 +429,18 @@ impl Condition {
         }
     }
 
+    /// Whether a household that matches it matches it for ever, whatever signals are added: with none at the end there never was one.
+    #[must_use]
+    pub fn only_grows(&self) -> bool {
+        match self {
+            Self::EachSignal(_)
+            | Self::ConcurrentInMonth { .. }
+            | Self::ConsecutiveMonths { .. } => true,
+            Self::Within(within) => within.test.only_grows(&|_| false),
+            Self::SingleInMonth { .. } | Self::Risen { .. } | Self::Absence { .. } => false,
+        }
+    }
+
     /// A parameter that can never be, or always is, satisfied: what would have been right.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         match self {

@@ -36,26 +36,38 @@ pub(crate) struct Writes {
 
 /// What caused a judgement.
 pub(crate) struct Cause<'a> {
-    /// Names it, for ids that are computed.
-    pub name: String,
+    what: What<'a>,
     /// The request that brought it.
     pub request_id: Option<&'a str>,
 }
 
+enum What<'a> {
+    Record(convert::CopyOf),
+    Day(Date, &'a str),
+}
+
 impl<'a> Cause<'a> {
     /// A record.
-    pub(crate) fn record(row: &TimelineRow, request_id: Option<&'a str>) -> Self {
+    pub(crate) const fn record(row: &TimelineRow, request_id: Option<&'a str>) -> Self {
         Self {
-            name: convert::cause_of(row),
+            what: What::Record(convert::CopyOf::row(row)),
             request_id,
         }
     }
 
     /// A day that came, or what a colleague did.
-    pub(crate) fn wake_up(day: Date, reason: &str) -> Self {
+    pub(crate) const fn wake_up(day: Date, reason: &'a str) -> Self {
         Self {
-            name: format!("{day}/{reason}"),
+            what: What::Day(day, reason),
             request_id: None,
+        }
+    }
+
+    /// Names it, for ids that are computed. Most causes raise nothing and need no name.
+    fn name(&self) -> String {
+        match &self.what {
+            What::Record(copy) => copy.to_string(),
+            What::Day(day, reason) => format!("{day}/{reason}"),
         }
     }
 }
@@ -80,7 +92,7 @@ pub(crate) fn apply(
                 ladder_step,
                 grounds,
             } => {
-                let id = free_id(household, purpose, &cause.name);
+                let id = free_id(household, purpose, &cause.name());
                 let becomes = TaskBecomes {
                     state: TaskState::Open,
                     urgency,

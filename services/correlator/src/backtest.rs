@@ -18,14 +18,15 @@ use std::sync::{Arc, Mutex};
 
 use jiff::civil::Date;
 use tokio::sync::mpsc;
-use voorveld_calendar::{amsterdam_midnight, plus_days};
-use voorveld_detect::{Match, RuleSet};
+use voorveld_calendar::{Calendar, amsterdam_midnight, plus_days};
+use voorveld_detect::{Condition, Feeds, Match, RuleSet, Timeline, find_matches};
 use voorveld_domain::{AreaId, HouseholdId, Purpose};
 use voorveld_policy::Policy;
 use voorveld_store::history::{Copied, Glance, Kept, Lifted, Stretch};
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError};
 
+use crate::convert;
 use crate::ruling::Ruling;
 use voorveld_recall::Recorded;
 
@@ -156,7 +157,7 @@ fn work<C: Collect + Default>(
     stretches: &Mutex<mpsc::Receiver<Stretch>>,
 ) -> Result<C, StoreError> {
     let mut collected = C::default();
-    let fewest = fewest_signals(asked);
+    let quiet = Quiet::of(asked);
     loop {
         let next = stretches
             .lock()
@@ -167,7 +168,7 @@ fn work<C: Collect + Default>(
         };
         let copies = std::mem::take(&mut stretch.copies);
         for kept in copies.households() {
-            judge(asked, beside, &mut stretch, kept, fewest, &mut collected)?;
+            judge(asked, beside, &mut stretch, kept, &quiet, &mut collected)?;
         }
     }
 }
@@ -177,43 +178,49 @@ fn judge<C: Collect>(
     beside: &Beside,
     stretch: &mut Stretch,
     kept: Kept<'_>,
-    fewest: usize,
+    quiet: &Quiet<'_>,
     collected: &mut C,
 ) -> Result<(), StoreError> {
     let household = kept.household;
-    let (about, draft, published) = if kept.copies < fewest {
-        // By event time, that few signals match nothing and never did.
-        let about = About::at_a_glance(asked, &kept.glances()?);
-        let published = asked.published.as_ref().map(|_| Replayed::default());
-        (about, Replayed::default(), published)
-    } else {
-        let rows = kept.rows()?;
-        let about = About::of(asked, &rows);
-        let told = order::Told {
+    let mut take = |about: About, draft: &Replayed, published: Option<&Replayed>| {
+        let seen = Seen {
             household,
-            partition: stretch.partitions.get(&household).copied(),
-            rows,
-            acts: stretch.acts.remove(&household).unwrap_or_default(),
-            woken: stretch.woken.remove(&household).unwrap_or_default(),
-            heard: stretch.heard.remove(&household).unwrap_or_default(),
-            placed: stretch.placed.remove(&household).unwrap_or_default(),
-            lifts: beside.lifts.get(&household).cloned().unwrap_or_default(),
+            area: about.area,
+            persons: about.persons,
+            signals: about.signals,
+            draft,
+            published,
         };
-        let happenings = order::of(asked.clock, &told);
-        let replay = |side: &Side| replay::household(side, asked, beside, &told, &happenings);
-        let draft = replay(&asked.draft)?;
-        let published = asked.published.as_ref().map(replay).transpose()?;
-        (about, draft, published)
+        collected.take(asked, &seen);
     };
-    let seen = Seen {
+    let nothing = Replayed::default();
+    let published_nothing = asked.published.as_ref().map(|_| &nothing);
+    if kept.copies < quiet.fewest {
+        let about = About::at_a_glance(asked, &kept.glances()?);
+        take(about, &nothing, published_nothing);
+        return Ok(());
+    }
+    let rows = kept.rows()?;
+    let about = About::of(asked, &rows);
+    if quiet.is_so_of(&rows)? {
+        take(about, &nothing, published_nothing);
+        return Ok(());
+    }
+    let told = order::Told {
         household,
-        area: about.area,
-        persons: about.persons,
-        signals: about.signals,
-        draft: &draft,
-        published: published.as_ref(),
+        partition: stretch.partitions.get(&household).copied(),
+        rows,
+        acts: stretch.acts.remove(&household).unwrap_or_default(),
+        woken: stretch.woken.remove(&household).unwrap_or_default(),
+        heard: stretch.heard.remove(&household).unwrap_or_default(),
+        placed: stretch.placed.remove(&household).unwrap_or_default(),
+        lifts: beside.lifts.get(&household).cloned().unwrap_or_default(),
     };
-    collected.take(asked, &seen);
+    let happenings = order::of(asked.clock, &told);
+    let replay = |side: &Side| replay::household(side, asked, beside, &told, &happenings);
+    let draft = replay(&asked.draft)?;
+    let published = asked.published.as_ref().map(replay).transpose()?;
+    take(about, &draft, published.as_ref());
     Ok(())
 }
 
@@ -271,25 +278,67 @@ fn area_of(asked: &Asked, area: Option<&AreaId>) -> AreaId {
     asked.draft.ruling.team_of(area, Purpose::DebtHelp).0
 }
 
-/// With fewer signals than this a household matches no rule of either side and never did. Only by event time, where every copy counts.
-fn fewest_signals(asked: &Asked) -> usize {
-    if asked.clock == ByClock::Knowledge {
-        return 0;
+/// How to tell, without replaying it, that a household matches no rule of either side and never did. Only by event time, where every copy counts.
+struct Quiet<'a> {
+    /// With fewer signals than this.
+    fewest: usize,
+    /// The rules of each side, when a match of any of them stands whatever comes: then it is enough to look at the end.
+    only_growing: Option<Vec<(&'a RuleSet, &'a Calendar)>>,
+}
+
+impl<'a> Quiet<'a> {
+    fn of(asked: &'a Asked) -> Self {
+        let mut quiet = Self {
+            fewest: usize::MAX,
+            only_growing: Some(Vec::new()),
+        };
+        for side in [Some(&asked.draft), asked.published.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let Judges::Always(rules) = &side.judges else {
+                return Self::never();
+            };
+            let conditions = || rules.rules().iter().map(|rule| &rule.condition);
+            let fewest = conditions().map(Condition::fewest).min();
+            quiet.fewest = quiet.fewest.min(fewest.unwrap_or(usize::MAX));
+            quiet.only_growing = quiet
+                .only_growing
+                .filter(|_| conditions().all(Condition::only_grows))
+                .map(|mut sides| {
+                    sides.push((rules, side.ruling.calendar()));
+                    sides
+                });
+        }
+        if asked.clock == ByClock::Knowledge {
+            return Self::never();
+        }
+        quiet
     }
-    let of_side = |side: &Side| match &side.judges {
-        Judges::Always(rules) => rules
-            .rules()
-            .iter()
-            .map(|rule| rule.condition.fewest())
-            .min(),
-        Judges::AsActivated(_) => Some(0),
-    };
-    [Some(&asked.draft), asked.published.as_ref()]
-        .into_iter()
-        .flatten()
-        .filter_map(of_side)
-        .min()
-        .unwrap_or(0)
+
+    const fn never() -> Self {
+        Self {
+            fewest: 0,
+            only_growing: None,
+        }
+    }
+
+    /// Whether nothing is matched even when all of these count at once, as on a day before any of them expires and with nothing registered.
+    fn is_so_of(&self, rows: &[TimelineRow]) -> Result<bool, StoreError> {
+        let Some(sides) = &self.only_growing else {
+            return Ok(false);
+        };
+        let Some(first) = rows.iter().map(|row| row.event_date).min() else {
+            return Ok(true);
+        };
+        let signals = rows.iter().map(convert::signal);
+        let timeline = signals.collect::<Result<Timeline, _>>()?;
+        Ok(sides.iter().all(|(rules, calendar)| {
+            find_matches(rules, &timeline, calendar, &Feeds::default(), first)
+                .matches
+                .is_empty()
+        }))
+    }
 }
 
 /// The rules of a side that a match or task can name.
@@ -317,7 +366,7 @@ impl Side {
 }
 
 /// The latest event date among the signals a match leans on: the day on which it became true by event time.
-fn day_of(found: &Match, timeline: &voorveld_detect::Timeline) -> Option<Date> {
+fn day_of(found: &Match, timeline: &Timeline) -> Option<Date> {
     found
         .witnesses
         .iter()

@@ -1,5 +1,7 @@
 //! Between what is read and stored and what `detect` judges.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 use voorveld_detect::Ground;
@@ -149,15 +151,38 @@ pub(crate) fn task_id(
     voorveld_domain::TaskId::from_uuid(Uuid::new_v5(&TASK_NAMESPACE, name.as_bytes()))
 }
 
-/// What raised a task: the record by signal, revision and filing.
-pub(crate) fn cause_of(row: &TimelineRow) -> String {
-    format!(
-        "{}/{}/{}/{}",
-        row.signal,
-        row.revision.get(),
-        row.filing.get(),
-        u8::from(row.presence == Presence::LivesHere)
-    )
+/// A copy of a signal, by which a record names what it raised: signal, revision, filing, and whether it lives here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CopyOf {
+    signal: SignalId,
+    revision: Revision,
+    filing: Filing,
+    presence: Presence,
+}
+
+impl CopyOf {
+    pub(crate) const fn row(row: &TimelineRow) -> Self {
+        Self {
+            signal: row.signal,
+            revision: row.revision,
+            filing: row.filing,
+            presence: row.presence,
+        }
+    }
+}
+
+/// Never change it: ids of tasks are made of it.
+impl fmt::Display for CopyOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}/{}/{}",
+            self.signal,
+            self.revision.get(),
+            self.filing.get(),
+            u8::from(self.presence == Presence::LivesHere)
+        )
+    }
 }
 
 /// T2: the day of a record, never lower than the household's last.
