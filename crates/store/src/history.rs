@@ -17,7 +17,7 @@ use voorveld_domain::{HoldReason, HouseholdId, Outcome, Purpose, SignalId, TaskI
 
 use crate::{Store, StoreError};
 
-pub use copies::{Copies, Glance, Kept};
+pub use copies::{Copies, Glance, Kept, Names};
 
 /// About as many bytes of rows make a stretch of households.
 const STRETCH_BYTES: usize = 512 * 1024;

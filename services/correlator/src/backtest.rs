@@ -13,7 +13,7 @@ mod order;
 mod replay;
 pub mod tally;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use jiff::civil::Date;
@@ -22,7 +22,7 @@ use voorveld_calendar::{Calendar, amsterdam_midnight, plus_days};
 use voorveld_detect::{Condition, Feeds, Match, RuleSet, Timeline, find_matches};
 use voorveld_domain::{AreaId, HouseholdId, Purpose};
 use voorveld_policy::Policy;
-use voorveld_store::history::{Copied, Glance, Kept, Lifted, Stretch};
+use voorveld_store::history::{Copied, Glance, Kept, Lifted, Names, Stretch};
 use voorveld_store::timelines::TimelineRow;
 use voorveld_store::{Store, StoreError};
 
@@ -158,6 +158,7 @@ fn work<C: Collect + Default>(
 ) -> Result<C, StoreError> {
     let mut collected = C::default();
     let quiet = Quiet::of(asked);
+    let mut names = Names::default();
     loop {
         let next = stretches
             .lock()
@@ -168,7 +169,8 @@ fn work<C: Collect + Default>(
         };
         let copies = std::mem::take(&mut stretch.copies);
         for kept in copies.households() {
-            judge(asked, beside, &mut stretch, kept, &quiet, &mut collected)?;
+            let of = (kept, &mut names);
+            judge(asked, beside, &mut stretch, of, &quiet, &mut collected)?;
         }
     }
 }
@@ -177,7 +179,7 @@ fn judge<C: Collect>(
     asked: &Asked,
     beside: &Beside,
     stretch: &mut Stretch,
-    kept: Kept<'_>,
+    (kept, names): (Kept<'_>, &mut Names),
     quiet: &Quiet<'_>,
     collected: &mut C,
 ) -> Result<(), StoreError> {
@@ -196,11 +198,11 @@ fn judge<C: Collect>(
     let nothing = Replayed::default();
     let published_nothing = asked.published.as_ref().map(|_| &nothing);
     if kept.copies < quiet.fewest {
-        let about = About::at_a_glance(asked, &kept.glances()?);
+        let about = About::at_a_glance(asked, &kept.glances(names)?);
         take(about, &nothing, published_nothing);
         return Ok(());
     }
-    let rows = kept.rows()?;
+    let rows = kept.rows(names)?;
     let about = About::of(asked, &rows);
     if quiet.is_so_of(&rows)? {
         take(about, &nothing, published_nothing);
@@ -238,22 +240,15 @@ impl About {
             .filter(|row| row.area.is_some())
             .max_by_key(|row| (row.received_at, row.signal));
         let area = area_of(asked, newest.and_then(|row| row.area.as_ref()));
-        let persons: BTreeSet<_> = rows.iter().filter_map(|row| row.debtor).collect();
         let within = |day: Date| asked.from <= day && day <= asked.to;
-        let signals: BTreeSet<_> = rows
-            .iter()
-            .filter(|row| match asked.clock {
-                ByClock::Event => within(row.event_date),
-                ByClock::Knowledge => {
-                    within(voorveld_calendar::amsterdam_date(row.first_received_at))
-                }
-            })
-            .map(|row| row.signal)
-            .collect();
+        let signals = rows.iter().filter(|row| match asked.clock {
+            ByClock::Event => within(row.event_date),
+            ByClock::Knowledge => within(voorveld_calendar::amsterdam_date(row.first_received_at)),
+        });
         Self {
             area,
-            persons: persons.len(),
-            signals: signals.len(),
+            persons: different(rows.iter().filter_map(|row| row.debtor)),
+            signals: different(signals.map(|row| row.signal)),
         }
     }
 
@@ -261,17 +256,24 @@ impl About {
     fn at_a_glance(asked: &Asked, glances: &[Glance]) -> Self {
         let within = |day: Date| asked.from <= day && day <= asked.to;
         let signals = glances.iter().filter(|one| within(one.event_date)).count();
-        let persons: BTreeSet<_> = glances.iter().filter_map(|one| one.debtor).collect();
         let newest = glances
             .iter()
             .filter(|one| one.area.is_some())
             .max_by_key(|one| (one.event_date, one.signal));
         Self {
             area: area_of(asked, newest.and_then(|one| one.area.as_ref())),
-            persons: persons.len(),
+            persons: different(glances.iter().filter_map(|one| one.debtor)),
             signals,
         }
     }
+}
+
+/// How many different ones there are: of one household, so few.
+fn different<T: Ord>(all: impl Iterator<Item = T>) -> usize {
+    let mut all: Vec<T> = all.collect();
+    all.sort_unstable();
+    all.dedup();
+    all.len()
 }
 
 fn area_of(asked: &Asked, area: Option<&AreaId>) -> AreaId {

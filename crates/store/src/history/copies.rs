@@ -1,11 +1,14 @@
 //! Copies of signals as PostgreSQL's binary rows (`COPY … (FORMAT binary)`): cut where a household ends, read where they are used.
 
+use std::collections::HashMap;
+use std::str::FromStr;
+
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use uuid::Uuid;
 use voorveld_domain::{
-    AreaId, Cents, DebtorId, Filing, HouseholdId, MunicipalityCode, Presence, Revision, SignalId,
-    Standing,
+    AreaId, Cents, DebtorId, Filing, HouseholdId, KindId, MunicipalityCode, PartnerId, Presence,
+    Revision, SignalDomain, SignalId, Standing,
 };
 
 use super::{Copied, corrupt, household};
@@ -16,6 +19,9 @@ use crate::timelines::TimelineRow;
 const HEADER_BYTES: usize = 19;
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 const COLUMNS: usize = 23;
+/// Of these columns, the places of those that say what a signal that counts is, and not how and when it came.
+const OF_COUNTED: [usize; 15] = [0, 1, 2, 7, 8, 9, 10, 11, 14, 15, 16, 17, 19, 20, 21];
+const COUNTED_COLUMNS: usize = OF_COUNTED.len();
 /// PostgreSQL counts days and microseconds from here.
 const EPOCH: Date = date(2000, 1, 1);
 const EPOCH_SECONDS: i64 = 946_684_800;
@@ -24,8 +30,8 @@ const EPOCH_SECONDS: i64 = 946_684_800;
 pub(super) fn statement(wanted: Copied) -> String {
     match wanted {
         Copied::Counted { until } => format!(
-            "COPY (SELECT household_id, signal_id, municipality, NULL, NULL, NULL, NULL, partner_id, partner_type, kind, domain, event_date,
-                NULL, NULL, amount_cents, nullif(crisis, false), nullif(warm_handover, false), supply_ends_on, NULL, debtor_id, area_id, fields, NULL
+            "COPY (SELECT household_id, signal_id, municipality, partner_id, partner_type, kind, domain, event_date, amount_cents,
+                nullif(crisis, false), nullif(warm_handover, false), supply_ends_on, debtor_id, area_id, fields
              FROM signals WHERE lives_here AND standing = 'counted' AND event_date <= DATE '{until}'
              ORDER BY household_id) TO STDOUT (FORMAT binary)"
         ),
@@ -45,6 +51,31 @@ pub(super) fn statement(wanted: Copied) -> String {
             )
         }
     }
+}
+
+/// Names that were read: of thousands of signals each comes again and again.
+#[derive(Debug, Default)]
+pub struct Names {
+    partners: HashMap<Box<[u8]>, PartnerId>,
+    kinds: HashMap<Box<[u8]>, KindId>,
+    domains: HashMap<Box<[u8]>, SignalDomain>,
+    areas: HashMap<Box<[u8]>, AreaId>,
+}
+
+fn name<T: FromStr + Clone>(
+    known: &mut HashMap<Box<[u8]>, T>,
+    raw: Option<&[u8]>,
+    what: &'static str,
+) -> Result<T, StoreError> {
+    let raw = raw.unwrap_or_default();
+    if let Some(name) = known.get(raw) {
+        return Ok(name.clone());
+    }
+    let name: T = text(Some(raw), what)?
+        .parse()
+        .map_err(|_| corrupt("signals", what))?;
+    known.insert(raw.into(), name.clone());
+    Ok(name)
 }
 
 /// Whole rows of whole households.
@@ -140,15 +171,16 @@ impl Cutter {
             self.ended = true;
             return Ok(None);
         }
-        if usize::try_from(fields) != Ok(COLUMNS) {
-            return Err(corrupt("signals", "number of columns"));
-        }
+        let columns = match usize::try_from(fields) {
+            Ok(columns @ (COLUMNS | COUNTED_COLUMNS)) => columns,
+            _ => return Err(corrupt("signals", "number of columns")),
+        };
         let mut first = None;
         if !row.field(&mut first) {
             return Ok(None);
         }
         let whose = household(first.unwrap_or_default())?;
-        for _ in 1..COLUMNS {
+        for _ in 1..columns {
             if !row.field(&mut first) {
                 return Ok(None);
             }
@@ -183,21 +215,21 @@ impl Cutter {
 
 impl Kept<'_> {
     /// Reads them, in their order.
-    pub fn rows(&self) -> Result<Vec<TimelineRow>, StoreError> {
+    pub fn rows(&self, names: &mut Names) -> Result<Vec<TimelineRow>, StoreError> {
         let mut fields = Fields { bytes: self.bytes };
         let mut rows = Vec::with_capacity(self.copies);
         while !fields.bytes.is_empty() {
-            rows.push(row(&fields.row()?)?);
+            rows.push(row(&fields.row()?, names)?);
         }
         Ok(rows)
     }
 
     /// What is counted of them whatever rules say: a fraction of the work of [`Kept::rows`].
-    pub fn glances(&self) -> Result<Vec<Glance>, StoreError> {
+    pub fn glances(&self, names: &mut Names) -> Result<Vec<Glance>, StoreError> {
         let mut fields = Fields { bytes: self.bytes };
         let mut glances = Vec::with_capacity(self.copies);
         while !fields.bytes.is_empty() {
-            glances.push(glance(&fields.row()?)?);
+            glances.push(glance(&fields.row()?, names)?);
         }
         Ok(glances)
     }
@@ -218,13 +250,13 @@ pub struct Glance {
     pub area: Option<AreaId>,
 }
 
-fn glance(fields: &[Option<&[u8]>; COLUMNS]) -> Result<Glance, StoreError> {
+fn glance(fields: &[Option<&[u8]>; COLUMNS], names: &mut Names) -> Result<Glance, StoreError> {
     Ok(Glance {
         signal: SignalId::from_uuid(uuid(fields[1], "signal_id")?),
         municipality: municipality(fields[2])?,
         event_date: day(fields[11].ok_or_else(|| corrupt("signals", "event_date"))?)?,
         debtor: debtor(fields[19])?,
-        area: area(fields[20])?,
+        area: area(fields[20], names)?,
     })
 }
 
@@ -241,14 +273,9 @@ fn debtor(raw: Option<&[u8]>) -> Result<Option<DebtorId>, StoreError> {
     }
 }
 
-fn area(raw: Option<&[u8]>) -> Result<Option<AreaId>, StoreError> {
-    match raw {
-        None => Ok(None),
-        Some(_) => text(raw, "area_id")?
-            .parse()
-            .map(Some)
-            .map_err(|_| corrupt("signals", "area_id")),
-    }
+fn area(raw: Option<&[u8]>, names: &mut Names) -> Result<Option<AreaId>, StoreError> {
+    raw.map(|raw| name(&mut names.areas, Some(raw), "area_id"))
+        .transpose()
 }
 
 /// Fields of binary rows, taken from the front.
@@ -283,7 +310,13 @@ impl<'a> Fields<'a> {
     /// One row as [`statement`] writes it.
     fn row(&mut self) -> Result<[Option<&'a [u8]>; COLUMNS], StoreError> {
         let mut fields: [Option<&[u8]>; COLUMNS] = [None; COLUMNS];
-        let is_whole = self.int16().is_some() && fields.iter_mut().all(|field| self.field(field));
+        let is_whole = match self.int16().map(usize::try_from) {
+            Some(Ok(COUNTED_COLUMNS)) => OF_COUNTED
+                .iter()
+                .all(|place| self.field(&mut fields[*place])),
+            Some(Ok(COLUMNS)) => fields.iter_mut().all(|field| self.field(field)),
+            _ => false,
+        };
         is_whole
             .then_some(fields)
             .ok_or_else(|| corrupt("signals", "row"))
@@ -291,7 +324,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A column that was left out has the value of a signal that counts.
-fn row(fields: &[Option<&[u8]>; COLUMNS]) -> Result<TimelineRow, StoreError> {
+fn row(fields: &[Option<&[u8]>; COLUMNS], names: &mut Names) -> Result<TimelineRow, StoreError> {
     let [
         whose,
         signal,
@@ -349,18 +382,12 @@ fn row(fields: &[Option<&[u8]>; COLUMNS]) -> Result<TimelineRow, StoreError> {
                 .parse()
                 .map_err(|_| corrupt("signals", "standing"))?,
         },
-        partner: text(partner, "partner_id")?
-            .parse()
-            .map_err(|_| corrupt("signals", "partner_id"))?,
+        partner: name(&mut names.partners, partner, "partner_id")?,
         partner_type: text(partner_type, "partner_type")?
             .parse()
             .map_err(|_| corrupt("signals", "partner_type"))?,
-        kind: text(kind, "kind")?
-            .parse()
-            .map_err(|_| corrupt("signals", "kind"))?,
-        domain: text(domain, "domain")?
-            .parse()
-            .map_err(|_| corrupt("signals", "domain"))?,
+        kind: name(&mut names.kinds, kind, "kind")?,
+        domain: name(&mut names.domains, domain, "domain")?,
         event_date,
         first_received_at: instant(first_received_at)?,
         received_at: instant(received_at)?,
@@ -376,7 +403,7 @@ fn row(fields: &[Option<&[u8]>; COLUMNS]) -> Result<TimelineRow, StoreError> {
         supply_ends_on: supply_ends_on.map(day).transpose()?,
         age_unknown: is(age_unknown),
         debtor: debtor(whom)?,
-        area: area(place)?,
+        area: area(place, names)?,
         fields: own_fields
             .map(|raw| match raw {
                 // The version of the binary form of jsonb.
@@ -484,7 +511,7 @@ mod tests {
         let mut rows = Vec::new();
         while let Some(stretch) = receive.recv().await {
             for kept in stretch.copies.households() {
-                let of = kept.rows().unwrap();
+                let of = kept.rows(&mut Names::default()).unwrap();
                 assert_eq!(of.len(), kept.copies);
                 assert!(of.iter().all(|row| row.household == kept.household));
                 rows.extend(of);
@@ -588,7 +615,7 @@ mod tests {
             .flat_map(|copies| {
                 copies
                     .households()
-                    .flat_map(|kept| kept.rows().unwrap())
+                    .flat_map(|kept| kept.rows(&mut Names::default()).unwrap())
                     .collect::<Vec<_>>()
             })
             .collect();
