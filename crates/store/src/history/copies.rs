@@ -171,9 +171,8 @@ impl Cutter {
             self.ended = true;
             return Ok(None);
         }
-        let columns = match usize::try_from(fields) {
-            Ok(columns @ (COLUMNS | COUNTED_COLUMNS)) => columns,
-            _ => return Err(corrupt("signals", "number of columns")),
+        let Ok(columns @ (COLUMNS | COUNTED_COLUMNS)) = usize::try_from(fields) else {
+            return Err(corrupt("signals", "number of columns"));
         };
         let mut first = None;
         if !row.field(&mut first) {
