@@ -135,10 +135,8 @@ mod tests {
         assert_eq!(store.publications().await.unwrap().len(), 1);
     }
 
-    #[sqlx::test(migrations = "../../migrations")]
-    async fn what_a_later_release_published_stops_who_judges_and_not_the_door(pool: PgPool) {
-        let store = Store::from_pool(pool);
-        let clock = Clock::manual("2026-03-01T10:00:00Z".parse().unwrap());
+    /// A publication with a file that this release does not know.
+    async fn publish_of_a_later_release(store: &Store, clock: &Clock) {
         let later = NewPublication {
             mode: Mode::Live,
             bundle: "later",
@@ -151,6 +149,13 @@ mod tests {
         let mut tx = store.begin("test").await.unwrap();
         tx.publish(&later, clock.now()).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_a_later_release_published_stops_who_judges_and_not_the_door(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let clock = Clock::manual("2026-03-01T10:00:00Z".parse().unwrap());
+        publish_of_a_later_release(&store, &clock).await;
         let own = Arc::new(Policy::shipped());
         let start = async |service| policy(&own, &[service], &store, &clock).await;
         start(Service::Gateway).await.unwrap();
@@ -195,18 +200,7 @@ mod tests {
         look(&current, &store, &mut seen).await.unwrap();
         assert_eq!(threshold(), Some(5_000));
 
-        let later = NewPublication {
-            mode: Mode::Live,
-            bundle: "later",
-            files: &[("weather.yaml".to_owned(), "rain: true".to_owned())].into(),
-            rule_set: "later",
-            content: &serde_json::json!({}),
-            by: "A. Adviseur",
-            reason: "test",
-        };
-        let mut tx = store.begin("test").await.unwrap();
-        tx.publish(&later, clock.now()).await.unwrap();
-        tx.commit().await.unwrap();
+        publish_of_a_later_release(&store, &clock).await;
         look(&current, &store, &mut seen).await.unwrap();
         assert_eq!(
             threshold(),
