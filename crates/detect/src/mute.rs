@@ -30,13 +30,22 @@ pub(crate) struct FoundOut<'a> {
     of_rules: OnceCell<BTreeMap<&'a RuleId, OfRule<'a>>>,
 }
 
-/// Signals of which one can repeat another (K6): of the same partner, kind and debtor.
-type Series<'a> = (&'a PartnerId, &'a KindId, Option<DebtorId>);
+/// Signals of which one can repeat another (K6): of the same debtor, kind and partner. In this order, for debtors tell most apart.
+type Series<'a> = (Option<DebtorId>, &'a KindId, &'a PartnerId);
 
-/// A signal that is on a task, and when that was closed.
+/// A signal that is on a task, and when the last one of those was closed.
 struct SeenTo<'a> {
     signal: &'a Signal,
-    closed_on: Option<Date>,
+    last: Seeing,
+}
+
+/// Until when somebody saw to something.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seeing {
+    /// The task was closed on this day.
+    ClosedOn(Date),
+    /// It is open.
+    Goes,
 }
 
 /// The grounds that a rule gave.
@@ -89,47 +98,60 @@ impl<'a> Mutes<'a> {
     fn last_seen_to(&self, signal: &Signal) -> Option<&'a Signal> {
         let received_on = amsterdam_date(signal.first_received_at);
         let window = i32::from(self.settings.repeat_window_days);
+        let is_recent = |known: &SeenTo<'_>| match known.last {
+            Seeing::Goes => true,
+            Seeing::ClosedOn(day) => days_between(day, received_on) <= window,
+        };
         self.seen_to()
-            .get(&(&signal.partner, &signal.kind, signal.debtor))?
+            .get(&(signal.debtor, &signal.kind, &signal.partner))?
             .iter()
             .rev()
             .filter(|known| known.signal.id != signal.id)
-            .find(|known| {
-                known
-                    .closed_on
-                    .is_none_or(|closed_on| days_between(closed_on, received_on) <= window)
-            })
+            // What no longer counts mutes nothing either (I5).
+            .filter(|known| known.signal.counts_on(self.settings, self.as_of))
+            .find(|known| is_recent(known))
             .map(|known| known.signal)
     }
 
-    /// What open and closed tasks of this purpose lean on, in order of events. What no longer counts mutes nothing either (I5).
+    /// What open and closed tasks of this purpose lean on, in order of events.
     fn seen_to(&self) -> &BTreeMap<Series<'a>, Vec<SeenTo<'a>>> {
         self.found_out.seen_to.get_or_init(|| {
-            let mut seen_to: BTreeMap<Series<'a>, Vec<SeenTo<'a>>> = BTreeMap::new();
+            // Each signal once, at its place in the timeline: in a crowd a signal is on thousands of grounds.
+            let mut seen_to: Vec<Option<SeenTo<'a>>> = Vec::new();
+            seen_to.resize_with(self.timeline.len(), || None);
             for task in self
                 .tasks
                 .iter()
                 .filter(|task| task.purpose == self.purpose)
             {
-                let closed_on = match (task.state.is_open(), task.closed) {
-                    (true, _) => None,
-                    (false, Some(end)) if task.state == TaskState::Closed => Some(end.on),
+                let last = match (task.state.is_open(), task.closed) {
+                    (true, _) => Seeing::Goes,
+                    (false, Some(end)) if task.state == TaskState::Closed => {
+                        Seeing::ClosedOn(end.on)
+                    }
                     _ => continue,
                 };
-                let witnesses = task.grounds.iter().flat_map(|ground| &ground.witnesses);
-                for signal in witnesses.filter_map(|id| self.timeline.get(*id)) {
-                    if signal.counts_on(self.settings, self.as_of) {
-                        seen_to
-                            .entry((&signal.partner, &signal.kind, signal.debtor))
-                            .or_default()
-                            .push(SeenTo { signal, closed_on });
+                for ground in &task.grounds {
+                    for (place, signal) in self.timeline.places(&ground.witnesses) {
+                        match &mut seen_to[place] {
+                            Some(known) => known.last = known.last.max(last),
+                            free => *free = Some(SeenTo { signal, last }),
+                        }
                     }
                 }
             }
-            for series in seen_to.values_mut() {
-                series.sort_by_key(|known| known.signal.event_order());
+            let mut series: BTreeMap<Series<'a>, Vec<SeenTo<'a>>> = BTreeMap::new();
+            for known in seen_to.into_iter().flatten() {
+                let signal = known.signal;
+                series
+                    .entry((signal.debtor, &signal.kind, &signal.partner))
+                    .or_default()
+                    .push(known);
             }
-            seen_to
+            for one in series.values_mut() {
+                one.sort_by_key(|known| known.signal.event_order());
+            }
+            series
         })
     }
 

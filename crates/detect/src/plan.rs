@@ -3,12 +3,12 @@
 //! Planning twice changes nothing: what a plan asks for, done, is what the next plan finds. So a batch that is repeated after a
 //! crash leaves no trace (I4).
 
-use std::collections::btree_map::Entry;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use voorveld_calendar::{Calendar, amsterdam_date, plus_days};
-use voorveld_domain::{HoldReason, Outcome, Purpose, SignalId, TaskId, TaskState, Urgency};
+use voorveld_domain::{HoldReason, Outcome, Purpose, RuleId, SignalId, TaskId, TaskState, Urgency};
 
 use crate::condition::Condition;
 use crate::evaluate::last_useful_day;
@@ -18,7 +18,8 @@ use crate::rule::{Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet};
 use crate::task::{
     Ground, GroundKey, Guards, KnownTask, Plan, SuppressedBy, Suppression, TaskChange,
 };
-use crate::{Evaluation, Match, Signal, Timeline};
+use crate::timeline::Marked;
+use crate::{Anchor, Evaluation, Match, Signal, Timeline};
 
 /// What must become of this household's tasks, given what is true of it.
 ///
@@ -60,7 +61,7 @@ pub fn plan(
                 as_of,
                 found_out: FoundOut::default(),
             },
-            answered: answered(purpose, tasks, guards),
+            answered: answered(purpose, timeline, tasks, guards),
             calendar,
         };
         planner.plan(&matches, &mut whole);
@@ -69,55 +70,95 @@ pub fn plan(
 }
 
 /// The signals of this purpose that a closed task answered (K4). A task that was withdrawn or merged answered nothing.
-fn answered(purpose: Purpose, tasks: &[KnownTask], guards: &Guards) -> BTreeSet<SignalId> {
-    let here = tasks
+fn answered(purpose: Purpose, timeline: &Timeline, tasks: &[KnownTask], guards: &Guards) -> Marked {
+    let mut answered = Marked::default();
+    for task in tasks
         .iter()
         .filter(|task| task.purpose == purpose && task.state == TaskState::Closed)
-        .flat_map(|task| &task.grounds)
-        .flat_map(|ground| ground.witnesses.iter().copied());
-    let elsewhere = guards
-        .answered_elsewhere
-        .iter()
-        .filter(|(known, _)| *known == purpose)
-        .map(|(_, signal)| *signal);
-    here.chain(elsewhere).collect()
+    {
+        for ground in &task.grounds {
+            answered.mark(timeline, &ground.witnesses);
+        }
+    }
+    for (known, signal) in &guards.answered_elsewhere {
+        if *known == purpose {
+            answered.mark(timeline, &[*signal]);
+        }
+    }
+    answered
 }
 
 /// One purpose of one household.
 struct Planner<'a> {
     mutes: Mutes<'a>,
-    answered: BTreeSet<SignalId>,
+    answered: Marked,
     calendar: &'a Calendar,
 }
+
+/// What names a match and the ground it gives, without a copy of the rule's name.
+type Key<'a> = (&'a RuleId, Anchor);
 
 /// A match that has something unanswered to say.
 struct Candidate<'a> {
     rule: &'a Rule,
     raises: &'a Raises,
     found: &'a Match,
-    /// Its unanswered witnesses, in order of events; at least one.
-    unanswered: Vec<&'a Signal>,
+    /// Its unanswered witnesses, once something depends on which they are: of the thousands of matches of a crowded household one record
+    /// changes a few.
+    unanswered: OnceCell<Vec<&'a Signal>>,
 }
 
-impl Candidate<'_> {
-    fn key(&self) -> GroundKey {
-        GroundKey {
-            rule: self.found.rule.clone(),
-            anchor: self.found.anchor,
-        }
+impl<'a> Candidate<'a> {
+    const fn key(&self) -> Key<'a> {
+        (&self.found.rule, self.found.anchor)
     }
+}
 
-    fn leans_on(&self, lost: &Lost<'_>) -> bool {
-        self.unanswered
+/// The grounds of a task in order of what names them.
+struct Standing<'a>(Vec<(Key<'a>, &'a Ground)>);
+
+impl<'a> Standing<'a> {
+    fn of(task: &'a KnownTask) -> Self {
+        let mut grounds: Vec<(Key<'a>, &'a Ground)> = task
+            .grounds
             .iter()
-            .any(|signal| lost.witnesses.contains(&signal.id))
+            .map(|ground| ((&ground.rule, ground.anchor), ground))
+            .collect();
+        // Most are in order already, which this sort makes use of.
+        grounds.sort_by_key(|(key, _)| *key);
+        Self(grounds)
     }
-}
 
-/// A ground without a match.
-struct Lost<'a> {
-    ground: &'a Ground,
-    witnesses: BTreeSet<SignalId>,
+    /// Beside each candidate its ground, if it has one, and the grounds that have no match; both are walked once, in order.
+    fn beside(&self, candidates: &[Candidate<'a>]) -> (Vec<Option<&'a Ground>>, Vec<&'a Ground>) {
+        let (mut beside, mut lost) = (Vec::with_capacity(candidates.len()), Vec::new());
+        let mut grounds = self.0.iter().peekable();
+        for candidate in candidates {
+            let key = candidate.key();
+            while let Some((_, before)) = grounds.next_if(|(known, _)| *known < key) {
+                lost.push(*before);
+            }
+            let own = grounds.next_if(|(known, _)| *known == key);
+            beside.push(own.map(|(_, ground)| *ground));
+        }
+        lost.extend(grounds.map(|(_, ground)| *ground));
+        (beside, lost)
+    }
+
+    /// Puts a ground in where there is none of that name. Says whether it did.
+    fn put(&mut self, ground: &'a Ground) -> bool {
+        let key = (&ground.rule, ground.anchor);
+        let place = self.0.binary_search_by(|(known, _)| known.cmp(&key));
+        let free = place.err();
+        if let Some(free) = free {
+            self.0.insert(free, (key, ground));
+        }
+        free.is_some()
+    }
+
+    fn grounds(&self) -> impl Iterator<Item = &'a Ground> {
+        self.0.iter().map(|(_, ground)| *ground)
+    }
 }
 
 /// What grounds ask of their task, together.
@@ -132,18 +173,16 @@ impl<'a> Planner<'a> {
     fn plan(&self, matches: &[(&'a Rule, &'a Raises, &'a Match)], whole: &mut Plan) {
         let mut candidates: Vec<Candidate<'a>> = matches
             .iter()
-            .filter_map(|(rule, raises, found)| {
-                let unanswered = self.unanswered(rule, found);
-                (!unanswered.is_empty()).then_some(Candidate {
-                    rule,
-                    raises,
-                    found,
-                    unanswered,
-                })
+            .filter(|(rule, _, found)| self.unanswered_of(rule, found).next().is_some())
+            .map(|(rule, raises, found)| Candidate {
+                rule,
+                raises,
+                found,
+                unanswered: OnceCell::new(),
             })
             .collect();
         self.exclude(&mut candidates, whole);
-        let mut open: Vec<&KnownTask> = self
+        let mut open: Vec<&'a KnownTask> = self
             .mutes
             .tasks
             .iter()
@@ -159,11 +198,12 @@ impl<'a> Planner<'a> {
 
     /// Leaves out what is about people whom nobody is to approach, so that its grounds go (K10); the safety desk hears of everybody.
     fn exclude(&self, candidates: &mut Vec<Candidate<'a>>, whole: &mut Plan) {
-        if self.mutes.purpose == Purpose::Safety {
+        let excluded = &self.mutes.guards.excluded;
+        if self.mutes.purpose == Purpose::Safety || excluded.is_empty() {
             return;
         }
         candidates.retain(|candidate| {
-            let reason = self.mutes.guards.excluded.of(&candidate.unanswered);
+            let reason = excluded.of(self.unanswered(candidate));
             if let Some(reason) = reason {
                 let by = SuppressedBy::Excluded { reason };
                 whole.suppressed.push(suppression(candidate, by));
@@ -172,17 +212,31 @@ impl<'a> Planner<'a> {
         });
     }
 
-    fn unanswered(&self, rule: &Rule, found: &Match) -> Vec<&'a Signal> {
-        let mut signals: Vec<&Signal> = found
-            .witnesses
+    /// The unanswered witnesses of a candidate, in order of events; at least one.
+    fn unanswered<'c>(&self, candidate: &'c Candidate<'a>) -> &'c [&'a Signal] {
+        candidate.unanswered.get_or_init(|| {
+            let mut signals: Vec<&'a Signal> = self
+                .unanswered_of(candidate.rule, candidate.found)
+                .collect();
+            signals.sort_unstable_by_key(|signal| signal.event_order());
+            signals
+        })
+    }
+
+    fn unanswered_of(&self, rule: &Rule, found: &Match) -> impl Iterator<Item = &'a Signal> {
+        self.mutes
+            .timeline
+            .places(&found.witnesses)
+            .map(|(place, signal)| (self.answered.is_marked(place), signal))
+            .filter(|(answered, signal)| !answered || self.speaks_anew(rule, found, signal))
+            .map(|(_, signal)| signal)
+    }
+
+    /// Whether what it has to say is what a ground that went leaned on.
+    fn leans_on(&self, candidate: &Candidate<'a>, lost: &Ground) -> bool {
+        self.unanswered(candidate)
             .iter()
-            .filter_map(|id| self.mutes.timeline.get(*id))
-            .filter(|signal| {
-                !self.answered.contains(&signal.id) || self.speaks_anew(rule, found, signal)
-            })
-            .collect();
-        signals.sort_unstable_by_key(|signal| signal.event_order());
-        signals
+            .any(|signal| lost.witnesses.binary_search(&signal.id).is_ok())
     }
 
     /// An answered signal whose correction says something that nothing mutes and that no closed task knew: it became a crisis, or a safety
@@ -206,27 +260,24 @@ impl<'a> Planner<'a> {
 
     /// No task is open: raises one when a match may, and lets every other match join it that may join.
     fn raise(&self, candidates: &[Candidate<'a>], whole: &mut Plan) {
-        let mut grounds = Vec::new();
         let mut pressing = Vec::new();
+        let mut joining = Vec::new();
         let mut suppressed = Vec::new();
-        let mut muted_by_threshold = Vec::new();
         for candidate in candidates {
-            let by = self.mutes.suppressed(candidate.rule, &candidate.unanswered);
-            let Some(by) = by else {
+            let unanswered = self.unanswered(candidate);
+            let Some(by) = self.mutes.suppressed(candidate.rule, unanswered) else {
                 pressing.push(candidate);
-                grounds.push(self.ground(candidate, false));
+                joining.push((candidate, false));
                 continue;
             };
-            let suppression = suppression(candidate, by);
             if matches!(by, SuppressedBy::Threshold { .. }) {
-                muted_by_threshold.push(suppression);
+                whole.suppressed.push(suppression(candidate, by));
             } else {
                 let repeat = matches!(by, SuppressedBy::Repeat { .. });
-                grounds.push(self.ground(candidate, repeat));
-                suppressed.push(suppression);
+                joining.push((candidate, repeat));
+                suppressed.push(suppression(candidate, by));
             }
         }
-        whole.suppressed.append(&mut muted_by_threshold);
         if pressing.is_empty() {
             for suppression in &suppressed {
                 if let SuppressedBy::Cooldown { until } = suppression.by {
@@ -244,40 +295,42 @@ impl<'a> Planner<'a> {
         let facts = self.press(base, &pressing, |candidate| {
             candidate.rule.raises().is_some()
         });
-        self.hold(candidates, &BTreeSet::new(), whole);
+        self.hold(candidates, None, whole);
         self.watch_supply(&pressing, facts.urgency, whole);
         whole.changes.push(TaskChange::Raise {
             purpose: self.mutes.purpose,
             urgency: facts.urgency,
             due_on: facts.due_on,
             ladder_step: facts.ladder_step,
-            grounds,
+            grounds: joining
+                .iter()
+                .map(|(candidate, repeat)| self.ground(candidate, *repeat))
+                .collect(),
         });
     }
 
     /// A task is open: evidence joins it, grounds that went are told, and a second task of this purpose ends in it.
     fn tend(
         &self,
-        task: &KnownTask,
-        others: &[&KnownTask],
+        task: &'a KnownTask,
+        others: &[&'a KnownTask],
         candidates: &[Candidate<'a>],
         whole: &mut Plan,
     ) {
-        let by_key: BTreeMap<GroundKey, &Candidate<'a>> = candidates
-            .iter()
-            .map(|candidate| (candidate.key(), candidate))
-            .collect();
-        let mut standing: BTreeMap<GroundKey, Ground> = BTreeMap::new();
-        let mut joining: BTreeMap<GroundKey, Ground> = BTreeMap::new();
+        let has_match = |ground: &Ground| {
+            let key = (&ground.rule, ground.anchor);
+            candidates
+                .binary_search_by(|candidate| candidate.key().cmp(&key))
+                .is_ok()
+        };
+        let mut standing = Standing::of(task);
+        let mut joining: BTreeMap<Key<'_>, Ground> = BTreeMap::new();
         let before = Facts {
             urgency: task.urgency,
             due_on: task.due_on,
             ladder_step: task.ladder_step,
         };
         let mut base = before;
-        for ground in &task.grounds {
-            standing.insert(ground.key(), ground.clone());
-        }
         for other in others {
             whole.changes.push(TaskChange::Merge {
                 task: other.id,
@@ -288,67 +341,64 @@ impl<'a> Planner<'a> {
             base.ladder_step = base.ladder_step.max(other.ladder_step);
             for ground in &other.grounds {
                 // What no longer stands ends with the task it was on.
-                if let Entry::Vacant(free) = standing.entry(ground.key())
-                    && by_key.contains_key(&ground.key())
-                {
-                    joining.insert(ground.key(), ground.clone());
-                    free.insert(ground.clone());
+                if has_match(ground) && standing.put(ground) {
+                    joining.insert((&ground.rule, ground.anchor), ground.clone());
                 }
             }
         }
-        let known: BTreeSet<SignalId> = standing
-            .values()
-            .flat_map(|ground| ground.witnesses.iter().copied())
-            .collect();
-        self.hold(candidates, &known, whole);
+        let mut known = Marked::default();
+        for ground in standing.grounds() {
+            known.mark(self.mutes.timeline, &ground.witnesses);
+        }
+        self.hold(candidates, Some(&known), whole);
 
-        let lost: Vec<Lost<'_>> = standing
-            .values()
-            .filter(|ground| !by_key.contains_key(&ground.key()))
-            .map(|ground| Lost {
-                ground,
-                witnesses: ground.witnesses.iter().copied().collect(),
-            })
-            .collect();
-
+        let (beside, lost) = standing.beside(candidates);
         let mut pressing = Vec::new();
         let mut stepping = BTreeSet::new();
-        for (key, candidate) in &by_key {
-            let fresh: Vec<&Signal> = candidate
-                .unanswered
-                .iter()
-                .copied()
-                .filter(|signal| !known.contains(&signal.id))
-                .collect();
-            let repeat = !fresh.is_empty() && self.mutes.repeat(candidate.rule, &fresh).is_some();
-            let by = self.mutes.suppressed(candidate.rule, &candidate.unanswered);
-            if let Some(ground) = standing.get(key) {
+        let mut standing_now = Vec::new();
+        let mut coming = Vec::new();
+        for (candidate, ground) in candidates.iter().zip(beside) {
+            if let Some(ground) = ground {
+                standing_now.push(candidate);
                 // Under a new version of the rule a ground keeps the words it was raised with, as long as its signals stay.
                 let changed = *ground.witnesses != *candidate.found.witnesses
                     || (ground.version == candidate.found.version
                         && *ground.evidence != *candidate.found.evidence);
-                if changed {
-                    // A repeat stays one until something comes that repeats nothing; only then does it press.
-                    let still_repeat = ground.repeat && (fresh.is_empty() || repeat);
-                    let changed = Ground {
-                        added_on: ground.added_on,
-                        ..self.ground(candidate, still_repeat)
-                    };
-                    joining.insert(key.clone(), changed);
-                    let too_late = matches!(
-                        by,
-                        Some(SuppressedBy::TooOld { .. } | SuppressedBy::BeforeActivation)
-                    );
-                    if !still_repeat && !too_late {
-                        pressing.push(*candidate);
-                    }
-                    if ground.repeat && !still_repeat {
-                        stepping.insert(key.clone());
-                    }
+                if !changed {
+                    continue;
+                }
+            }
+            let fresh: Vec<&Signal> = self
+                .unanswered(candidate)
+                .iter()
+                .copied()
+                .filter(|signal| !known.has(self.mutes.timeline, signal.id))
+                .collect();
+            let repeat = !fresh.is_empty() && self.mutes.repeat(candidate.rule, &fresh).is_some();
+            let by = self
+                .mutes
+                .suppressed(candidate.rule, self.unanswered(candidate));
+            if let Some(ground) = ground {
+                // A repeat stays one until something comes that repeats nothing; only then does it press.
+                let still_repeat = ground.repeat && (fresh.is_empty() || repeat);
+                let changed = Ground {
+                    added_on: ground.added_on,
+                    ..self.ground(candidate, still_repeat)
+                };
+                joining.insert(candidate.key(), changed);
+                let too_late = matches!(
+                    by,
+                    Some(SuppressedBy::TooOld { .. } | SuppressedBy::BeforeActivation)
+                );
+                if !still_repeat && !too_late {
+                    pressing.push(candidate);
+                }
+                if ground.repeat && !still_repeat {
+                    stepping.insert(candidate.key());
                 }
                 continue;
             }
-            let continues = lost.iter().any(|lost| candidate.leans_on(lost));
+            let continues = lost.iter().any(|lost| self.leans_on(candidate, lost));
             if let Some(by @ SuppressedBy::Threshold { .. }) = by
                 && !continues
             {
@@ -357,34 +407,31 @@ impl<'a> Planner<'a> {
             }
             // What could not have raised does not press; what goes on in another form does, without a step of its own.
             if !repeat && (by.is_none() || continues) {
-                pressing.push(*candidate);
+                pressing.push(candidate);
                 if !fresh.is_empty() || !continues {
-                    stepping.insert(key.clone());
+                    stepping.insert(candidate.key());
                 }
             }
-            joining.insert(key.clone(), self.ground(candidate, repeat));
+            joining.insert(candidate.key(), self.ground(candidate, repeat));
+            coming.push(candidate);
+            standing_now.push(candidate);
         }
 
         let facts = self.press(base, &pressing, |candidate| {
             stepping.contains(&candidate.key())
         });
-        let standing_now: Vec<&Candidate<'a>> = by_key
-            .iter()
-            .filter(|(key, _)| standing.contains_key(key) || joining.contains_key(key))
-            .map(|(_, candidate)| *candidate)
-            .collect();
         let facts = Facts {
             urgency: facts.urgency.max(self.supply_urgency(&standing_now)),
             ..facts
         };
         self.watch_supply(&standing_now, facts.urgency, whole);
 
-        let (replaced, gone): (Vec<&Lost<'_>>, Vec<&Lost<'_>>) = lost.iter().partition(|lost| {
-            by_key.iter().any(|(key, candidate)| {
-                joining.contains_key(key) && !standing.contains_key(key) && candidate.leans_on(lost)
-            })
+        let (replaced, gone): (Vec<&Ground>, Vec<&Ground>) = lost.iter().partition(|lost| {
+            coming
+                .iter()
+                .any(|candidate| self.leans_on(candidate, lost))
         });
-        let keys = |lost: &[&Lost<'_>]| lost.iter().map(|lost| lost.ground.key()).collect();
+        let keys = |lost: &[&Ground]| lost.iter().map(|ground| ground.key()).collect();
         let (replaced, gone): (Vec<GroundKey>, Vec<GroundKey>) = (keys(&replaced), keys(&gone));
         if !joining.is_empty() || facts != before {
             whole.changes.push(TaskChange::Join {
@@ -423,16 +470,16 @@ impl<'a> Planner<'a> {
     }
 
     /// A safety marker that no task of the safety desk knows yet holds the household (I10); what the desk lifted stays lifted.
-    fn hold(&self, candidates: &[Candidate<'a>], known: &BTreeSet<SignalId>, whole: &mut Plan) {
+    fn hold(&self, candidates: &[Candidate<'a>], known: Option<&Marked>, whole: &mut Plan) {
         if self.mutes.guards.held == Some(HoldReason::Safety) {
             return;
         }
         let signals: BTreeSet<SignalId> = candidates
             .iter()
             .filter(|candidate| matches!(candidate.rule.effect, Effect::Hold(_)))
-            .flat_map(|candidate| &candidate.unanswered)
+            .flat_map(|candidate| self.unanswered(candidate))
             .map(|signal| signal.id)
-            .filter(|id| !known.contains(id))
+            .filter(|id| !known.is_some_and(|known| known.has(self.mutes.timeline, *id)))
             .collect();
         if !signals.is_empty() {
             whole.changes.push(TaskChange::Hold {
@@ -442,7 +489,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn ground(&self, candidate: &Candidate<'_>, repeat: bool) -> Ground {
+    fn ground(&self, candidate: &Candidate<'a>, repeat: bool) -> Ground {
         Ground {
             rule: candidate.found.rule.clone(),
             version: candidate.found.version,
@@ -485,14 +532,13 @@ impl<'a> Planner<'a> {
 
     /// The last day of the term this match asks for. It counts from first receipt of the signal that brought it (T5): when that one
     /// was answered already, from that of the first one that was not.
-    fn due_on(&self, candidate: &Candidate<'_>) -> Date {
-        let brought = candidate
-            .unanswered
+    fn due_on(&self, candidate: &Candidate<'a>) -> Date {
+        let unanswered = self.unanswered(candidate);
+        let brought = unanswered
             .iter()
             .find(|signal| signal.id == candidate.found.brought_by)
             .or_else(|| {
-                candidate
-                    .unanswered
+                unanswered
                     .iter()
                     .min_by_key(|signal| signal.receipt_order())
             })
@@ -515,16 +561,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn last_useful_day(&self, candidate: &Candidate<'_>) -> Option<Date> {
-        candidate
-            .unanswered
+    fn last_useful_day(&self, candidate: &Candidate<'a>) -> Option<Date> {
+        let deadline = candidate.raises.deadline;
+        if !matches!(deadline, Deadline::SupplyEnd { .. }) {
+            return None;
+        }
+        self.unanswered(candidate)
             .iter()
-            .filter_map(|signal| last_useful_day(candidate.raises.deadline, signal, self.calendar))
+            .filter_map(|signal| last_useful_day(deadline, signal, self.calendar))
             .min()
     }
 
     /// Past the last useful day a supply end escalates at once (M7).
-    fn supply_urgency(&self, candidates: &[&Candidate<'_>]) -> Urgency {
+    fn supply_urgency(&self, candidates: &[&Candidate<'a>]) -> Urgency {
         let too_late = candidates
             .iter()
             .filter_map(|candidate| self.last_useful_day(candidate))
@@ -536,7 +585,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn watch_supply(&self, candidates: &[&Candidate<'_>], urgency: Urgency, whole: &mut Plan) {
+    fn watch_supply(&self, candidates: &[&Candidate<'a>], urgency: Urgency, whole: &mut Plan) {
         if urgency == Urgency::Escalated {
             return;
         }

@@ -34,6 +34,18 @@ pub struct KnownTask {
     pub grounds: Vec<Ground>,
 }
 
+impl KnownTask {
+    /// Puts a ground in place: there is one of each name.
+    pub fn put(&mut self, ground: Ground) {
+        let is_it =
+            |known: &&mut Ground| known.rule == ground.rule && known.anchor == ground.anchor;
+        match self.grounds.iter_mut().find(is_it) {
+            Some(known) => *known = ground,
+            None => self.grounds.push(ground),
+        }
+    }
+}
+
 /// When and how a task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closure {
@@ -135,6 +147,12 @@ pub struct Exclusions {
 }
 
 impl Exclusions {
+    /// Whether nobody is excluded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.household.is_none() && self.debtors.is_empty()
+    }
+
     /// Why these signals ask nothing of anybody: all of them are about somebody excluded.
     #[must_use]
     pub fn of(&self, signals: &[&Signal]) -> Option<RegistrationReason> {

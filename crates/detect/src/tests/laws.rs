@@ -137,6 +137,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
+    fn signals_are_found_together_as_they_are_one_by_one(
+        held in prop::collection::btree_set(0..400u32, 0..200),
+        asked in prop::collection::btree_set(0..400u32, 0..200),
+    ) {
+        let timeline: Timeline = held.iter().map(|number| debt_signal(*number, PartnerType::Rent, day(0))).collect();
+        let asked: Vec<_> = asked.into_iter().map(signal_id).collect();
+        let together: Vec<_> = timeline.places(&asked).collect();
+        let ids: Vec<_> = timeline.ids().collect();
+        let one_by_one: Vec<_> = asked
+            .iter()
+            .filter_map(|id| Some((ids.iter().position(|known| known == id)?, timeline.get(*id)?)))
+            .collect();
+        prop_assert_eq!(together, one_by_one);
+    }
+
+    #[test]
     fn arrival_order_and_repetition_leave_no_trace(
         (straight, shuffled) in vec(copies(), 0..20).prop_flat_map(|signals| {
             let twice = [signals.clone(), signals.clone()].concat();

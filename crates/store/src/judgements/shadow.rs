@@ -38,22 +38,13 @@ pub struct RuleComparison {
 }
 
 impl Tx {
-    /// Makes what a shadow found at these households exactly `rows`.
+    /// Makes what shadows found at these households exactly `rows`, all of this publication; a row that says the same is left alone.
     pub async fn replace_shadow_matches(
         &mut self,
         publication: i64,
         households: &[HouseholdId],
         rows: &[ShadowRow],
     ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "DELETE FROM shadow_matches WHERE household_id = ANY($1)",
-            &ids(households),
-        )
-        .execute(&mut *self.inner)
-        .await?;
-        if rows.is_empty() {
-            return Ok(());
-        }
         let owners: Vec<Uuid> = rows.iter().map(|row| row.found.household.uuid()).collect();
         let texts = |pick: fn(&MatchRow) -> String| {
             rows.iter()
@@ -69,20 +60,43 @@ impl Tx {
             .map(|row| row.found.evidence.clone().into())
             .collect();
         let raises: Vec<bool> = rows.iter().map(|row| row.raises).collect();
+        let rules = texts(|row| row.rule.to_string());
+        let anchors = texts(|row| row.anchor.clone());
+        sqlx::query!(
+            "DELETE FROM shadow_matches m USING (
+                SELECT publication, household_id, rule_id, anchor FROM shadow_matches WHERE household_id = ANY($2)
+                EXCEPT SELECT $1, * FROM UNNEST($3::uuid[], $4::text[], $5::text[])) AS gone
+             WHERE m.publication = gone.publication AND m.household_id = gone.household_id AND m.rule_id = gone.rule_id
+               AND m.anchor = gone.anchor",
+            publication,
+            &ids(households),
+            &owners,
+            &rules,
+            &anchors,
+        )
+        .execute(&mut *self.inner)
+        .await?;
         sqlx::query!(
             "INSERT INTO shadow_matches (publication, household_id, rule_id, anchor, municipality, rule_version, witnesses, evidence, raises)
              SELECT $1, n.household_id, n.rule_id, n.anchor, n.municipality, n.rule_version, n.witnesses::uuid[], n.evidence, n.raises
              FROM UNNEST($2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::jsonb[], $9::bool[])
-               AS n (household_id, rule_id, anchor, municipality, rule_version, witnesses, evidence, raises)",
+               AS n (household_id, rule_id, anchor, municipality, rule_version, witnesses, evidence, raises)
+             LEFT JOIN (SELECT * FROM shadow_matches WHERE publication = $1 AND household_id = ANY($10)) AS known
+                USING (household_id, rule_id, anchor)
+             WHERE (known.rule_version, known.witnesses, known.evidence, known.raises)
+               IS DISTINCT FROM (n.rule_version, n.witnesses::uuid[], n.evidence, n.raises)
+             ON CONFLICT (publication, household_id, rule_id, anchor) DO UPDATE
+               SET rule_version = excluded.rule_version, witnesses = excluded.witnesses, evidence = excluded.evidence, raises = excluded.raises",
             publication,
             &owners,
-            &texts(|row| row.rule.to_string()),
-            &texts(|row| row.anchor.clone()),
+            &rules,
+            &anchors,
             &texts(|row| row.municipality.to_string()),
             &versions,
             &texts(|row| uuid_array(&row.witnesses)),
             &evidence,
             &raises,
+            &ids(households),
         )
         .execute(&mut *self.inner)
         .await?;

@@ -171,8 +171,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes the matches of these households exactly `rows`; a row that says the same is left alone. What goes is a difference of two sets and not a
-    /// search per row: PostgreSQL does not know how long an array is, and searched thousands of matches one by one.
+    /// Makes the matches of these households exactly `rows`; a row that says the same is left alone. What goes is a difference of two sets and what
+    /// comes is joined with what is there, not searched row by row: PostgreSQL does not know how long an array is, and a crowded household has
+    /// thousands of matches of which a batch changes a few. `ON CONFLICT` alone would lock each of those.
     pub async fn replace_matches(
         &mut self,
         households: &[HouseholdId],
@@ -204,14 +205,15 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?;
         sqlx::query!(
-            "INSERT INTO matches AS m (household_id, rule_id, anchor, municipality, rule_version, rule_set, witnesses, evidence)
+            "INSERT INTO matches (household_id, rule_id, anchor, municipality, rule_version, rule_set, witnesses, evidence)
              SELECT n.household_id, n.rule_id, n.anchor, n.municipality, n.rule_version, $8, n.witnesses::uuid[], n.evidence
              FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::jsonb[])
                AS n (household_id, rule_id, anchor, municipality, rule_version, witnesses, evidence)
+             LEFT JOIN (SELECT * FROM matches WHERE household_id = ANY($9)) AS known USING (household_id, rule_id, anchor)
+             WHERE (known.rule_version, known.rule_set, known.witnesses, known.evidence)
+               IS DISTINCT FROM (n.rule_version, $8, n.witnesses::uuid[], n.evidence)
              ON CONFLICT (household_id, rule_id, anchor) DO UPDATE
-               SET rule_version = excluded.rule_version, rule_set = excluded.rule_set, witnesses = excluded.witnesses, evidence = excluded.evidence
-             WHERE (m.rule_version, m.rule_set, m.witnesses, m.evidence)
-               IS DISTINCT FROM (excluded.rule_version, excluded.rule_set, excluded.witnesses, excluded.evidence)",
+               SET rule_version = excluded.rule_version, rule_set = excluded.rule_set, witnesses = excluded.witnesses, evidence = excluded.evidence",
             &owners,
             &rules,
             &anchors,
@@ -220,6 +222,7 @@ impl Tx {
             &witnesses,
             &evidence,
             rule_set,
+            &ids(households),
         )
         .execute(&mut *self.inner)
         .await?;
@@ -254,16 +257,20 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?;
         sqlx::query!(
-            "INSERT INTO suppressions AS s (household_id, rule_id, anchor, municipality, reason, as_of)
-             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::date[])
-             ON CONFLICT (household_id, rule_id, anchor) DO UPDATE SET reason = excluded.reason, as_of = excluded.as_of
-             WHERE s.reason <> excluded.reason",
+            "INSERT INTO suppressions (household_id, rule_id, anchor, municipality, reason, as_of)
+             SELECT n.household_id, n.rule_id, n.anchor, n.municipality, n.reason, n.as_of
+             FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::date[])
+               AS n (household_id, rule_id, anchor, municipality, reason, as_of)
+             LEFT JOIN (SELECT * FROM suppressions WHERE household_id = ANY($7)) AS known USING (household_id, rule_id, anchor)
+             WHERE known.reason IS DISTINCT FROM n.reason
+             ON CONFLICT (household_id, rule_id, anchor) DO UPDATE SET reason = excluded.reason, as_of = excluded.as_of",
             &owners,
             &rules,
             &anchors,
             &municipalities,
             &reasons,
             &days as _,
+            &ids(households),
         )
         .execute(&mut *self.inner)
         .await?;
