@@ -323,7 +323,8 @@ impl Tx {
              INSERT INTO answered_elsewhere (household_id, came_before, purpose, signal_id, answered)
              SELECT household_id, hearing.came_before, purpose, signal_id, now.answered IS NOT NULL
              FROM now FULL JOIN last USING (household_id, purpose, signal_id) JOIN hearing USING (household_id)
-             WHERE coalesce(now.answered, false) <> coalesce(last.answered, false)",
+             WHERE coalesce(now.answered, false) <> coalesce(last.answered, false)
+             ORDER BY household_id, purpose, signal_id -- the turns are the same however PostgreSQL joins",
             &households,
             &places,
             &homes,
