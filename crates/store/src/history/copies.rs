@@ -11,7 +11,7 @@ use voorveld_domain::{
     Revision, SignalDomain, SignalId, Standing,
 };
 
-use super::{Copied, corrupt, household};
+use super::{Copied, Part, corrupt, household};
 use crate::StoreError;
 use crate::timelines::TimelineRow;
 
@@ -27,12 +27,13 @@ const EPOCH: Date = date(2000, 1, 1);
 const EPOCH_SECONDS: i64 = 946_684_800;
 
 /// The statement that copies them out, household by household. Dates and instants are written by us; nothing in it came from outside.
-pub(super) fn statement(wanted: Copied) -> String {
+pub(super) fn statement(wanted: Copied, part: Part) -> String {
+    let whose = part.condition();
     match wanted {
         Copied::Counted { until } => format!(
             "COPY (SELECT household_id, signal_id, municipality, partner_id, partner_type, kind, domain, event_date, amount_cents,
                 nullif(crisis, false), nullif(warm_handover, false), supply_ends_on, debtor_id, area_id, fields
-             FROM signals WHERE lives_here AND standing = 'counted' AND event_date <= DATE '{until}'
+             FROM signals WHERE lives_here AND standing = 'counted' AND event_date <= DATE '{until}' AND {whose}
              ORDER BY household_id) TO STDOUT (FORMAT binary)"
         ),
         Copied::Everything { before } => {
@@ -41,7 +42,7 @@ pub(super) fn statement(wanted: Copied) -> String {
                     "SELECT household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type, kind, domain,
                         event_date, first_received_at, received_at, amount_cents, crisis, warm_handover, supply_ends_on, age_unknown, debtor_id,
                         area_id, fields, came_at
-                     FROM {table} WHERE received_at < TIMESTAMPTZ '{before}'"
+                     FROM {table} WHERE received_at < TIMESTAMPTZ '{before}' AND {whose}"
                 )
             };
             format!(
@@ -505,8 +506,12 @@ mod tests {
     }
 
     async fn read(store: &Store, wanted: Copied) -> Vec<TimelineRow> {
+        read_in(1, store, wanted).await
+    }
+
+    async fn read_in(parts: i64, store: &Store, wanted: Copied) -> Vec<TimelineRow> {
         let (send, mut receive) = mpsc::channel::<Stretch>(64);
-        store.read_history(wanted, send).await.unwrap();
+        store.read_in_parts(parts, wanted, send).await.unwrap();
         let mut rows = Vec::new();
         while let Some(stretch) = receive.recv().await {
             for kept in stretch.copies.households() {
@@ -572,6 +577,25 @@ mod tests {
     }
 
     #[sqlx::test(migrations = "../../migrations")]
+    async fn parts_together_are_everything_in_the_same_order(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let rows: Vec<TimelineRow> = (0..60)
+            .map(|n| copy((n / 2 * 0x0777) << 112, n, 1))
+            .collect();
+        let mut tx = store.begin("test").await.unwrap();
+        tx.write_timelines(&rows).await.unwrap();
+        tx.commit().await.unwrap();
+        let wanted = Copied::Everything {
+            before: Timestamp::MAX,
+        };
+        let whole = read(&store, wanted).await;
+        assert_eq!(whole.len(), rows.len());
+        for parts in [2, 3, 7, 16] {
+            assert!(read_in(parts, &store, wanted).await == whole, "{parts}");
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
     async fn rows_are_whole_wherever_the_line_cuts_them(pool: PgPool) {
         use futures::TryStreamExt as _;
         let store = Store::from_pool(pool.clone());
@@ -588,7 +612,7 @@ mod tests {
         };
         let mut connection = pool.acquire().await.unwrap();
         let bytes: Vec<u8> = connection
-            .copy_out_raw(&statement(wanted))
+            .copy_out_raw(&statement(wanted, Part::all(1)[0]))
             .await
             .unwrap()
             .try_fold(Vec::new(), |mut all, piece| {
