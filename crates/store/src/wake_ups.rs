@@ -89,7 +89,7 @@ impl Store {
 }
 
 impl Tx {
-    /// Asks for judgements; asking twice is asking once.
+    /// The owner of the partitions asks itself for judgements; asking twice is asking once.
     pub async fn add_wake_ups(
         &mut self,
         topic: &str,
@@ -104,6 +104,34 @@ impl Tx {
              SELECT $1, w.partition, w.household_id, w.due, w.reason
              FROM UNNEST($2::int[], $3::uuid[], $4::date[], $5::text[]) AS w (partition, household_id, due, reason)
              ON CONFLICT DO NOTHING",
+            topic,
+            &partitions,
+            &households,
+            &dues as _,
+            &reasons,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Asks the owner for judgements, whoever that is, because of what this transaction does; asking twice is asking once. A wake-up that is there
+    /// already is held until the transaction ends: a judgement that is under way cannot take it without seeing what was done.
+    pub async fn ask_for_judgements(
+        &mut self,
+        topic: &str,
+        wake_ups: &[WakeUp],
+    ) -> Result<(), StoreError> {
+        if wake_ups.is_empty() {
+            return Ok(());
+        }
+        let (partitions, households, dues, reasons) = columns(wake_ups);
+        sqlx::query!(
+            "INSERT INTO wake_ups (topic, partition, household_id, due, reason)
+             SELECT DISTINCT $1, w.partition, w.household_id, w.due, w.reason
+             FROM UNNEST($2::int[], $3::uuid[], $4::date[], $5::text[]) AS w (partition, household_id, due, reason)
+             ORDER BY w.partition, w.household_id, w.due, w.reason
+             ON CONFLICT (topic, partition, household_id, due, reason) DO UPDATE SET reason = excluded.reason",
             topic,
             &partitions,
             &households,
@@ -136,16 +164,23 @@ impl Tx {
         Ok(woken.rows_affected())
     }
 
-    /// Takes wake-ups that were judged in this transaction.
+    /// Takes wake-ups that are judged in this transaction: before anything is read that somebody may have done without a lock of its own, so that
+    /// who asks from then on asks anew ([`Tx::ask_for_judgements`]).
     pub async fn take_wake_ups(
         &mut self,
         topic: &str,
         wake_ups: &[WakeUp],
     ) -> Result<(), StoreError> {
+        if wake_ups.is_empty() {
+            return Ok(());
+        }
         let (partitions, households, dues, reasons) = columns(wake_ups);
         sqlx::query!(
             "DELETE FROM wake_ups AS w
-             USING UNNEST($2::int[], $3::uuid[], $4::date[], $5::text[]) AS taken (partition, household_id, due, reason)
+             USING (SELECT w.* FROM wake_ups w
+                    JOIN UNNEST($2::int[], $3::uuid[], $4::date[], $5::text[]) AS t (partition, household_id, due, reason)
+                      USING (partition, household_id, due, reason)
+                    WHERE w.topic = $1 ORDER BY w.partition, w.household_id, w.due, w.reason FOR UPDATE OF w) AS taken
              WHERE w.topic = $1 AND w.partition = taken.partition AND w.household_id = taken.household_id
                AND w.due = taken.due AND w.reason = taken.reason",
             topic,
@@ -239,6 +274,35 @@ mod tests {
             i64::try_from(due(&[]).await.len()).unwrap(),
             WAKE_UPS_MAX_PER_BATCH
         );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn who_asks_while_a_judgement_is_under_way_is_heard(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let asked = [wake(1, "registered")];
+        let waiting = async || store.waiting_for("t", "registered").await.unwrap();
+        let mut first = store.begin("test").await.unwrap();
+        first.ask_for_judgements("t", &asked).await.unwrap();
+        first.commit().await.unwrap();
+
+        // Somebody asks again, and is not done yet: the judgement waits for what they do.
+        let mut asking = store.begin("test").await.unwrap();
+        asking.ask_for_judgements("t", &asked).await.unwrap();
+        let mut judging = store.begin("test").await.unwrap();
+        let mut taking = Box::pin(judging.take_wake_ups("t", &asked));
+        let soon = std::time::Duration::from_millis(200);
+        assert!(tokio::time::timeout(soon, &mut taking).await.is_err());
+        asking.commit().await.unwrap();
+        taking.await.unwrap();
+
+        // Somebody asks when it is taken: they wait, and the wake-up is there anew.
+        let mut asking = store.begin("test").await.unwrap();
+        let mut ask = Box::pin(asking.ask_for_judgements("t", &asked));
+        assert!(tokio::time::timeout(soon, &mut ask).await.is_err());
+        judging.commit().await.unwrap();
+        ask.await.unwrap();
+        asking.commit().await.unwrap();
+        assert_eq!(waiting().await, 1);
     }
 
     #[sqlx::test(migrations = "../../migrations")]

@@ -141,6 +141,7 @@ impl Correlator {
         touched: &BTreeMap<HouseholdId, Touched>,
         mut moved: BTreeMap<HouseholdId, BTreeSet<SignalId>>,
         mut debtors: BTreeSet<DebtorId>,
+        wake_ups: &[WakeUp],
     ) -> Result<BTreeMap<HouseholdId, Household>, StageError> {
         if self.rules.ask_feeds() {
             self.feeds.refresh(tx).await?;
@@ -185,6 +186,8 @@ impl Correlator {
         }
         let judged = tx.judged(&ids).await?;
         let held = tx.active_holds(&ids).await?;
+        // After the locks that whoever asks takes first, and before what is registered and answered, which has none.
+        tx.take_wake_ups(RESOLVED_TOPIC, wake_ups).await?;
         let mut households = BTreeMap::new();
         for (id, one) in touched {
             let (id, memory) = (*id, memories.remove(id));
@@ -271,6 +274,10 @@ impl Correlator {
                 as_of: evaluation.as_of,
             }));
             let next_look = one.next_look();
+            debug_assert!(
+                next_look.is_none_or(|due| evaluation.as_of < due),
+                "a day to come"
+            );
             marks.push((
                 one.id,
                 one.memory.municipality,
@@ -444,7 +451,7 @@ impl Correlator {
             }
         }
         let mut households = self
-            .load(&mut tx, &touched, BTreeMap::new(), BTreeSet::new())
+            .load(&mut tx, &touched, BTreeMap::new(), BTreeSet::new(), &due)
             .await?;
         let mut writes = Writes::default();
         let mut taken = Vec::new();
@@ -471,7 +478,6 @@ impl Correlator {
             }
         }
         self.write(&mut tx, &households, &mut writes).await?;
-        tx.take_wake_ups(RESOLVED_TOPIC, &due).await?;
         tx.note_wake_ups(&taken, now).await?;
         tx.commit().await?;
         self.parts.metrics.wake_ups.inc_by(due.len() as u64);
@@ -510,7 +516,7 @@ impl Work for Correlator {
         let mut tx = self.parts.store.begin("correlate").await?;
         tx.advance_positions(READER, steps, now).await?;
         self.rules.prepare(&mut tx, steps, now).await?;
-        let mut households = self.load(&mut tx, &touched, moved, debtors).await?;
+        let mut households = self.load(&mut tx, &touched, moved, debtors, &[]).await?;
         let mut writes = Writes::default();
         let (mut absorbed, mut repeated) = (0_u64, 0_u64);
         for one in &read {

@@ -530,7 +530,7 @@ impl Desk {
                 reason: reason.to_owned(),
             })
             .collect();
-        tx.add_wake_ups(RESOLVED_TOPIC, &wake_ups).await
+        tx.ask_for_judgements(RESOLVED_TOPIC, &wake_ups).await
     }
 
     fn audit(

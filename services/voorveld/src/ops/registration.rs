@@ -252,7 +252,7 @@ async fn wake(
             reason: reason.to_owned(),
         })
         .collect();
-    Ok(tx.add_wake_ups(RESOLVED_TOPIC, &wake_ups).await?)
+    Ok(tx.ask_for_judgements(RESOLVED_TOPIC, &wake_ups).await?)
 }
 
 #[cfg(test)]
