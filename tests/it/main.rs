@@ -11,6 +11,7 @@ mod feeds;
 mod house;
 mod kills;
 mod pipeline;
+mod poison;
 mod process;
 mod published;
 mod registrations;

@@ -173,7 +173,8 @@ impl Stages {
             .await;
     }
 
-    fn record(&self, sent: &Sent) -> Outgoing {
+    /// As the gateway would write it.
+    pub fn record(&self, sent: &Sent) -> Outgoing {
         let signal = Uuid::from_u128(sent.signal);
         let partner_type = match sent.kind {
             "energy_arrears" => "energy",
