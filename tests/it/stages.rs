@@ -40,6 +40,8 @@ pub struct Stages {
     /// When each signal came in first, as the gateway remembers it.
     first_received: Mutex<BTreeMap<u128, Timestamp>>,
     running: Option<Lifecycle>,
+    /// What both stages count, since they were started.
+    registry: prometheus::Registry,
 }
 
 /// A signal as a test writes it. Invented, like everything here.
@@ -80,6 +82,7 @@ impl Stages {
             excluded: Vec::new(),
             first_received: Mutex::new(BTreeMap::new()),
             running: None,
+            registry: prometheus::Registry::new(),
         }
     }
 
@@ -90,7 +93,8 @@ impl Stages {
 
     pub async fn start(&mut self) {
         let lifecycle = Lifecycle::new();
-        let registry = prometheus::Registry::new();
+        self.registry = prometheus::Registry::new();
+        let registry = &self.registry;
         let policy = Arc::clone(&self.policy);
         let kinds = Arc::clone(&self.policy);
         let list = tempfile::NamedTempFile::new().expect("a file");
@@ -114,7 +118,7 @@ impl Stages {
             }),
             excluded,
             clock: self.clock.clone(),
-            metrics: voorveld_resolver::Metrics::new(&registry).expect("fresh registry"),
+            metrics: voorveld_resolver::Metrics::new(registry).expect("fresh registry"),
             owner: "test".into(),
         };
         voorveld_resolver::start(resolver, &lifecycle)
@@ -125,7 +129,7 @@ impl Stages {
             log: self.log.clone(),
             policy: Arc::clone(&self.policy),
             clock: self.clock.clone(),
-            metrics: voorveld_correlator::Metrics::new(&registry).expect("fresh registry"),
+            metrics: voorveld_correlator::Metrics::new(registry).expect("fresh registry"),
             owner: "test".into(),
         };
         voorveld_correlator::start(correlator, &lifecycle);
@@ -156,6 +160,16 @@ impl Stages {
             .await
             .expect("opens");
         format!("http://{address}")
+    }
+
+    /// What a gauge says, of all its labels together.
+    pub fn gauge(&self, name: &str) -> String {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let family = family.unwrap_or_else(|| panic!("{name} is counted"));
+        let values = family.get_metric().iter();
+        let sum: f64 = values.map(|metric| metric.get_gauge().get_value()).sum();
+        sum.to_string()
     }
 
     /// Stops both stages, in an orderly way or not.

@@ -168,7 +168,11 @@ fn each_metric_is_in_the_document() {
         for (start, _) in source.match_indices("\"voorveld_") {
             let rest = &source[start + 1..];
             let metric = &rest[..rest.find('"').unwrap()];
-            if !text.contains(&format!("`{metric}`")) {
+            // What several roles count is in the document once.
+            let of_any_role = metric.splitn(3, '_').nth(2).unwrap_or_default();
+            let is_told = text.contains(&format!("`{metric}`"))
+                || text.contains(&format!("`voorveld_<role>_{of_any_role}`"));
+            if !is_told {
                 missing.insert(metric.to_owned());
             }
         }

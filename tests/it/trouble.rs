@@ -10,7 +10,7 @@ use voorveld_policy::Policy;
 use voorveld_tests::copy_policy;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
 
-use crate::stages::{Sent, Stages};
+use crate::stages::{PARTITIONS, Sent, Stages};
 
 fn rent(signal: u128, house: &'static str) -> Sent {
     Sent {
@@ -230,6 +230,18 @@ async fn another_releases_record_stops_its_partition_and_no_other(pool: PgPool) 
         positions.iter().all(|position| position.starts_with("0 ")),
         "nothing is skipped: {positions:?}"
     );
+    // Operations sees which partition stands still, and that the others do not.
+    let seen = || {
+        ["stopped_partitions", "partitions", "lag_records"]
+            .map(|name| stages.gauge(&format!("voorveld_resolver_{name}")))
+    };
+    let expected = ["1".to_owned(), (PARTITIONS - 1).to_string(), stopped];
+    let quiet = tokio::time::timeout(Duration::from_secs(10), async {
+        while seen() != expected {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(quiet.await.is_ok(), "{:?} {expected:?}", seen());
     stages.stop(true).await;
 }
 

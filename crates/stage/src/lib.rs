@@ -4,6 +4,8 @@
 //! [`Work`], repeat a batch after a passing fault, let go of everything when somebody else turns out to own it, and stop loudly rather than
 //! skip. What a record means is the [`Work`]'s business; that it commits its effects and the given [`Step`]s in one transaction is its promise (I3).
 
+mod metrics;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -15,6 +17,11 @@ use voorveld_chassis::retry::Backoff;
 use voorveld_chassis::{Clock, Stopwatch};
 use voorveld_store::positions::{Claimed, Reader, Step};
 use voorveld_store::{Store, StoreError};
+
+pub use metrics::{MetricNames, Metrics};
+
+/// How often the log is asked how far it goes while there is more: it is for people who look at a dashboard.
+const LAG_EVERY: Duration = Duration::from_secs(5);
 
 /// How often an owner looks for what has come due while the log is quiet.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -109,6 +116,8 @@ pub struct Stage {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// What is counted of the reading.
+    pub metrics: Metrics,
 }
 
 #[derive(Clone, Copy)]
@@ -140,6 +149,9 @@ impl Stage {
                 },
             };
             work.forget();
+            self.metrics.partitions.set(0);
+            self.metrics.stopped_partitions.set(0);
+            self.metrics.lag_records.reset();
             match outcome {
                 Ok(Ended::Drained) => return Ok(()),
                 Ok(Ended::Again) => {}
@@ -179,6 +191,7 @@ impl Stage {
         let mut held: BTreeMap<i32, Held> = BTreeMap::new();
         let mut busy = false; // records were handed over since the last lull
         let mut more = false; // the work asked to be called again
+        let mut asked = Stopwatch::start(); // how far the log goes
         let ended = loop {
             let event = tokio::select! {
                 biased;
@@ -198,6 +211,9 @@ impl Stage {
                 Some(Event::Failed(error)) => break Err(error.into()),
                 Some(Event::Idle) => {
                     busy = false;
+                    for partition in held.keys() {
+                        self.metrics.lag(*partition, 0);
+                    }
                     match work.quiet(&proofs(&held)).await {
                         Ok(again) => more = again,
                         Err(error) => break Err(error),
@@ -207,6 +223,7 @@ impl Stage {
                 Some(Event::Assigned { partitions, reply }) => {
                     match self.assigned(&partitions, reply, &mut held).await {
                         Ok(()) => {
+                            self.tell(&held).await;
                             // Whatever the log still has comes before what is done in a lull (T6).
                             (busy, more) = (true, false);
                             if let Err(error) = work.claimed(&proofs(&held)).await {
@@ -219,6 +236,10 @@ impl Stage {
                 Some(Event::Revoked { partitions, done }) => {
                     work.forget();
                     held.retain(|partition, _| !partitions.contains(partition));
+                    for partition in &partitions {
+                        self.metrics.let_go(*partition);
+                    }
+                    self.metrics.partitions.set(number(held.len()));
                     tracing::info!(
                         stage = self.name,
                         count = partitions.len(),
@@ -237,11 +258,28 @@ impl Stage {
                     if let Err(error) = work.between(&proofs(&held)).await {
                         break Err(error);
                     }
+                    if LAG_EVERY < asked.elapsed() {
+                        self.tell(&held).await;
+                        asked = Stopwatch::start();
+                    }
                 }
             }
         };
         subscription.close().await;
         ended
+    }
+
+    /// Tells how far the partitions held are behind the log. Who cannot ask the log finds that out by reading it.
+    async fn tell(&self, held: &BTreeMap<i32, Held>) {
+        self.metrics.partitions.set(number(held.len()));
+        let Ok(state) = self.log.topic(self.topic).await else {
+            return;
+        };
+        for range in &state.partitions {
+            if let Some(at) = held.get(&range.partition) {
+                self.metrics.lag(range.partition, range.next - at.next);
+            }
+        }
     }
 
     async fn assigned(
@@ -359,6 +397,8 @@ impl Stage {
         }
         // What is not held is not read on: the log keeps handing records over, and they are dropped until somebody claims anew.
         held.retain(|partition, _| !stopped.contains(partition));
+        self.metrics.stopped_partitions.add(number(stopped.len()));
+        self.metrics.partitions.set(number(held.len()));
         if steps.is_empty() {
             return Ok(());
         }
@@ -371,6 +411,12 @@ impl Stage {
         let positions: Vec<(i32, i64)> =
             steps.iter().map(|step| (step.partition, step.to)).collect();
         subscription.progress.note(&positions);
+        self.metrics
+            .commit_seconds
+            .observe(watch.elapsed().as_secs_f64());
+        self.metrics
+            .batch_records
+            .observe(f64::from(u32::try_from(records.len()).unwrap_or(u32::MAX)));
         tracing::info!(
             stage = self.name,
             batch.records = records.len(),
@@ -380,6 +426,10 @@ impl Stage {
         );
         Ok(())
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// How far these records take each partition.

@@ -65,6 +65,7 @@ pub fn start(parts: Parts, lifecycle: &Lifecycle) {
         log: parts.log.clone(),
         store: parts.store.clone(),
         clock: parts.clock.clone(),
+        metrics: parts.metrics.reading.clone(),
     };
     let expiry = Expiry::new(
         parts.store.clone(),

@@ -494,7 +494,6 @@ impl Correlator {
 #[async_trait]
 impl Work for Correlator {
     async fn batch(&mut self, steps: &[Step], records: &[Record]) -> Result<(), StageError> {
-        let watch = Stopwatch::start();
         let (read, mut letters) = Self::read(records)?;
         let mut touched: BTreeMap<HouseholdId, Touched> = BTreeMap::new();
         let mut moved: BTreeMap<HouseholdId, BTreeSet<SignalId>> = BTreeMap::new();
@@ -584,9 +583,6 @@ impl Work for Correlator {
             .records
             .with_label_values(&["dead_lettered"])
             .inc_by(letters.len() as u64);
-        metrics
-            .commit_seconds
-            .observe(watch.elapsed().as_secs_f64());
         for letter in letters.iter().filter(|letter| letter.withdrawal) {
             tracing::error!(
                 partition = letter.partition,

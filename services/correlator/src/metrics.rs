@@ -1,6 +1,7 @@
 //! What the correlator counts. Labels are closed lists or rule ids; nothing here is about anybody.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use voorveld_stage::MetricNames;
 
 /// The correlator's numbers.
 #[derive(Debug, Clone)]
@@ -17,8 +18,8 @@ pub struct Metrics {
     pub expired: IntCounter,
     /// `voorveld_correlator_erased_total`: signals of which nothing is left but a tombstone.
     pub erased: IntCounter,
-    /// `voorveld_correlator_commit_seconds`: from the first read to the commit of a batch.
-    pub commit_seconds: Histogram,
+    /// What it counts of its reading.
+    pub reading: voorveld_stage::Metrics,
     /// `voorveld_correlator_cached_signals`: signals of owned households kept in memory.
     pub cached_signals: IntGauge,
     /// `voorveld_correlator_cached_bytes`: how much memory they take.
@@ -61,11 +62,16 @@ impl Metrics {
             "Signals of which nothing is left but a tombstone",
         )?;
         registry.register(Box::new(erased.clone()))?;
-        let commit_seconds = Histogram::with_opts(HistogramOpts::new(
-            "voorveld_correlator_commit_seconds",
-            "Seconds from the first read to the commit of a batch",
-        ))?;
-        registry.register(Box::new(commit_seconds.clone()))?;
+        let reading = voorveld_stage::Metrics::new(
+            registry,
+            MetricNames {
+                batch_records: "voorveld_correlator_batch_records",
+                commit_seconds: "voorveld_correlator_commit_seconds",
+                lag_records: "voorveld_correlator_lag_records",
+                partitions: "voorveld_correlator_partitions",
+                stopped_partitions: "voorveld_correlator_stopped_partitions",
+            },
+        )?;
         let waiting_seconds = IntGauge::new(
             "voorveld_correlator_waiting_seconds",
             "Seconds that a day that came has waited for the stages before",
@@ -119,7 +125,7 @@ impl Metrics {
             wake_ups,
             expired,
             erased,
-            commit_seconds,
+            reading,
             cached_signals: gauge(
                 "voorveld_correlator_cached_signals",
                 "Signals of owned households kept in memory",

@@ -89,6 +89,7 @@ pub async fn start(parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         log: parts.log.clone(),
         store: parts.store.clone(),
         clock: parts.clock.clone(),
+        metrics: parts.metrics.reading.clone(),
     };
     let draining = lifecycle.draining();
     let resolver = Resolver::new(parts, draining.clone());

@@ -1,12 +1,15 @@
 //! What the resolver counts. Labels are closed lists; nothing here is about anybody.
 
 use prometheus::{IntCounterVec, Opts, Registry};
+use voorveld_stage::MetricNames;
 
 /// The resolver's counters.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// `voorveld_resolver_signals_total{outcome}`: placed, moved, withdrawn, unplaced, repeated, dead_lettered.
     pub signals: IntCounterVec,
+    /// What it counts of its reading.
+    pub reading: voorveld_stage::Metrics,
 }
 
 impl Metrics {
@@ -20,7 +23,17 @@ impl Metrics {
             &["outcome"],
         )?;
         registry.register(Box::new(signals.clone()))?;
-        Ok(Self { signals })
+        let reading = voorveld_stage::Metrics::new(
+            registry,
+            MetricNames {
+                batch_records: "voorveld_resolver_batch_records",
+                commit_seconds: "voorveld_resolver_commit_seconds",
+                lag_records: "voorveld_resolver_lag_records",
+                partitions: "voorveld_resolver_partitions",
+                stopped_partitions: "voorveld_resolver_stopped_partitions",
+            },
+        )?;
+        Ok(Self { signals, reading })
     }
 
     pub(crate) fn count(&self, outcome: &str, number: usize) {
