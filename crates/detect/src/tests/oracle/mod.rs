@@ -1,7 +1,8 @@
 //! The engine against a second telling of the same semantics: slow, obvious and built otherwise (`judge.rs`), on many invented histories.
 //!
 //! A history is a number. When the two disagree the number is printed with as few signals as still show it, and
-//! `VOORVELD_ORACLE_SEED=<number>` tries that one alone; `VOORVELD_ORACLE_HISTORIES=<many>` tries more of them.
+//! `VOORVELD_ORACLE_SEED=<number>` tries that one alone; `VOORVELD_ORACLE_HISTORIES=<many>` tries more of them, or fewer;
+//! `VOORVELD_ORACLE_CROWDS` says the same of crowds, `VOORVELD_ORACLE_LAWS` on how many a law is tried at most.
 
 mod almanac;
 mod invent;
