@@ -33,7 +33,7 @@ pub fn amsterdam_date(at: Timestamp) -> Date {
 pub fn amsterdam_midnight(day: Date) -> Timestamp {
     AMSTERDAM
         .to_timestamp(day.at(0, 0, 0, 0))
-        .unwrap_or(if day.year() < 0 {
+        .unwrap_or(if day.year().is_negative() {
             Timestamp::MIN
         } else {
             Timestamp::MAX
@@ -157,6 +157,9 @@ mod tests {
             amsterdam_midnight(date(2025, 7, 1)).to_string(),
             "2025-06-30T22:00:00Z"
         );
+        // Where the calendar has days of which no instant is told.
+        assert_eq!(amsterdam_midnight(Date::MIN), Timestamp::MIN);
+        assert_eq!(amsterdam_midnight(Date::MAX), Timestamp::MAX);
     }
 
     #[test]

@@ -81,10 +81,10 @@ impl Period {
         self.from <= day && day < self.to
     }
 
-    /// Whether the two have a day in common.
+    /// Whether the two have a day in common. An empty one has none, wherever it lies.
     #[must_use]
-    pub const fn overlaps(&self, other: &Self) -> bool {
-        self.from < other.to && other.from < self.to
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.from.max(other.from) < self.to.min(other.to)
     }
 
     /// How many days.
@@ -262,6 +262,23 @@ mod tests {
     }
 
     #[test]
+    fn months_are_numbered_from_the_year_0_and_stop_before_the_ends_of_the_calendar() {
+        let february: YearMonth = "2025-02".parse().expect("a month");
+        assert_eq!((february.year(), february.month()), (2025, 2));
+        assert_eq!(february.number(), 2025 * 12 + 1);
+        assert_eq!(YearMonth::numbered(february.number()), february);
+        for (number, month) in [
+            (i32::MIN, "0001-01"),
+            (12, "0001-01"),
+            (13, "0001-02"),
+            (9998 * 12 + 11, "9998-12"),
+            (i32::MAX, "9998-12"),
+        ] {
+            assert_eq!(YearMonth::numbered(number).to_string(), month, "{number}");
+        }
+    }
+
+    #[test]
     fn only_months_parse_as_months() {
         for (raw, fits) in [
             ("2025-01", true),
@@ -272,6 +289,12 @@ mod tests {
             ("+025-01", false),
             ("25-01", false),
             ("202é-1", false),
+            ("2025/01", false),
+            ("2025-01-01", false),
+            ("0000-12", false),
+            ("0001-01", true),
+            ("9998-12", true),
+            ("9999-01", false),
         ] {
             assert_eq!(raw.parse::<YearMonth>().is_ok(), fits, "{raw}");
         }
@@ -283,9 +306,36 @@ mod tests {
         assert_eq!(empty.days(), 0);
         assert!(!empty.contains(date(2025, 2, 1)));
         assert!(!empty.overlaps(&Period::day(date(2025, 2, 1))));
+        let around = Period::new(date(2025, 1, 1), date(2025, 3, 1));
+        assert!(!empty.overlaps(&around) && !around.overlaps(&empty));
+    }
+
+    #[test]
+    fn a_period_begins_with_its_first_day_and_ends_before_the_day_after_its_last() {
+        let january = Period::new(date(2025, 1, 1), date(2025, 2, 1));
+        assert_eq!(
+            (january.from_number(), january.to_number()),
+            (day_number(january.from()), day_number(january.to()))
+        );
+        assert_eq!(format!("{january:?}"), "Period(2025-01-01/2025-02-01)");
+        assert_eq!(
+            january.hull(&Period::day(date(2024, 12, 31))).to_string(),
+            "2024-12-31/2025-02-01"
+        );
     }
 
     proptest! {
+        #[test]
+        fn two_periods_overlap_when_some_day_is_in_both(
+            (from, length) in (0..12i32, 0..6i32),
+            (other_from, other_length) in (0..12i32, 0..6i32),
+        ) {
+            let one = Period::numbered(from, from + length);
+            let other = Period::numbered(other_from, other_from + other_length);
+            let in_both = (0..20).any(|day| one.contains_number(day) && other.contains_number(day));
+            prop_assert_eq!(one.overlaps(&other), in_both);
+        }
+
         #[test]
         fn a_month_holds_exactly_its_own_days(offset in 0..40_000i32) {
             let day = plus_days(date(1950, 1, 1), offset);
