@@ -51,23 +51,6 @@ impl Holiday {
         .into_iter()
         .find_map(|(offset, holiday)| (plus_days(easter, offset) == day).then_some(holiday))
     }
-
-    /// The Dutch name.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::NewYear => "Nieuwjaarsdag",
-            Self::GoodFriday => "Goede Vrijdag",
-            Self::EasterMonday => "tweede paasdag",
-            Self::KingsDay => "Koningsdag",
-            Self::LiberationDay => "Bevrijdingsdag",
-            Self::Ascension => "Hemelvaartsdag",
-            Self::WhitMonday => "tweede pinksterdag",
-            Self::Christmas => "eerste kerstdag",
-            Self::SecondChristmasDay => "tweede kerstdag",
-            Self::Local => "lokale vrije dag",
-        }
-    }
 }
 
 fn kings_day(year: i16) -> Date {

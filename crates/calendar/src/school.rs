@@ -80,18 +80,6 @@ impl SchoolHoliday {
             Self::Summer => "summer",
         }
     }
-
-    /// The Dutch name.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Autumn => "herfstvakantie",
-            Self::Christmas => "kerstvakantie",
-            Self::Spring => "voorjaarsvakantie",
-            Self::May => "meivakantie",
-            Self::Summer => "zomervakantie",
-        }
-    }
 }
 
 /// The school holidays of one region, and for which days they are known.
@@ -368,6 +356,22 @@ mod tests {
     }
 
     #[test]
+    fn regions_and_holidays_have_their_words() {
+        let regions = SchoolRegion::ALL.iter();
+        assert_eq!(
+            regions
+                .map(|region| (region.code(), region.label()))
+                .collect::<Vec<_>>(),
+            [("north", "noord"), ("middle", "midden"), ("south", "zuid")]
+        );
+        let holidays = SchoolHoliday::ALL.iter().map(|holiday| holiday.code());
+        assert_eq!(
+            holidays.collect::<Vec<_>>(),
+            ["autumn", "christmas", "spring", "may", "summer"]
+        );
+    }
+
+    #[test]
     fn what_is_known_is_told() {
         let middle = published(SchoolRegion::Middle);
         assert!(middle.has_school_weeks());
@@ -375,6 +379,10 @@ mod tests {
             middle.school_weeks_known(),
             Some(days(date(2023, 9, 4), date(2024, 8, 25)))
         );
+        let table = middle.school_table().expect("as built");
+        assert_eq!(table.region(), SchoolRegion::Middle);
+        let in_order: Vec<SchoolHoliday> = table.holidays().map(|(holiday, _)| holiday).collect();
+        assert_eq!(in_order, SchoolHoliday::ALL);
         let national = Calendar::national();
         assert!(!national.has_school_weeks());
         assert_eq!(national.school_weeks_known(), None);

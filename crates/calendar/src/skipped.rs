@@ -51,6 +51,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn how_many_are_skipped_is_printed_and_not_which() {
+        assert_eq!(format!("{:?}", Skipped::new([3, 1, 3])), "Skipped(2)");
+    }
+
     proptest! {
         #[test]
         fn counting_back_is_what_counting_back_one_by_one_is(

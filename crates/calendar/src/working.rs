@@ -131,11 +131,6 @@ impl Calendar {
         school::school_weeks_ending(self.school_table(), day, n)
     }
 
-    /// The municipality's own days off, in order.
-    pub fn local_days(&self) -> impl Iterator<Item = Date> {
-        self.local.iter().copied()
-    }
-
     /// The holiday on this day, national or local.
     #[must_use]
     pub fn holiday(&self, day: Date) -> Option<Holiday> {
