@@ -49,11 +49,7 @@ fn is_weekend(day: Date) -> bool {
 
 impl Default for Calendar {
     fn default() -> Self {
-        Self {
-            local: BTreeSet::new(),
-            closed: Arc::clone(&NATIONAL),
-            school: None,
-        }
+        Self::national()
     }
 }
 
@@ -73,7 +69,11 @@ impl Calendar {
     /// The national calendar alone.
     #[must_use]
     pub fn national() -> Self {
-        Self::default()
+        Self {
+            local: BTreeSet::new(),
+            closed: Arc::clone(&NATIONAL),
+            school: None,
+        }
     }
 
     /// The national calendar and the municipality's own days off.
@@ -330,6 +330,44 @@ mod tests {
             let found = calendar.working_days_until(plus_days(window.from(), -1), day);
             assert_eq!(found, i32::from(n), "{n} up to {day}");
             assert!(calendar.is_working_day(window.from()), "{n} up to {day}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_term_is_below_zero_once_it_is_over() {
+        let calendar = Calendar::national();
+        let (friday, wednesday) = (date(2025, 1, 10), date(2025, 1, 15));
+        assert_eq!(calendar.working_days_until(friday, wednesday), 3);
+        assert_eq!(calendar.working_days_until(wednesday, friday), -3);
+        assert_eq!(calendar.working_days_until(friday, friday), 0);
+    }
+
+    #[test]
+    fn a_calendar_that_is_closed_for_more_than_a_year_is_not_searched_to_its_end() {
+        let first = date(2025, 1, 1);
+        let closed = Calendar::with_local_days((0..800).map(|days| plus_days(first, days)));
+        assert_eq!(closed.add_working_days(first, 1), plus_days(first, 366));
+        let last = plus_days(first, 799);
+        assert_eq!(closed.subtract_working_days(last, 1), plus_days(last, -366));
+    }
+
+    /// Were they not, windows would still be found, one by one.
+    #[test]
+    fn weekdays_are_numbered_one_after_the_other_and_a_weekend_goes_with_its_friday() {
+        for (day, number) in [
+            (date(1989, 12, 22), -1),
+            (date(1989, 12, 24), -1),
+            (date(1989, 12, 25), 0),
+            (date(1989, 12, 29), 4),
+            (date(1989, 12, 30), 4),
+            (date(1989, 12, 31), 4),
+            (date(1990, 1, 1), 5),
+            (date(2025, 1, 13), 9_145),
+        ] {
+            assert_eq!(weekday_number(day), number, "{day}");
+            if !is_weekend(day) {
+                assert_eq!(weekday_of(number), day);
+            }
         }
     }
 
