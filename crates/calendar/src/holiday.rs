@@ -69,7 +69,7 @@ pub fn easter_sunday(year: i16) -> Date {
     let (century, year_of_century) = (year_number.div_euclid(100), year_number.rem_euclid(100));
     let golden = year_number.rem_euclid(19);
     // Days from 21 March to the full moon, after the leap days left out and the drift of the moon over the centuries.
-    let drift = century - century / 4 - (8 * century + 13) / 25 + 15;
+    let drift = 15 + century - century / 4 - (8 * century + 13) / 25;
     let full_moon = (19 * golden + drift).rem_euclid(30);
     // The moon never falls on day 29, nor twice on day 28 within one nineteen-year cycle.
     let full_moon = full_moon - i32::from(full_moon + golden / 11 > 28);
@@ -102,6 +102,23 @@ mod tests {
             (2038, 4, 25),
         ] {
             assert_eq!(easter_sunday(year), date(year, month, day), "{year}");
+        }
+    }
+
+    /// The rule that somebody sent to Nature in 1876: the same by another road.
+    #[test]
+    fn easter_is_where_another_rule_puts_it_for_as_long_as_the_calendar_goes() {
+        for year in 1583..=9999 {
+            let (a, b, c) = (year % 19, year / 100, year % 100);
+            let g = (b - (b + 8) / 25 + 1) / 3;
+            let h = (19 * a + b - b / 4 - g + 15) % 30;
+            let l = (32 + 2 * (b % 4) + 2 * (c / 4) - h - c % 4) % 7;
+            let from_march = h + l - 7 * ((a + 11 * h + 22 * l) / 451) + 114;
+            let (month, day) = (from_march / 31, from_march % 31 + 1);
+            let small = |number: i32| i8::try_from(number).expect("a day or month");
+            let year = i16::try_from(year).expect("four digits");
+            let easter = date(year, small(month), small(day));
+            assert_eq!(easter_sunday(year), easter);
         }
     }
 
