@@ -339,7 +339,7 @@ fn month_count((first, last): (YearMonth, YearMonth)) -> u32 {
 
 /// Digits in groups of three, and two decimals.
 fn grouped(cents: i64, group: char, point: char) -> String {
-    let sign = if cents < 0 { "-" } else { "" };
+    let sign = if cents.is_negative() { "-" } else { "" };
     let euros = (cents.unsigned_abs() / 100).to_string();
     let mut text = String::with_capacity(euros.len() + 6);
     for (index, digit) in euros.chars().enumerate() {

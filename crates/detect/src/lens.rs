@@ -431,7 +431,11 @@ impl Sight {
 /// Instants of these centuries in half the room.
 fn nanoseconds(at: Timestamp) -> i64 {
     let nanoseconds = at.as_nanosecond();
-    i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
+    i64::try_from(nanoseconds).unwrap_or(if nanoseconds.is_negative() {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
 }
 
 fn place(index: usize) -> u32 {

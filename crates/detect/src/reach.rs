@@ -281,7 +281,11 @@ fn distinct(values: impl Iterator<Item = usize>) -> i64 {
 }
 
 fn saturated(sum: i128) -> i64 {
-    i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
+    i64::try_from(sum).unwrap_or(if sum.is_negative() {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
 }
 
 pub(crate) fn whole(number: usize) -> i64 {

@@ -130,7 +130,7 @@ impl Decimal {
 /// `16`, `16.5`, `-0.125`: a point for storage and files; screens put a comma there.
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
+        let sign = if self.0.is_negative() { "-" } else { "" };
         let (whole, rest) = (self.0.unsigned_abs() / 1_000, self.0.unsigned_abs() % 1_000);
         if rest == 0 {
             return write!(f, "{sign}{whole}");
