@@ -8,6 +8,7 @@
 mod asked;
 mod found;
 mod laws;
+mod many;
 mod measures;
 mod oracle;
 mod retraction;
