@@ -7,7 +7,9 @@ use uuid::Uuid;
 use voorveld_calendar::{Calendar, Period, plus_days};
 use voorveld_domain::{DebtorId, PartnerType};
 
-use super::world::{debt_signal, default_rules, rule_set};
+use super::world::{debt_signal, default_rules, noon, number_of, rule_set};
+use crate::lens::Seen;
+use crate::window::brought_by;
 use crate::*;
 
 fn found(window: Window, reach: Reach, timeline: &Timeline) -> Vec<Match> {
@@ -81,4 +83,37 @@ fn however_many_different_ones_there_are_they_are_counted() {
             );
         }
     }
+}
+
+/// Whom `brought_by` names of so many signals, which came in against the order of events.
+fn who_brought(many: u32, only_grows: bool, true_of: impl Fn(&[&Seen]) -> bool) -> Option<u128> {
+    let on = |number: u32| plus_days(date(2025, 1, 1), i32::try_from(number).expect("few"));
+    let timeline: Timeline = (1..=many)
+        .map(|number| {
+            let mut signal = debt_signal(number, PartnerType::Rent, on(many - number));
+            signal.first_received_at = noon(on(number));
+            signal
+        })
+        .collect();
+    let rules = rule_set(default_rules());
+    let sight = timeline.sight(rules.lens());
+    let seen: Vec<&Seen> = sight.seen().iter().collect();
+    brought_by(&seen, only_grows, true_of).map(number_of)
+}
+
+#[test]
+fn what_made_something_true_to_stay_so_is_found_however_many_there_are() {
+    for many in [1, 2, 7, 8, 9, 31, 32, 33, 100] {
+        for least in 1..=many {
+            let enough = |signals: &[&Seen]| least as usize <= signals.len();
+            for only_grows in [true, false] {
+                let brought = who_brought(many, only_grows, enough);
+                assert_eq!(brought, Some(least.into()), "{least} of {many}");
+            }
+        }
+    }
+    assert_eq!(who_brought(0, true, |_| true), None);
+    assert_eq!(who_brought(3, false, |_| true), Some(1));
+    // True of two, and of four again.
+    assert_eq!(who_brought(5, false, |signals| signals.len() != 3), Some(4));
 }
