@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smallvec::SmallVec;
 use voorveld_calendar::Period;
 use voorveld_domain::{FieldName, PartnerType};
 
@@ -119,35 +120,27 @@ pub(crate) enum Tally {
 /// Different ones of something, and how often each is there.
 pub(crate) struct Different {
     property: Property,
-    /// A household has few; these need no allocation.
-    few: [u32; Different::FEW],
-    many: Vec<u32>,
+    /// By number. A household has few, which need no allocation.
+    times: SmallVec<[u32; 16]>,
     number: i64,
 }
 
 impl Different {
-    const FEW: usize = 16;
-
     fn times(&mut self, index: usize) -> &mut u32 {
-        if index < Self::FEW {
-            return &mut self.few[index];
+        if self.times.len() <= index {
+            self.times.resize(index + 1, 0);
         }
-        let index = index - Self::FEW;
-        if self.many.len() <= index {
-            self.many.resize(index + 1, 0);
-        }
-        &mut self.many[index]
+        &mut self.times[index]
     }
 }
 
 impl Tally {
     /// An empty window; `None` for what is only measured from scratch.
-    pub(crate) const fn new(reach: &Reach, settings: &RuleSettings) -> Option<Self> {
+    pub(crate) fn new(reach: &Reach, settings: &RuleSettings) -> Option<Self> {
         if let Some(property) = Property::of(reach, settings) {
             return Some(Self::Different(Different {
                 property,
-                few: [0; Different::FEW],
-                many: Vec::new(),
+                times: SmallVec::new(),
                 number: 0,
             }));
         }
