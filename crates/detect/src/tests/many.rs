@@ -12,7 +12,7 @@ use crate::lens::Seen;
 use crate::window::brought_by;
 use crate::*;
 
-fn found(window: Window, reach: Reach, timeline: &Timeline) -> Vec<Match> {
+pub(super) fn found(window: Window, reach: Reach, timeline: &Timeline) -> Vec<Match> {
     let mut rule = default_rules().remove(0);
     rule.muted_by = MutedBy::default();
     rule.effect = Effect::Show;

@@ -6,6 +6,7 @@
 )]
 
 mod asked;
+mod bounds;
 mod found;
 mod laws;
 mod many;
