@@ -1,12 +1,14 @@
 //! Where one more or one less makes the difference.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::date;
-use voorveld_calendar::Period;
+use voorveld_calendar::{Period, Term};
 use voorveld_domain::PartnerType;
 
 use super::asked::field;
 use super::many::found;
-use super::world::{debt_signal, number_of};
+use super::world::{cents, debt_signal, number_of};
 use crate::*;
 
 fn signal(number: u32, day: i8) -> Signal {
@@ -44,4 +46,314 @@ fn of_windows_that_are_as_full_the_first_is_told() {
     assert_eq!(witnesses(&matches), [[1, 2, 3]]);
     let first = Period::rolling(2, date(2025, 1, 2));
     assert_eq!(matches[0].evidence[0].about, About::Period(first));
+}
+
+fn count(least: u16) -> Test {
+    Test::Reaches {
+        of: Predicate::Any,
+        reach: Reach::Count(least),
+    }
+}
+
+fn sequence(steps: usize) -> Test {
+    Test::Sequence(vec![Predicate::Any; steps])
+}
+
+fn at_least(count: u8, of: Vec<Test>) -> Test {
+    Test::AtLeast { count, of }
+}
+
+fn somewhere(window: Window, test: Test) -> Test {
+    let test = Box::new(test);
+    Test::Somewhere { window, test }
+}
+
+fn before(months: u8, test: Test) -> Test {
+    let test = Box::new(test);
+    Test::Before { months, test }
+}
+
+fn pattern(window: Window, test: Test) -> Within {
+    Within {
+        window,
+        test,
+        counting: Counting::Runs,
+        per: BTreeSet::new(),
+    }
+}
+
+fn within(window: Window, test: Test) -> Condition {
+    Condition::Within(pattern(window, test))
+}
+
+fn absence(after: After, within: Term) -> Condition {
+    Condition::Absence {
+        after,
+        without: Follows {
+            of: Predicate::Any,
+            same: BTreeSet::new(),
+            lower_amount: false,
+        },
+        within,
+    }
+}
+
+fn risen(days: u16) -> Condition {
+    Condition::Risen {
+        of: Predicate::Any,
+        days,
+        by: cents(1),
+    }
+}
+
+const DAYS: Window = Window::Days(10);
+const MONTH: Window = Window::CalendarMonths(1);
+
+/// What can never be satisfied, or always is, is no condition; one more is.
+#[test]
+fn parameters_have_a_least_that_can_be_meant() {
+    let any = || After::Signal(Predicate::Any);
+    let single = |partner_types, preceding_months| Condition::SingleInMonth {
+        partner_types,
+        preceding_months,
+    };
+    let concurrent = |partner_types| Condition::ConcurrentInMonth { partner_types };
+    let consecutive = |preceding_months| Condition::ConsecutiveMonths { preceding_months };
+    let month_before = || before(1, count(1));
+    for (sound, faulty) in [
+        (single(2, 1), single(1, 1)),
+        (single(2, 1), single(2, 0)),
+        (concurrent(2), concurrent(1)),
+        (consecutive(1), consecutive(0)),
+        (risen(2), risen(1)),
+        (
+            absence(any(), Term::WorkingDays(1)),
+            absence(any(), Term::WorkingDays(0)),
+        ),
+        (
+            absence(any(), Term::CalendarDays(1)),
+            absence(any(), Term::CalendarDays(0)),
+        ),
+        (
+            absence(
+                After::Pattern(pattern(DAYS, count(1))),
+                Term::CalendarDays(1),
+            ),
+            absence(
+                After::Pattern(pattern(DAYS, count(0))),
+                Term::CalendarDays(1),
+            ),
+        ),
+        (
+            absence(
+                After::Pattern(pattern(DAYS, count(1))),
+                Term::CalendarDays(1),
+            ),
+            absence(
+                After::Pattern(pattern(MONTH, count(1))),
+                Term::CalendarDays(1),
+            ),
+        ),
+        (
+            within(Window::Days(1), count(1)),
+            within(Window::Days(0), count(1)),
+        ),
+        (
+            within(Window::WorkingDays(1), count(1)),
+            within(Window::WorkingDays(0), count(1)),
+        ),
+        (
+            within(Window::SchoolWeeks(1), count(1)),
+            within(Window::SchoolWeeks(0), count(1)),
+        ),
+        (
+            within(MONTH, count(1)),
+            within(Window::CalendarMonths(0), count(1)),
+        ),
+        (within(DAYS, sequence(2)), within(DAYS, sequence(1))),
+        (
+            within(DAYS, Test::All(vec![count(1), count(2)])),
+            within(DAYS, Test::All(vec![count(1)])),
+        ),
+        (
+            within(DAYS, Test::AnyOf(vec![count(1), count(2)])),
+            within(DAYS, Test::AnyOf(vec![count(1), count(0)])),
+        ),
+        (
+            within(DAYS, at_least(1, vec![count(1), count(2)])),
+            within(DAYS, at_least(0, vec![count(1), count(2)])),
+        ),
+        (
+            within(DAYS, at_least(2, vec![count(1), count(2)])),
+            within(DAYS, at_least(3, vec![count(1), count(2)])),
+        ),
+        (
+            within(DAYS, at_least(1, vec![count(1), count(2)])),
+            within(DAYS, at_least(1, vec![count(1), count(0)])),
+        ),
+        (
+            within(DAYS, at_least(1, vec![count(1), count(2)])),
+            within(DAYS, at_least(1, vec![count(1)])),
+        ),
+        (
+            within(DAYS, somewhere(Window::Days(1), count(1))),
+            within(DAYS, somewhere(Window::Days(0), count(1))),
+        ),
+        (
+            within(DAYS, somewhere(Window::Days(1), count(1))),
+            within(DAYS, somewhere(Window::Days(1), count(0))),
+        ),
+        // What was before it belongs in a month, next to something in the month itself.
+        (
+            within(MONTH, Test::All(vec![count(1), month_before()])),
+            within(DAYS, Test::All(vec![count(1), month_before()])),
+        ),
+        (
+            within(MONTH, Test::All(vec![count(1), month_before()])),
+            within(MONTH, Test::All(vec![count(1), before(0, count(1))])),
+        ),
+        (
+            within(MONTH, Test::All(vec![count(1), month_before()])),
+            within(MONTH, Test::All(vec![count(1), before(1, count(0))])),
+        ),
+        (
+            within(MONTH, Test::All(vec![sequence(2), month_before()])),
+            within(MONTH, Test::All(vec![month_before(), month_before()])),
+        ),
+        (
+            within(MONTH, Test::AnyOf(vec![count(1), sequence(2)])),
+            within(MONTH, Test::AnyOf(vec![count(1), month_before()])),
+        ),
+        (
+            within(MONTH, at_least(2, vec![count(1), month_before()])),
+            within(MONTH, at_least(1, vec![count(1), month_before()])),
+        ),
+        (
+            within(MONTH, somewhere(MONTH, count(1))),
+            within(MONTH, somewhere(MONTH, month_before())),
+        ),
+        (
+            within(
+                MONTH,
+                somewhere(MONTH, Test::All(vec![count(1), month_before()])),
+            ),
+            within(
+                MONTH,
+                somewhere(DAYS, Test::All(vec![count(1), month_before()])),
+            ),
+        ),
+    ] {
+        assert_eq!(sound.fault(), None, "{sound:?}");
+        assert!(faulty.fault().is_some(), "{faulty:?}");
+    }
+    let with = |change: fn(&mut Within)| {
+        let mut month = pattern(MONTH, count(1));
+        change(&mut month);
+        Condition::Within(month).fault().is_some()
+    };
+    assert!(with(|month| month.counting = Counting::Anew));
+    assert!(with(|month| month.per = BTreeSet::from([Same::Kind])));
+}
+
+#[test]
+fn a_condition_tells_how_few_signals_can_be_enough() {
+    let single = Condition::SingleInMonth {
+        partner_types: 2,
+        preceding_months: 6,
+    };
+    let consecutive = Condition::ConsecutiveMonths {
+        preceding_months: 6,
+    };
+    let sum = Test::Reaches {
+        of: Predicate::Any,
+        reach: Reach::Sum(Least::Amount(cents(1))),
+    };
+    for (condition, fewest) in [
+        (Condition::EachSignal(Predicate::Any), 1),
+        (single, 1),
+        (Condition::ConcurrentInMonth { partner_types: 3 }, 3),
+        (consecutive, 2),
+        (risen(2), 2),
+        (
+            absence(After::Signal(Predicate::Any), Term::CalendarDays(1)),
+            1,
+        ),
+        (
+            absence(
+                After::Pattern(pattern(DAYS, count(3))),
+                Term::CalendarDays(1),
+            ),
+            3,
+        ),
+        (within(DAYS, sum), 1),
+        (within(DAYS, sequence(3)), 3),
+        (within(DAYS, Test::All(vec![count(2), count(4)])), 4),
+        (within(DAYS, Test::AnyOf(vec![count(2), count(4)])), 2),
+        (
+            within(DAYS, at_least(2, vec![count(5), count(2), count(4)])),
+            4,
+        ),
+        (
+            within(DAYS, at_least(3, vec![count(5), count(2), count(4)])),
+            5,
+        ),
+        (within(DAYS, somewhere(DAYS, count(3))), 3),
+        (within(MONTH, before(1, count(3))), 3),
+    ] {
+        assert_eq!(condition.fewest(), fewest, "{condition:?}");
+        let is_lone = matches!(condition, Condition::EachSignal(_));
+        assert_eq!(condition.joins(), !is_lone, "{condition:?}");
+    }
+}
+
+#[test]
+fn a_condition_tells_whether_a_signal_more_can_end_it() {
+    let reaches = |reach| {
+        within(
+            DAYS,
+            Test::Reaches {
+                of: Predicate::Any,
+                reach,
+            },
+        )
+    };
+    let amount = || Least::Amount(cents(1));
+    let hours = || Least::Field {
+        name: field(),
+        least: Decimal::whole(1),
+    };
+    let latest = || Test::Reaches {
+        of: Predicate::Any,
+        reach: Reach::Latest(amount()),
+    };
+    let consecutive = Condition::ConsecutiveMonths {
+        preceding_months: 6,
+    };
+    let single = Condition::SingleInMonth {
+        partner_types: 2,
+        preceding_months: 6,
+    };
+    for (condition, only_grows) in [
+        (Condition::EachSignal(Predicate::Any), true),
+        (Condition::ConcurrentInMonth { partner_types: 2 }, true),
+        (consecutive, true),
+        (single, false),
+        (risen(2), false),
+        (
+            absence(After::Signal(Predicate::Any), Term::CalendarDays(1)),
+            false,
+        ),
+        (reaches(Reach::Count(2)), true),
+        (reaches(Reach::Sum(amount())), true),
+        (reaches(Reach::Sum(hours())), false),
+        (reaches(Reach::SumOfLatest(amount())), false),
+        (reaches(Reach::Latest(amount())), false),
+        (reaches(Reach::Maximum(hours())), true),
+        (within(DAYS, Test::AnyOf(vec![count(1), sequence(2)])), true),
+        (within(DAYS, Test::AnyOf(vec![count(1), latest()])), false),
+        (within(DAYS, somewhere(DAYS, count(1))), true),
+        (within(DAYS, somewhere(DAYS, latest())), false),
+    ] {
+        assert_eq!(condition.only_grows(), only_grows, "{condition:?}");
+    }
 }
