@@ -36,9 +36,9 @@ fn a_window_that_tells_no_number_comes_to_none() {
     }
 }
 
-/// The evidence is of the window that was first.
+/// The evidence is of the fullest window; of some that are as full, of the first.
 #[test]
-fn of_windows_that_are_as_full_the_first_is_told() {
+fn the_fullest_window_is_told() {
     let timeline: Timeline = [signal(1, 1), signal(2, 2), signal(3, 3)]
         .into_iter()
         .collect();
@@ -46,6 +46,15 @@ fn of_windows_that_are_as_full_the_first_is_told() {
     assert_eq!(witnesses(&matches), [[1, 2, 3]]);
     let first = Period::rolling(2, date(2025, 1, 2));
     assert_eq!(matches[0].evidence[0].about, About::Period(first));
+    let timeline: Timeline = [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4)]
+        .map(|(number, day)| signal(number, day))
+        .into_iter()
+        .collect();
+    let matches = found(Window::Days(2), Reach::Count(2), &timeline);
+    let fullest = &matches[0].evidence[0];
+    let second = Period::rolling(2, date(2025, 1, 3));
+    assert_eq!(fullest.about, About::Period(second));
+    assert_eq!(fullest.value, Quantity::Count(3));
 }
 
 fn count(least: u16) -> Test {
