@@ -366,3 +366,20 @@ fn a_condition_tells_whether_a_signal_more_can_end_it() {
         assert_eq!(condition.only_grows(), only_grows, "{condition:?}");
     }
 }
+
+#[test]
+fn a_timeline_tells_how_many_it_holds() {
+    let mut timeline = Timeline::default();
+    assert!(timeline.is_empty());
+    for (many, number) in [(1, 5), (2, 3), (3, 4)] {
+        assert!(timeline.absorb(signal(number, 1)));
+        assert!(!timeline.absorb(signal(number, 1)));
+        assert_eq!((timeline.len(), timeline.is_empty()), (many, false));
+    }
+    assert!(timeline.erase(signal(3, 1).id));
+    assert!(!timeline.erase(signal(3, 1).id));
+    assert_eq!(timeline.len(), 2);
+    assert_eq!(timeline.get(signal(4, 1).id), Some(&signal(4, 1)));
+    assert_eq!(timeline.get(signal(3, 1).id), None);
+    assert_ne!(timeline, Timeline::default());
+}
