@@ -8,7 +8,7 @@ use voorveld_domain::PartnerType;
 
 use super::asked::field;
 use super::many::found;
-use super::world::{cents, debt_signal, number_of};
+use super::world::{cents, debt_signal, noon, number_of};
 use crate::*;
 
 fn signal(number: u32, day: i8) -> Signal {
@@ -34,6 +34,28 @@ fn a_window_that_tells_no_number_comes_to_none() {
         });
         assert_eq!(witnesses(&found(Window::Days(10), sum, &timeline)), [[1]]);
     }
+}
+
+/// Five and one are enough, less five no longer, five more again: only the last one brought it to stay.
+#[test]
+fn what_can_be_undone_is_brought_by_the_last_that_made_it_so() {
+    let timeline: Timeline = (1..)
+        .zip([5, 1, -5, 5])
+        .map(|(number, hours)| {
+            let mut signal = signal(number, 10);
+            signal.first_received_at = noon(date(2025, 1, 10 + i8::try_from(number).expect("few")));
+            let hours = FieldValue::Number(Decimal::whole(hours));
+            signal.fields.insert(field(), hours);
+            signal
+        })
+        .collect();
+    let sum = Reach::Sum(Least::Field {
+        name: field(),
+        least: Decimal::whole(5),
+    });
+    let matches = found(Window::Days(10), sum, &timeline);
+    assert_eq!(witnesses(&matches), [[1, 2, 3, 4]]);
+    assert_eq!(number_of(matches[0].brought_by), 4);
 }
 
 /// The evidence is of the fullest window; of some that are as full, of the first.
