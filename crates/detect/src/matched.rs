@@ -146,44 +146,6 @@ pub enum MatchKind {
     Absence,
 }
 
-impl MatchKind {
-    /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Single,
-        Self::Concurrent,
-        Self::Consecutive,
-        Self::Signal,
-        Self::Pattern,
-        Self::Absence,
-    ];
-
-    /// The stable code: what is stored, sent and counted.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::Concurrent => "concurrent",
-            Self::Consecutive => "consecutive",
-            Self::Signal => "signal",
-            Self::Pattern => "pattern",
-            Self::Absence => "absence",
-        }
-    }
-
-    /// The Dutch word.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Single => "enkelvoudig",
-            Self::Concurrent => "meervoudig",
-            Self::Consecutive => "opeenvolgend",
-            Self::Signal => "los signaal",
-            Self::Pattern => "patroon",
-            Self::Absence => "uitgebleven",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -348,8 +348,10 @@ impl<'p> Pattern<'p> {
         let witnesses: Vec<&Seen> = leaned_on.into_values().collect();
         Stretch {
             completed_by,
-            period: witnesses.iter().fold(run.period, |hull, seen| {
-                hull.hull(&Period::numbered(seen.day, seen.day + 1))
+            // It may lean on what was before its windows, never on what came after them.
+            period: witnesses.first().map_or(run.period, |first| {
+                let from = first.day.min(run.period.from_number());
+                Period::numbered(from, run.period.to_number())
             }),
             witnesses: Cow::Owned(witnesses),
             evidence,
@@ -359,7 +361,7 @@ impl<'p> Pattern<'p> {
     /// What the signals of which the predicate holds come to; `None` where there is nothing to measure.
     fn reached(&self, of: &Predicate, reach: &Reach, signals: &[&Seen]) -> Option<i64> {
         // A test that asks nothing else was asked of each of them when it came in.
-        if *of == Predicate::Any || matches!(self.what.test, Test::Reaches { .. }) {
+        if matches!(self.what.test, Test::Reaches { .. }) {
             return self.value(reach, signals.iter().copied());
         }
         let looked_at = signals.iter().copied().filter(|seen| self.is(of, seen));
