@@ -79,32 +79,32 @@ fn the_fullest_window_is_told() {
     assert_eq!(fullest.value, Quantity::Count(3));
 }
 
-fn count(least: u16) -> Test {
+pub(super) fn count(least: u16) -> Test {
     Test::Reaches {
         of: Predicate::Any,
         reach: Reach::Count(least),
     }
 }
 
-fn sequence(steps: usize) -> Test {
+pub(super) fn sequence(steps: usize) -> Test {
     Test::Sequence(vec![Predicate::Any; steps])
 }
 
-fn at_least(count: u8, of: Vec<Test>) -> Test {
+pub(super) fn at_least(count: u8, of: Vec<Test>) -> Test {
     Test::AtLeast { count, of }
 }
 
-fn somewhere(window: Window, test: Test) -> Test {
+pub(super) fn somewhere(window: Window, test: Test) -> Test {
     let test = Box::new(test);
     Test::Somewhere { window, test }
 }
 
-fn before(months: u8, test: Test) -> Test {
+pub(super) fn before(months: u8, test: Test) -> Test {
     let test = Box::new(test);
     Test::Before { months, test }
 }
 
-fn pattern(window: Window, test: Test) -> Within {
+pub(super) fn pattern(window: Window, test: Test) -> Within {
     Within {
         window,
         test,

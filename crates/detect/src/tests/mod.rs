@@ -11,6 +11,7 @@ mod found;
 mod laws;
 mod many;
 mod measures;
+mod nearest;
 mod oracle;
 mod retraction;
 mod scenarios;
