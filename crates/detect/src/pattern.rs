@@ -467,12 +467,15 @@ impl<'p> Pattern<'p> {
             }
             Test::Sequence(steps) => {
                 // One that is a step with all earlier steps before it and all later ones after it.
-                for (index, signal) in signals.iter().enumerate() {
+                for index in 0..signals.len() {
+                    let (earlier, rest) = signals.split_at(index);
+                    let Some((signal, later)) = rest.split_first() else {
+                        break;
+                    };
                     let is_part = steps.iter().enumerate().any(|(step, predicate)| {
                         self.is(predicate, signal)
-                            && self.steps_taken(&steps[..step], &signals[..index]) == step
-                            && self.steps_taken(&steps[step + 1..], &signals[index + 1..])
-                                == steps.len() - step - 1
+                            && self.steps_taken(&steps[..step], earlier) == step
+                            && self.steps_taken(&steps[step + 1..], later) == steps.len() - step - 1
                     });
                     if is_part {
                         tell(signal);
