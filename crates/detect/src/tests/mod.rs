@@ -18,4 +18,5 @@ mod scenarios;
 mod sentences;
 mod tables;
 mod trails;
+mod words;
 mod world;
