@@ -13,6 +13,7 @@ mod many;
 mod measures;
 mod nearest;
 mod oracle;
+mod predicates;
 mod retraction;
 mod scenarios;
 mod sentences;
