@@ -1,5 +1,6 @@
 //! What rises, and what should have followed and did not.
 
+use std::cmp::max_by_key;
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
@@ -45,11 +46,7 @@ impl Judge<'_> {
             if high - low < i64::from(by.get()) {
                 continue;
             }
-            let brought = if before.receipt_order() < seen.receipt_order() {
-                seen.id
-            } else {
-                before.id
-            };
+            let brought = max_by_key(before, *seen, |one| one.receipt_order()).id;
             into.push(Match {
                 evidence: smallvec![risen_evidence(seen, low, high)],
                 ..self.found(

@@ -1,5 +1,7 @@
 //! What every rule says of a household. Recomputed whole each time: a late signal then has nothing to repair.
 
+use std::cmp::max_by_key;
+
 use jiff::civil::Date;
 use smallvec::{SmallVec, smallvec};
 use voorveld_calendar::{Calendar, Period, YearMonth, day_number};
@@ -235,11 +237,7 @@ impl Judge<'_> {
         let witnesses: Few<'_> = before.iter().chain(month.signals).copied().collect();
         // True from the moment there is one on both sides.
         let (earlier, later) = (first_received(before)?, first_received(month.signals)?);
-        let brought = if earlier.receipt_order() < later.receipt_order() {
-            later.id
-        } else {
-            earlier.id
-        };
+        let brought = max_by_key(earlier, later, |one| one.receipt_order()).id;
         Some(Match {
             evidence: smallvec![
                 Evidence {

@@ -355,7 +355,8 @@ impl Sight {
         let index = match self.seen.last() {
             Some(last) if order < last.event_order() => self
                 .seen
-                .partition_point(|known| known.event_order() < order),
+                .binary_search_by_key(&order, Seen::event_order)
+                .unwrap_or_else(|free| free),
             _ => self.seen.len(),
         };
         self.seen.insert(index, seen);
