@@ -132,7 +132,7 @@ impl Judge<'_> {
                     after: index,
                     witnesses: vec![*seen],
                     brought_by: seen.id,
-                    period: Period::numbered(seen.day, seen.day + 1),
+                    period: Period::day(self.signal(seen).event_date),
                 })
                 .collect(),
             After::Pattern(within) => {
