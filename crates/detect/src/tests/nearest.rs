@@ -334,3 +334,22 @@ fn what_did_not_follow_is_told_with_its_term_and_what_is_delivered() {
         signals_looked_at;household;count:1;count:0"#]]
     .assert_eq(&absence(fortnight, alone, all));
 }
+
+/// Another one should follow: the signal itself does not.
+#[test]
+fn no_signal_follows_itself() {
+    let condition = Condition::Absence {
+        after: After::Signal(Predicate::Any),
+        without: Follows {
+            of: Predicate::Any,
+            same: BTreeSet::new(),
+            lower_amount: false,
+        },
+        within: Term::CalendarDays(14),
+    };
+    let says = says_of(condition, amounts(&[(10, None)]), Feeds::default());
+    assert_eq!(
+        says.lines().nth(1),
+        Some("followed;period:2025-01-10/2025-01-24;yes;no")
+    );
+}
