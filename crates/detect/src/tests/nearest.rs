@@ -353,3 +353,50 @@ fn no_signal_follows_itself() {
         Some("followed;period:2025-01-10/2025-01-24;yes;no")
     );
 }
+
+#[test]
+fn of_months_the_last_is_told_or_the_one_with_most_types() {
+    let single = Condition::SingleInMonth {
+        partner_types: 2,
+        preceding_months: 6,
+    };
+    expect![[r#"
+        no
+        partner_types;month:2025-02;count:2;partner_types:water
+        signals_before;period:2024-08-01/2025-02-01;count:1;count:5"#]]
+    .assert_eq(&says_of(single, household(), Feeds::default()));
+    let concurrent = |partner_types| Condition::ConcurrentInMonth { partner_types };
+    expect![[r#"
+        no
+        partner_types;month:2025-01;count:3;partner_types:energy,rent"#]]
+    .assert_eq(&says_of(concurrent(3), household(), Feeds::default()));
+    // As many types in both months.
+    let later = household().split_off(2);
+    expect![[r#"
+        no
+        partner_types;month:2025-02;count:2;partner_types:water"#]]
+    .assert_eq(&says_of(concurrent(2), later, Feeds::default()));
+    let consecutive = Condition::ConsecutiveMonths {
+        preceding_months: 2,
+    };
+    let january = household().drain(..5).collect();
+    expect![[r#"
+        no
+        signals_before;period:2024-11-01/2025-01-01;count:1;count:0"#]]
+    .assert_eq(&says_of(consecutive, january, Feeds::default()));
+}
+
+/// Of its matches a rule tells the last.
+#[test]
+fn a_rule_that_fired_says_why_of_its_last_match() {
+    let consecutive = Condition::ConsecutiveMonths {
+        preceding_months: 2,
+    };
+    let mut signals = household();
+    signals.push(debt_signal(7, Water, date(2025, 4, 1)));
+    expect![[r#"
+        yes
+        signals_in_month;month:2025-04;count:1;count:1
+        signals_before;period:2025-02-01/2025-04-01;count:1;count:1"#]]
+    .assert_eq(&says_of(consecutive, signals, Feeds::default()));
+}
