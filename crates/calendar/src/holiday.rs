@@ -109,11 +109,13 @@ mod tests {
     #[test]
     fn easter_is_where_another_rule_puts_it_for_as_long_as_the_calendar_goes() {
         for year in 1583..=9999 {
-            let (a, b, c) = (year % 19, year / 100, year % 100);
-            let g = (b - (b + 8) / 25 + 1) / 3;
-            let h = (19 * a + b - b / 4 - g + 15) % 30;
-            let l = (32 + 2 * (b % 4) + 2 * (c / 4) - h - c % 4) % 7;
-            let from_march = h + l - 7 * ((a + 11 * h + 22 * l) / 451) + 114;
+            let (golden, century, of_century) = (year % 19, year / 100, year % 100);
+            let drift = (century - (century + 8) / 25 + 1) / 3;
+            let moon = (19 * golden + century - century / 4 - drift + 15) % 30;
+            let leap = 2 * (century % 4) + 2 * (of_century / 4);
+            let sunday = (32 + leap - moon - of_century % 4) % 7;
+            let late = (golden + 11 * moon + 22 * sunday) / 451;
+            let from_march = moon + sunday - 7 * late + 114;
             let (month, day) = (from_march / 31, from_march % 31 + 1);
             let small = |number: i32| i8::try_from(number).expect("a day or month");
             let year = i16::try_from(year).expect("four digits");

@@ -36,6 +36,8 @@ pub(super) fn found(window: Window, reach: Reach, timeline: &Timeline) -> Vec<Ma
     .matches
 }
 
+type Numbered = fn(u16) -> Reach;
+
 /// Of twenty-three, each there two days in a row and again later; of one the debtor is unknown.
 #[test]
 fn however_many_different_ones_there_are_they_are_counted() {
@@ -68,11 +70,8 @@ fn however_many_different_ones_there_are_they_are_counted() {
             });
             u16::try_from(windows.max().expect("some")).expect("few")
         };
-        let reaches: [(u16, fn(u16) -> Reach); 2] = [
-            (most(&partners), Reach::Partners),
-            (most(&debtors), Reach::Debtors),
-        ];
-        for (most, reach) in reaches {
+        let partners = (most(&partners), Reach::Partners as Numbered);
+        for (most, reach) in [partners, (most(&debtors), Reach::Debtors)] {
             let matches = found(Window::Days(days), reach(most), &timeline);
             let fullest = &matches[0].evidence[0];
             assert_eq!(fullest.value, Quantity::Count(most.into()), "{days} days");
