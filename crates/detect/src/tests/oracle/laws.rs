@@ -126,6 +126,25 @@ fn a_timeline_that_is_kept_up_is_seen_as_a_new_one() {
     law_of(60, History::of_a_crowd);
 }
 
+/// What decides on tasks finds what is shown to who wants to read; only the reasons of silent rules are left out.
+#[test]
+fn matches_alone_are_the_same_matches() {
+    law(HISTORIES, |history, _| {
+        let (rules, timeline) = (history.rule_set(), history.timeline());
+        let (calendar, feeds) = (Calendar::national(), history.feeds());
+        let alone = find_matches(&rules, &timeline, &calendar, &feeds, history.as_of);
+        let with_reasons = judged(&history, &timeline, history.as_of);
+        let verdicts = Vec::new();
+        assert_eq!(
+            alone,
+            Evaluation {
+                verdicts,
+                ..with_reasons
+            }
+        );
+    });
+}
+
 #[test]
 fn rules_that_are_left_out_change_nothing_of_the_others() {
     law(HISTORIES, |history, _| {
