@@ -106,6 +106,31 @@ fn a_task_whose_grounds_go_is_annotated_withdrawn_or_flagged() {
     }
 }
 
+/// What joins in the same judgement goes on from a ground that went only where it shares a signal with it (K4).
+#[test]
+fn a_ground_that_goes_is_not_replaced_by_what_shares_no_signal_with_it() {
+    let mut world = World::new(rule_set(default_rules()));
+    let first = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+    world.record(first.clone());
+    world.open().state = TaskState::Claimed;
+    let withdrawn = gone(&first, Standing::Withdrawn, Presence::LivesHere);
+    world.timeline.absorb(withdrawn);
+    let changes = world
+        .record(debt_signal(2, PartnerType::Water, date(2025, 3, 10)))
+        .changes;
+    let [
+        TaskChange::Join {
+            grounds, replaced, ..
+        },
+        TaskChange::Annotate { gone, .. },
+    ] = changes.as_slice()
+    else {
+        panic!("expected what joins, and what is gone: {changes:?}");
+    };
+    assert_eq!((grounds.len(), replaced.len(), gone.len()), (1, 0, 1));
+    assert_ne!(grounds[0].key(), gone[0]);
+}
+
 #[test]
 fn a_withdrawn_task_answers_nothing() {
     let mut world = World::new(rule_set(default_rules()));
@@ -283,6 +308,39 @@ fn an_answered_signal_speaks_anew_only_when_it_becomes_what_nothing_mutes() {
                 "{what}: and then it is answered"
             );
         }
+    }
+}
+
+/// Both the rule and the signal must be such that nothing mutes them: a high amount is neither, and a crisis makes only one of the two so.
+#[test]
+fn a_rule_that_can_be_muted_hears_nothing_anew_of_a_crisis_nor_another_of_what_is_none() {
+    let only = |muted_by: MutedBy| {
+        let mut rules = default_rules();
+        rules.retain(|rule| rule.id.as_str() == "debt.high_amount");
+        rules[0].muted_by = muted_by;
+        rule_set(rules)
+    };
+    let repeat = MutedBy {
+        repeat: true,
+        ..MutedBy::default()
+    };
+    for (muted_by, crisis, raises) in [
+        (repeat, false, false),
+        (repeat, true, false),
+        (MutedBy::default(), false, false),
+        (MutedBy::default(), true, true),
+    ] {
+        let mut world = World::new(only(muted_by));
+        let mut signal = debt_signal(1, PartnerType::Rent, date(2025, 1, 6));
+        signal.amount = Some(cents(60_000));
+        world.record(signal.clone());
+        world.close(Outcome::NeedsNoHelp);
+        let higher = corrected(&signal, |signal| {
+            signal.amount = Some(cents(90_000));
+            signal.crisis = crisis;
+        });
+        let raised = !world.record(higher).changes.is_empty();
+        assert_eq!(raised, raises, "{muted_by:?}, crisis: {crisis}");
     }
 }
 
