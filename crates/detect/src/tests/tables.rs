@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::date;
 use uuid::Uuid;
-use voorveld_calendar::Calendar;
+use voorveld_calendar::{Calendar, Term};
 use voorveld_domain::{
     HoldReason, Outcome, PartnerType, Presence, Purpose, RuleId, Standing, TaskId, TaskState,
     Urgency,
@@ -309,6 +309,57 @@ fn an_answered_signal_speaks_anew_only_when_it_becomes_what_nothing_mutes() {
             );
         }
     }
+}
+
+/// What did not come was brought by no signal: its term runs from the day on which that could be said (T5).
+#[test]
+fn the_term_of_an_absence_runs_from_the_day_it_was_concluded() {
+    let rules = rules_with("debt.crisis", |rule| {
+        rule.sources = Sources {
+            domains: BTreeSet::new(),
+            kinds: ["rent_arrears", "payment"]
+                .map(|kind| kind.parse().expect("a kind"))
+                .into(),
+        };
+        let kind = |raw: &str| Predicate::Kind(BTreeSet::from([raw.parse().expect("a kind")]));
+        rule.condition = Condition::Absence {
+            after: After::Signal(kind("rent_arrears")),
+            without: Follows {
+                of: kind("payment"),
+                same: BTreeSet::new(),
+                lower_amount: false,
+            },
+            within: Term::CalendarDays(30),
+        };
+    });
+    let mut world = World::new(rules);
+    let (bank, payment) = ("bank".parse(), "payment".parse());
+    let (bank, payment) = (bank.expect("a partner"), payment.expect("a kind"));
+    world.feeds.expect(&bank, &payment);
+    world.feeds.mark(&bank, &payment, date(2025, 2, 28));
+    let signal = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+    world.timeline.absorb(signal);
+    world.as_of = date(2025, 3, 3);
+    world.judge();
+    let task = world.open();
+    let absent = |ground: &&Ground| ground.rule.as_str() == "debt.crisis";
+    let ground = task.grounds.iter().find(absent).expect("it did not come");
+    assert_eq!(ground.due_on, date(2025, 3, 6));
+}
+
+/// A cooldown that runs from the raising is not begun anew by a correction (K8).
+#[test]
+fn a_ground_that_changes_keeps_the_day_it_came() {
+    let mut world = World::new(rule_set(default_rules()));
+    let signal = debt_signal(1, PartnerType::Rent, date(2025, 1, 6));
+    world.record(signal.clone());
+    let came_on = world.as_of;
+    world.as_of = date(2025, 1, 20);
+    let second = debt_signal(2, PartnerType::Rent, date(2025, 1, 20));
+    world.record(second);
+    let single = &world.open().grounds[0];
+    assert_eq!(single.witnesses.len(), 2);
+    assert_eq!(single.added_on, came_on);
 }
 
 /// Both the rule and the signal must be such that nothing mutes them: a high amount is neither, and a crisis makes only one of the two so.
