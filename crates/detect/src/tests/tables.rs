@@ -311,6 +311,24 @@ fn an_answered_signal_speaks_anew_only_when_it_becomes_what_nothing_mutes() {
     }
 }
 
+/// The ladder goes on where nobody was reached, for the same purpose alone (K7).
+#[test]
+fn a_ladder_goes_on_after_no_contact_for_the_same_purpose() {
+    for (purpose, outcome, step) in [
+        (Purpose::DebtHelp, Outcome::NoContact, 3),
+        (Purpose::DebtHelp, Outcome::NeedsNoHelp, 1),
+        (Purpose::Safety, Outcome::NoContact, 1),
+    ] {
+        let mut world = World::new(rule_set(default_rules()));
+        world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 6)));
+        world.close(outcome);
+        (world.tasks[0].purpose, world.tasks[0].ladder_step) = (purpose, 3);
+        let later = debt_signal(2, PartnerType::Water, date(2025, 11, 3));
+        world.record(later);
+        assert_eq!(world.open().ladder_step, step, "{purpose:?} {outcome:?}");
+    }
+}
+
 /// What did not come was brought by no signal: its term runs from the day on which that could be said (T5).
 #[test]
 fn the_term_of_an_absence_runs_from_the_day_it_was_concluded() {
@@ -511,6 +529,22 @@ fn a_repeat_is_of_the_same_partner_kind_and_debtor_and_no_higher() {
         change(&mut again);
         let planned = world.record(again);
         assert_eq!(planned.changes.is_empty(), repeats, "{name}");
+    }
+}
+
+/// Neither tells an amount: nothing is higher then. Only the second does: nobody can say that it is no higher.
+#[test]
+fn an_amount_that_was_not_told_is_repeated_by_one_that_is_not_told_either() {
+    for (amount, repeats) in [(None, true), (Some(cents(1)), false)] {
+        let mut world = World::new(rule_set(default_rules()));
+        let mut first = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+        first.amount = None;
+        world.record(first);
+        world.close(Outcome::NeedsNoHelp);
+        let mut again = debt_signal(2, PartnerType::Rent, date(2025, 2, 10));
+        again.amount = amount;
+        let planned = world.record(again);
+        assert_eq!(planned.changes.is_empty(), repeats, "{amount:?}");
     }
 }
 
