@@ -548,6 +548,24 @@ fn an_amount_that_was_not_told_is_repeated_by_one_that_is_not_told_either() {
     }
 }
 
+/// Only a task that was closed was seen to: one that ended otherwise mutes nothing, whatever is written on it.
+#[test]
+fn a_withdrawn_task_is_repeated_by_nothing() {
+    for (state, repeats) in [
+        (TaskState::Closed, true),
+        (TaskState::Withdrawn, false),
+        (TaskState::Merged, false),
+    ] {
+        let mut world = World::new(rule_set(default_rules()));
+        world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 10)));
+        world.close(Outcome::NeedsNoHelp);
+        world.tasks[0].state = state;
+        let again = debt_signal(2, PartnerType::Rent, date(2025, 2, 10));
+        let planned = world.record(again);
+        assert_eq!(planned.changes.is_empty(), repeats, "{state:?}");
+    }
+}
+
 #[test]
 fn what_was_taken_back_mutes_no_later_signal() {
     let mut world = World::new(rule_set(default_rules()));
