@@ -548,6 +548,39 @@ fn an_amount_that_was_not_told_is_repeated_by_one_that_is_not_told_either() {
     }
 }
 
+/// A rule that is mute unless an amount has risen hears of a cent more than what was seen to, and of nothing that was never seen to.
+#[test]
+fn a_rule_that_is_mute_unless_risen_hears_of_a_cent_more() {
+    let mut rules = default_rules();
+    rules.retain(|rule| rule.id.as_str() == "debt.high_amount");
+    rules[0].muted_by = MutedBy {
+        unless_risen: true,
+        ..MutedBy::default()
+    };
+    for (of, amount, raises) in [
+        (PartnerType::Rent, 59_999, false),
+        (PartnerType::Rent, 60_000, false),
+        (PartnerType::Rent, 60_001, true),
+        (PartnerType::Water, 70_000, false),
+    ] {
+        // The first is raised while the rule is not mute yet.
+        let mut loud = rules.clone();
+        loud[0].muted_by = MutedBy::default();
+        let mut world = World::new(rule_set(loud));
+        let mut first = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+        first.amount = Some(cents(60_000));
+        world.record(first);
+        world.close(Outcome::NeedsNoHelp);
+        world.rules = rule_set(rules.clone());
+        let mut again = debt_signal(2, of, date(2025, 2, 10));
+        again.amount = Some(cents(amount));
+        let planned = world.record(again);
+        assert_eq!(!planned.changes.is_empty(), raises, "{of:?} {amount}");
+        let is_mute = |one: &Suppression| one.by == SuppressedBy::NotRisen;
+        assert_eq!(planned.suppressed.iter().any(is_mute), !raises);
+    }
+}
+
 /// Only a task that was closed was seen to: one that ended otherwise mutes nothing, whatever is written on it.
 #[test]
 fn a_withdrawn_task_is_repeated_by_nothing() {
