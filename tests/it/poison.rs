@@ -93,7 +93,7 @@ fn nasty(dice: &mut Dice) -> Value {
             "-009999-01-02T01:59:59Z",
             "2025-01-05T24:00:00Z",
             "0001-01-01T00:00:00Z",
-            "00000000-0000-0000-0000-000000000000",
+            "00000000-0000-0000-0000-00000000000",
             "AAAA",
             "====",
             "rent",
@@ -250,7 +250,7 @@ fn resolved(signal: Uuid) -> Resolved {
     }
 }
 
-/// So many hostile records for a topic, with the signal that each was made from.
+/// So many hostile records for a topic, each about a signal of its own.
 fn hostile(topic: &str, many: usize, stages: &Stages, dice: &mut Dice) -> Vec<(Uuid, Outgoing)> {
     let mut all = Vec::new();
     let mut number = if topic == RECEIVED_TOPIC {
