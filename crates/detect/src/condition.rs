@@ -333,6 +333,18 @@ impl Test {
         }
     }
 
+    /// Whether something of it lies before its window.
+    fn looks_before(&self) -> bool {
+        match self {
+            Self::Before { .. } => true,
+            Self::Reaches { .. } | Self::Sequence(_) => false,
+            Self::All(tests) | Self::AnyOf(tests) | Self::AtLeast { of: tests, .. } => {
+                tests.iter().any(Self::looks_before)
+            }
+            Self::Somewhere { test, .. } => test.looks_before(),
+        }
+    }
+
     /// Whether it can only turn true, and never false again, when a signal is added. `never_below_zero` tells of a field whether all numbers in
     /// it are.
     pub(crate) fn only_grows(&self, never_below_zero: &dyn Fn(&FieldName) -> bool) -> bool {
@@ -429,6 +441,38 @@ impl Condition {
         }
     }
 
+    /// Whether a household with signals on these days can match it, whatever they say: numbers of days, sorted, one for each signal.
+    #[must_use]
+    pub fn can_match_on(&self, days: &[i32]) -> bool {
+        let fewest = self.fewest();
+        if days.len() < fewest {
+            return false;
+        }
+        match self.span_days() {
+            Some(span) if 0 < fewest => days
+                .windows(fewest)
+                .any(|some| some[fewest - 1] - some[0] < span),
+            _ => true,
+        }
+    }
+
+    /// So many days in a row hold the fewest signals of every match. `None`: they may lie further apart, or that depends on a calendar.
+    fn span_days(&self) -> Option<i32> {
+        match self {
+            Self::EachSignal(_) | Self::SingleInMonth { .. } => None,
+            Self::ConcurrentInMonth { .. } => Some(MONTH_DAYS),
+            Self::ConsecutiveMonths { preceding_months } => {
+                Some((i32::from(*preceding_months) + 1) * MONTH_DAYS)
+            }
+            Self::Risen { days, .. } => Some(i32::from(*days) + 1),
+            Self::Within(within) => within.span_days(),
+            Self::Absence { after, .. } => match after {
+                After::Signal(_) => None,
+                After::Pattern(within) => within.span_days(),
+            },
+        }
+    }
+
     /// Whether a household that matches it matches it for ever, whatever signals are added: with none at the end there never was one.
     #[must_use]
     pub fn only_grows(&self) -> bool {
@@ -476,7 +520,19 @@ impl Condition {
     }
 }
 
+/// No month has more.
+const MONTH_DAYS: i32 = 31;
+
 impl Within {
+    fn span_days(&self) -> Option<i32> {
+        match self.window {
+            _ if self.test.looks_before() => None,
+            Window::Days(days) => Some(i32::from(days)),
+            Window::CalendarMonths(months) => Some(i32::from(months) * MONTH_DAYS),
+            Window::WorkingDays(_) | Window::SchoolWeeks(_) => None,
+        }
+    }
+
     fn fault(&self) -> Option<&'static str> {
         if self.window.length() == 0 {
             return Some("expected a window of at least one");

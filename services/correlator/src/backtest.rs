@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::civil::Date;
 use tokio::sync::mpsc;
-use voorveld_calendar::{Calendar, amsterdam_midnight, plus_days};
+use voorveld_calendar::{Calendar, amsterdam_midnight, day_number, plus_days};
 use voorveld_detect::{Condition, Feeds, Match, RuleSet, Timeline, find_matches};
 use voorveld_domain::{AreaId, HouseholdId, Purpose};
 use voorveld_policy::Policy;
@@ -197,10 +197,21 @@ fn judge<C: Collect>(
     };
     let nothing = Replayed::default();
     let published_nothing = asked.published.as_ref().map(|_| &nothing);
-    if kept.copies < quiet.fewest {
-        let about = About::at_a_glance(asked, &kept.glances(names)?);
-        take(about, &nothing, published_nothing);
-        return Ok(());
+    if let Some(conditions) = &quiet.conditions {
+        let glances = kept.glances(names)?;
+        let mut days: Vec<i32> = glances
+            .iter()
+            .map(|one| day_number(one.event_date))
+            .collect();
+        days.sort_unstable();
+        if !conditions.iter().any(|one| one.can_match_on(&days)) {
+            take(
+                About::at_a_glance(asked, &glances),
+                &nothing,
+                published_nothing,
+            );
+            return Ok(());
+        }
     }
     let rows = kept.rows(names)?;
     let about = About::of(asked, &rows);
@@ -282,18 +293,19 @@ fn area_of(asked: &Asked, area: Option<&AreaId>) -> AreaId {
 
 /// How to tell, without replaying it, that a household matches no rule of either side and never did. Only by event time, where every copy counts.
 struct Quiet<'a> {
-    /// With fewer signals than this.
-    fewest: usize,
+    /// The conditions of both sides, of which none can be met on the days of its signals.
+    conditions: Option<Vec<&'a Condition>>,
     /// The rules of each side, when a match of any of them stands whatever comes: then it is enough to look at the end.
     only_growing: Option<Vec<(&'a RuleSet, &'a Calendar)>>,
 }
 
 impl<'a> Quiet<'a> {
     fn of(asked: &'a Asked) -> Self {
-        let mut quiet = Self {
-            fewest: usize::MAX,
-            only_growing: Some(Vec::new()),
-        };
+        if asked.clock == ByClock::Knowledge {
+            return Self::never();
+        }
+        let mut all = Vec::new();
+        let mut only_growing = Some(Vec::new());
         for side in [Some(&asked.draft), asked.published.as_ref()]
             .into_iter()
             .flatten()
@@ -302,25 +314,23 @@ impl<'a> Quiet<'a> {
                 return Self::never();
             };
             let conditions = || rules.rules().iter().map(|rule| &rule.condition);
-            let fewest = conditions().map(Condition::fewest).min();
-            quiet.fewest = quiet.fewest.min(fewest.unwrap_or(usize::MAX));
-            quiet.only_growing = quiet
-                .only_growing
+            all.extend(conditions());
+            only_growing = only_growing
                 .filter(|_| conditions().all(Condition::only_grows))
                 .map(|mut sides| {
                     sides.push((rules, side.ruling.calendar()));
                     sides
                 });
         }
-        if asked.clock == ByClock::Knowledge {
-            return Self::never();
+        Self {
+            conditions: Some(all),
+            only_growing,
         }
-        quiet
     }
 
     const fn never() -> Self {
         Self {
-            fewest: 0,
+            conditions: None,
             only_growing: None,
         }
     }

@@ -338,6 +338,57 @@ fn a_condition_tells_how_few_signals_can_be_enough() {
 }
 
 #[test]
+fn a_condition_tells_on_which_days_it_can_match() {
+    let concurrent = Condition::ConcurrentInMonth { partner_types: 3 };
+    let consecutive = Condition::ConsecutiveMonths {
+        preceding_months: 6,
+    };
+    let earlier = within(MONTH, before(1, count(3)));
+    for (condition, days, can) in [
+        (concurrent.clone(), vec![0, 30], false),
+        (concurrent.clone(), vec![0, 1, 30], true),
+        (concurrent.clone(), vec![0, 1, 31], false),
+        (concurrent, vec![0, 1, 31, 40, 61], true),
+        (consecutive.clone(), vec![0, 216], true),
+        (consecutive, vec![0, 217], false),
+        (risen(9), vec![4, 13], true),
+        (risen(9), vec![4, 14], false),
+        (within(Window::Days(7), count(2)), vec![1, 7], true),
+        (within(Window::Days(7), count(2)), vec![1, 8], false),
+        (
+            within(Window::CalendarMonths(2), count(2)),
+            vec![1, 62],
+            true,
+        ),
+        (
+            within(Window::CalendarMonths(2), count(2)),
+            vec![1, 63],
+            false,
+        ),
+        (within(Window::WorkingDays(1), count(2)), vec![1, 900], true),
+        (within(Window::SchoolWeeks(1), count(2)), vec![1, 900], true),
+        (earlier, vec![1, 2, 900], true),
+        (
+            absence(
+                After::Pattern(pattern(Window::Days(7), count(2))),
+                Term::CalendarDays(1),
+            ),
+            vec![1, 8],
+            false,
+        ),
+        (
+            absence(After::Signal(Predicate::Any), Term::CalendarDays(1)),
+            vec![1],
+            true,
+        ),
+        (Condition::EachSignal(Predicate::Any), vec![], false),
+        (Condition::EachSignal(Predicate::Any), vec![1], true),
+    ] {
+        assert_eq!(condition.can_match_on(&days), can, "{condition:?} {days:?}");
+    }
+}
+
+#[test]
 fn a_condition_tells_whether_a_signal_more_can_end_it() {
     let reaches = |reach| {
         within(

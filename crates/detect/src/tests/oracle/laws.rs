@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use voorveld_calendar::{Calendar, plus_days};
+use voorveld_calendar::{Calendar, day_number, plus_days};
 use voorveld_domain::{Filing, Presence, Revision, SignalId, Standing};
 
 use super::super::world::{World, default_rules, signal_id};
@@ -143,6 +143,29 @@ fn matches_alone_are_the_same_matches() {
             }
         );
     });
+}
+
+#[test]
+fn what_cannot_match_on_some_days_does_not() {
+    use std::cell::Cell;
+    let (could, could_not) = (Cell::new(0_u32), Cell::new(0_u32));
+    law(HISTORIES, |history, _| {
+        let (rules, timeline) = (history.rule_set(), history.timeline());
+        let matches = judged(&history, &timeline, history.as_of).matches;
+        let mut days: Vec<i32> = timeline
+            .iter()
+            .map(|signal| day_number(signal.event_date))
+            .collect();
+        days.sort_unstable();
+        for rule in rules.rules() {
+            let can = rule.condition.can_match_on(&days);
+            let found = matches.iter().any(|found| found.rule == rule.id);
+            assert!(can || !found, "{} {:?}", rule.id, rule.condition);
+            let tried = if can { &could } else { &could_not };
+            tried.set(tried.get() + 1);
+        }
+    });
+    assert!(0 < could.get() && 0 < could_not.get(), "both were tried");
 }
 
 #[test]
