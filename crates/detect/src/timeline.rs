@@ -140,7 +140,7 @@ impl Timeline {
             while step < rest.len() && rest[step].id <= *id {
                 step *= 2;
             }
-            let (low, high) = (step / 2, rest.len().min(step + 1));
+            let (low, high) = (step / 2, rest.len().min(step));
             match rest[low..high].binary_search_by_key(id, |known| known.id) {
                 Ok(place) => {
                     from += low + place;

@@ -133,6 +133,19 @@ fn act(world: &mut World, step: &Step) {
     }
 }
 
+#[test]
+fn a_timeline_that_is_kept_for_some_rules_can_be_judged_by_others() {
+    let on = date(2025, 1, 10);
+    let signals = [PartnerType::Rent, PartnerType::Energy];
+    let mut kept: Timeline = (1..)
+        .zip(signals)
+        .map(|(number, of)| debt_signal(number, of, on))
+        .collect();
+    kept.look_by(&rule_set(default_rules()));
+    let others = rule_set(vec![pattern("pattern.partners", 45, Reach::Partners(2))]);
+    assert_eq!(matches_of(&others, &kept).len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
