@@ -1,8 +1,8 @@
 //! The engine on one core against a loop written by hand for two rules, and with all the rules that are on by default:
 //!
 //! ```text
-//! cargo bench -p voorveld-detect                        # a million signals of two hundred thousand households, five runs
-//! cargo bench -p voorveld-detect -- 50000 10000 3       # smaller: signals, households, runs
+//! cargo bench -p voorveld-synthetic                     # a million signals of two hundred thousand households, five runs
+//! cargo bench -p voorveld-synthetic -- 50000 10000 3    # smaller: signals, households, runs
 //! ```
 //!
 //! `voorveld bench engine` is the same in the program itself, with the machine and versions above the figures.
@@ -12,17 +12,13 @@ use std::process::ExitCode;
 use voorveld_policy::Policy;
 use voorveld_synthetic::engine::{Load, measure, median};
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "a bench measures; what is measured has no clock and no floats"
-)]
+#[expect(clippy::disallowed_methods, reason = "a bench measures")]
 fn seconds(work: &mut dyn FnMut()) -> f64 {
     let begin = std::time::Instant::now();
     work();
     begin.elapsed().as_secs_f64()
 }
 
-#[expect(clippy::disallowed_types, reason = "seconds")]
 fn line(name: &str, seconds: &[f64]) {
     let least = seconds.iter().copied().fold(f64::INFINITY, f64::min);
     let most = seconds.iter().copied().fold(0.0, f64::max);
