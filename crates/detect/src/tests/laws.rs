@@ -146,6 +146,15 @@ fn a_timeline_that_is_kept_for_some_rules_can_be_judged_by_others() {
     assert_eq!(matches_of(&others, &kept).len(), 1);
 }
 
+/// It is what its partner said last, whatever else would keep it from counting.
+#[test]
+fn what_was_withdrawn_stays_so_under_objection() {
+    let mut withdrawn = debt_signal(1, PartnerType::Rent, date(2025, 1, 10));
+    withdrawn.standing = Standing::Withdrawn;
+    let timeline: Timeline = [withdrawn].into_iter().collect();
+    assert_eq!(*timeline.judged(|_| Standing::Objected), timeline);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
