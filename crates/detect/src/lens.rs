@@ -189,7 +189,7 @@ impl Number {
 
     /// For counting by.
     pub(crate) const fn index(self) -> usize {
-        self.0.get() as usize - 1
+        self.0.get() as usize
     }
 }
 
