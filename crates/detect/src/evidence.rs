@@ -395,4 +395,25 @@ mod tests {
             Err(EvidenceError)
         );
     }
+
+    #[test]
+    fn each_measure_of_a_field_has_a_name_of_its_own() {
+        for raw in [
+            "field.rent",
+            "amount_against.rent",
+            "sum_of.rent",
+            "sum_of_latest.rent",
+            "latest_of.rent",
+            "maximum_of.rent",
+        ] {
+            let measure: Measure = raw.parse().expect(raw);
+            assert_eq!(measure.to_string(), raw);
+        }
+        for raw in ["no", "money:-5"] {
+            let quantity: Quantity = raw.parse().expect(raw);
+            assert_eq!(quantity.to_string(), raw);
+        }
+        assert_eq!("least_of.rent".parse::<Measure>(), Err(EvidenceError));
+        assert_eq!("house".parse::<About>(), Err(EvidenceError));
+    }
 }

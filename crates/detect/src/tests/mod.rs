@@ -17,6 +17,7 @@ mod predicates;
 mod retraction;
 mod scenarios;
 mod sentences;
+mod sets;
 mod tables;
 mod trails;
 mod words;
