@@ -36,7 +36,7 @@ pub use condition::{
 pub use evaluate::{evaluate, find_matches};
 pub use evidence::{About, Evidence, EvidenceError, Measure, Quantity};
 pub use feeds::Feeds;
-pub use matched::{Anchor, AnchorError, Evaluation, Match, MatchKind, Verdict, match_id};
+pub use matched::{Anchor, AnchorError, Evaluation, Match, MatchKind, Verdict};
 pub use plan::plan;
 pub use rule::{
     Cooldown, CooldownFrom, Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet, RuleSetError,

@@ -7,9 +7,9 @@ use jiff::civil::Date;
 use smallvec::SmallVec;
 use uuid::Uuid;
 use voorveld_calendar::{Period, YearMonth};
-use voorveld_domain::{HouseholdId, RuleId, SignalId};
+use voorveld_domain::{RuleId, SignalId};
 
-use crate::{Evidence, GroundKey};
+use crate::Evidence;
 
 /// What every rule says of one household, with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +24,6 @@ pub struct Evaluation {
     pub next_look: Option<Date>,
     /// An absence whose term is over waits for a feed to be complete: a mark of completeness may change this, too.
     pub awaits_feeds: bool,
-}
-
-impl Evaluation {
-    /// The match that a ground is a copy of (M3).
-    #[must_use]
-    pub fn matched(&self, key: &GroundKey) -> Option<&Match> {
-        self.matches
-            .iter()
-            .find(|found| found.rule == key.rule && found.anchor == key.anchor)
-    }
 }
 
 /// What one rule says of a household.
@@ -73,22 +63,6 @@ pub struct Match {
 impl Match {
     /// Up to so many witnesses need no allocation of their own.
     pub const FEW_WITNESSES: usize = 4;
-
-    /// The id of this match in a household: computed, so that doing it twice writes it once (M2).
-    #[must_use]
-    pub fn id(&self, household: HouseholdId) -> Uuid {
-        match_id(household, &self.rule, self.anchor)
-    }
-}
-
-/// The namespace of match ids. Never change it: ids are stored.
-const MATCH_NAMESPACE: Uuid = Uuid::from_u128(0x5e0d_6a4f_77c1_4b0e_9d0b_3c1f_8a52_e964);
-
-/// The id of the match of a rule at an anchor in a household.
-#[must_use]
-pub fn match_id(household: HouseholdId, rule: &RuleId, anchor: Anchor) -> Uuid {
-    let name = format!("{household}/{rule}/{anchor}");
-    Uuid::new_v5(&MATCH_NAMESPACE, name.as_bytes())
 }
 
 /// What names a match among those of its rule (M2). `Display` and `FromStr` are its canonical text: `2025-01`, or a signal's id.
@@ -159,20 +133,5 @@ mod tests {
         for raw in ["", "2025", "2025-13", "01890a5dac96774bbcceb302099a8057"] {
             assert_eq!(raw.parse::<Anchor>(), Err(AnchorError), "{raw}");
         }
-    }
-
-    #[test]
-    fn a_match_has_the_same_id_for_ever() {
-        let household = HouseholdId::from_uuid(Uuid::from_u128(1));
-        let rule = "debt.multiple".parse().expect("a rule id");
-        let anchor = "2025-01".parse().expect("an anchor");
-        assert_eq!(
-            match_id(household, &rule, anchor).to_string(),
-            "dad72551-5544-5ecc-9628-cb90332c7f42"
-        );
-        assert_ne!(
-            match_id(household, &rule, anchor),
-            match_id(household, &rule, "2025-02".parse().expect("an anchor"))
-        );
     }
 }
