@@ -117,6 +117,16 @@ mod tests {
         );
     }
 
+    /// Some things happen once in four hundred years.
+    #[test]
+    fn each_day_of_a_whole_cycle_follows_the_one_before() {
+        let mut day = date(1970, 1, 1);
+        for number in 0..=CYCLE_DAYS {
+            assert_eq!((date_of(number), day_number(day)), (day, number));
+            day = day.tomorrow().expect("within the calendar");
+        }
+    }
+
     proptest! {
         #[test]
         fn numbers_of_days_go_with_the_calendar(number in FIRST..=LAST, days in -800_000..800_000i32) {
