@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use voorveld_calendar::Term;
-use voorveld_domain::{Outcome, Purpose};
+use jiff::civil::date;
+use voorveld_calendar::{Calendar, Term};
+use voorveld_domain::{Outcome, PartnerType, Purpose};
 
-use super::world::{default_rules, rule_set};
+use super::world::{debt_signal, default_rules, rule_set};
 use crate::*;
 
 fn set_of(rules: Vec<Rule>) -> Result<RuleSet, RuleSetError> {
@@ -141,4 +142,22 @@ fn a_set_tells_what_it_was_told_of_its_rules() {
     };
     rules[0].muted_by = MutedBy::default();
     assert!(rule_set(rules).asks_feeds());
+}
+
+#[test]
+fn a_signal_that_a_rule_looks_at_for_its_kind_and_its_domain_is_looked_at() {
+    let mut rule = default_rules().remove(0);
+    rule.condition = Condition::EachSignal(Predicate::Any);
+    rule.effect = Effect::Show;
+    rule.muted_by = MutedBy::default();
+    let on = date(2025, 1, 10);
+    let signal = debt_signal(1, PartnerType::Rent, on);
+    rule.sources = Sources {
+        domains: BTreeSet::from([signal.domain.clone()]),
+        kinds: BTreeSet::from([signal.kind.clone()]),
+    };
+    let timeline: Timeline = [signal].into_iter().collect();
+    let (rules, calendar) = (rule_set(vec![rule]), Calendar::national());
+    let evaluation = evaluate(&rules, &timeline, &calendar, &Feeds::default(), on);
+    assert_eq!(evaluation.matches.len(), 1);
 }
