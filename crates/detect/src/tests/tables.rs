@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 use uuid::Uuid;
 use voorveld_calendar::{Calendar, Term};
 use voorveld_domain::{
@@ -494,6 +494,10 @@ fn of_two_open_tasks_the_claimed_else_the_older_goes_on() {
         let (kept, other) = (&world.tasks[survivor], &world.tasks[1 - survivor]);
         assert_eq!(other.state, TaskState::Merged, "{claimed:?}");
         assert!(kept.state.is_open());
+        // What comes along from the other is no new ground.
+        let added_on: BTreeSet<Date> = kept.grounds.iter().map(|one| one.added_on).collect();
+        let both = [date(2025, 1, 10), date(2025, 8, 20)];
+        assert_eq!(added_on, both.into(), "{claimed:?}");
         assert_eq!(kept.grounds.len(), 2);
         assert_eq!(kept.due_on, date(2025, 1, 24), "the earliest term goes on");
     }
