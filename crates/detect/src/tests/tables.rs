@@ -594,12 +594,18 @@ fn a_withdrawn_task_is_repeated_by_nothing() {
         (TaskState::Merged, false),
     ] {
         let mut world = World::new(rule_set(default_rules()));
-        world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 10)));
+        // So much that each of them is told by itself.
+        let told = |number, day| Signal {
+            amount: Some(cents(60_000)),
+            ..debt_signal(number, PartnerType::Rent, day)
+        };
+        world.record(told(1, date(2025, 1, 10)));
         world.close(Outcome::NeedsNoHelp);
         world.tasks[0].state = state;
-        let again = debt_signal(2, PartnerType::Rent, date(2025, 2, 10));
-        let planned = world.record(again);
+        let planned = world.record(told(2, date(2025, 2, 10)));
         assert_eq!(planned.changes.is_empty(), repeats, "{state:?}");
+        let mut grounds = world.tasks[1..].iter().flat_map(|task| &task.grounds);
+        assert!(!grounds.any(|ground| ground.repeat), "{state:?}");
     }
 }
 
