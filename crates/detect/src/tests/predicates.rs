@@ -1,6 +1,6 @@
 //! Questions to one signal: the answer, and what is measured to get it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::date;
 use smallvec::SmallVec;
@@ -269,5 +269,18 @@ fn a_rule_looks_at_its_domains_and_its_kinds() {
             covers,
             "{domain:?} {kind:?}"
         );
+    }
+}
+
+#[test]
+fn a_signal_counts_until_its_retention_is_over() {
+    let signal = signal();
+    let settings = RuleSettings {
+        retention_days: BTreeMap::from([(signal.kind.clone(), 10)]),
+        ..RuleSettings::default()
+    };
+    for (day, counts) in [(19, true), (20, false), (21, false)] {
+        let on = date(2025, 1, day);
+        assert_eq!(signal.counts_on(&settings, on), counts, "{on}");
     }
 }
