@@ -901,3 +901,28 @@ fn a_pattern_is_brought_by_the_first_receipt_that_completes_it() {
         );
     }
 }
+
+#[test]
+fn a_ground_takes_the_place_of_the_one_of_its_name() {
+    let mut world = World::new(rule_set(default_rules()));
+    world.record(debt_signal(1, PartnerType::Rent, date(2025, 1, 10)));
+    let task = &mut world.tasks[0];
+    let ground = task.grounds[0].clone();
+    let later = |ground: &Ground| Ground {
+        due_on: date(2025, 3, 1),
+        ..ground.clone()
+    };
+    task.put(later(&ground));
+    assert_eq!(task.grounds, [later(&ground)]);
+    let of_another_rule = Ground {
+        rule: rule_id("debt.crisis"),
+        ..ground.clone()
+    };
+    task.put(of_another_rule.clone());
+    let elsewhere = Ground {
+        anchor: Anchor::Signal(signal_id(1)),
+        ..ground.clone()
+    };
+    task.put(elsewhere.clone());
+    assert_eq!(task.grounds, [later(&ground), of_another_rule, elsewhere]);
+}
