@@ -227,7 +227,6 @@ pub fn trail(
     let next_look = [evaluation.next_look, plan.look_again_on]
         .into_iter()
         .flatten()
-        .filter(|day| as_of < *day)
         .min();
     let may_change = [
         next_look.map(MayChange::On),

@@ -131,6 +131,11 @@ fn a_set_tells_what_it_was_told_of_its_rules() {
     assert_eq!(set.digest(&id), Some(digest));
     assert!(!set.has_newcomers());
     assert!(!set.asks_feeds());
+    let fields = ["acute", "monthly_rent", "structural"];
+    assert_eq!(
+        set.fields_read(),
+        fields.map(|name| name.parse().expect("a field")).into()
+    );
     rules[0].condition = Condition::Absence {
         after: After::Signal(Predicate::Any),
         without: Follows {

@@ -286,6 +286,9 @@ impl World {
     /// A wake-up, or the last part of a record. What a plan asks for, done, must satisfy the next plan.
     pub(super) fn judge(&mut self) -> Plan {
         let planned = self.plan();
+        let looks = [self.evaluate().next_look, planned.look_again_on];
+        let is_over = |day: &Date| *day <= self.as_of;
+        assert!(!looks.iter().flatten().any(is_over), "{looks:?}");
         for change in &planned.changes {
             self.apply(change);
         }
