@@ -243,3 +243,36 @@ fn who_sees_less_is_told_of_less() {
         "{part}"
     );
 }
+
+#[test]
+fn what_is_on_no_task_yet_is_told_as_what_comes() {
+    let fates = |trail: &trail::Trail| -> Vec<&str> {
+        let matches = trail.rules.iter().flat_map(|rule| &rule.matches);
+        matches.map(|found| found.fate.code()).collect()
+    };
+    let mut world = World::new(rule_set(default_rules()));
+    world.as_of = date(2025, 1, 12);
+    world
+        .timeline
+        .absorb(debt_signal(1, PartnerType::Rent, date(2025, 1, 10)));
+    assert_eq!(fates(&trail_of(&world, &words())), ["raises"]);
+    let key = GroundKey {
+        rule: "debt.single".parse().expect("a rule id"),
+        anchor: "2025-01".parse().expect("an anchor"),
+    };
+    let known = Known {
+        timeline: &world.timeline,
+        tasks: &world.tasks,
+        guards: &world.guards,
+        feeds: &world.feeds,
+        before_activation: &BTreeSet::from([key]),
+    };
+    let before = trail(&world.rules, known, &world.calendar, &words(), world.as_of);
+    assert_eq!(fates(&before), ["suppressed"]);
+    world.judge();
+    assert_eq!(fates(&trail_of(&world, &words())), ["on_task"]);
+    world
+        .timeline
+        .absorb(debt_signal(2, PartnerType::Water, date(2025, 1, 12)));
+    assert_eq!(fates(&trail_of(&world, &words())), ["joins"]);
+}
