@@ -4,28 +4,7 @@ use jiff::civil::date;
 use sqlx::PgPool;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
 
-use crate::stages::{Sent, Stages};
-
-fn rent(signal: u128, house: &'static str) -> Sent {
-    Sent {
-        signal,
-        revision: 1,
-        kind: "rent_arrears",
-        day: date(2025, 1, 5),
-        cents: Some(45_000),
-        house: Some(house),
-        withdrawn: false,
-        bsn: None,
-    }
-}
-
-fn energy(signal: u128, house: &'static str) -> Sent {
-    Sent {
-        kind: "energy_arrears",
-        day: date(2025, 1, 12),
-        ..rent(signal, house)
-    }
-}
+use crate::stages::{Sent, Stages, energy, rent};
 
 fn again(sent: &Sent) -> Sent {
     Sent {

@@ -16,7 +16,7 @@ use voorveld_wire::signal_v1::{
     Content, RECEIVED_TOPIC, RESOLVED_TOPIC, Received, Resolved, VERSION,
 };
 
-use crate::stages::{Sent, Stages};
+use crate::stages::{Stages, energy, rent};
 
 const POISON: usize = 1_500;
 const SEED: u64 = 2026;
@@ -195,27 +195,6 @@ fn waits(bytes: &[u8]) -> bool {
         v: u32,
     }
     serde_json::from_slice::<Versioned>(bytes).is_ok_and(|record| record.v != VERSION)
-}
-
-fn rent(signal: u128, house: &'static str) -> Sent {
-    Sent {
-        signal,
-        revision: 1,
-        kind: "rent_arrears",
-        day: date(2025, 1, 5),
-        cents: Some(45_000),
-        house: Some(house),
-        withdrawn: false,
-        bsn: None,
-    }
-}
-
-fn energy(signal: u128, house: &'static str) -> Sent {
-    Sent {
-        kind: "energy_arrears",
-        day: date(2025, 1, 12),
-        ..rent(signal, house)
-    }
 }
 
 fn resolved(signal: Uuid) -> Resolved {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use sqlx::PgPool;
 use uuid::Uuid;
 use voorveld_bus::{Log, Outgoing, TopicSpec};
@@ -56,6 +56,29 @@ pub struct Sent {
     pub withdrawn: bool,
     /// Whom it names; nobody who can be told apart, when absent.
     pub bsn: Option<&'static str>,
+}
+
+/// Rent of a January month, at a front door.
+pub fn rent(signal: u128, house: &'static str) -> Sent {
+    Sent {
+        signal,
+        revision: 1,
+        kind: "rent_arrears",
+        day: date(2025, 1, 5),
+        cents: Some(45_000),
+        house: Some(house),
+        withdrawn: false,
+        bsn: None,
+    }
+}
+
+/// Energy of the same month, at a front door.
+pub fn energy(signal: u128, house: &'static str) -> Sent {
+    Sent {
+        kind: "energy_arrears",
+        day: date(2025, 1, 12),
+        ..rent(signal, house)
+    }
 }
 
 impl Stages {

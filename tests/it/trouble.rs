@@ -4,34 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::date;
 use sqlx::PgPool;
 use voorveld_policy::Policy;
 use voorveld_tests::copy_policy;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
 
-use crate::stages::{PARTITIONS, Sent, Stages};
-
-fn rent(signal: u128, house: &'static str) -> Sent {
-    Sent {
-        signal,
-        revision: 1,
-        kind: "rent_arrears",
-        day: date(2025, 1, 5),
-        cents: Some(45_000),
-        house: Some(house),
-        withdrawn: false,
-        bsn: None,
-    }
-}
-
-fn energy(signal: u128, house: &'static str) -> Sent {
-    Sent {
-        kind: "energy_arrears",
-        day: date(2025, 1, 12),
-        ..rent(signal, house)
-    }
-}
+use crate::stages::{PARTITIONS, Sent, Stages, energy, rent};
 
 /// Long enough for the stages to fail and back off a few times.
 const OUTAGE: Duration = Duration::from_millis(400);
