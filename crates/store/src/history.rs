@@ -4,13 +4,15 @@
 //! replays can read them on every core; memory holds a few stretches at a time.
 
 mod copies;
+mod glanced;
 mod invented;
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::Mutex;
 
 use futures::future::{Either, select};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use jiff::{Timestamp, civil::Date};
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
@@ -19,7 +21,9 @@ use voorveld_domain::{HoldReason, HouseholdId, Outcome, Purpose, SignalId, TaskI
 
 use crate::{Store, StoreError};
 
-pub use copies::{Copies, Glance, Kept, Names};
+pub use copies::{Copies, Kept, Names};
+pub use glanced::Glance;
+use glanced::{Gathered, Line, Pages};
 
 /// About as many bytes of rows make a stretch of households.
 const STRETCH_BYTES: usize = 512 * 1024;
@@ -33,6 +37,8 @@ const ROWS_OF_A_PART: i64 = 425_000;
 const PARTS_MAX: i64 = 16;
 /// So many parts are under way at once: while one is read, the next is sorted.
 const PARTS_AT_ONCE: usize = 2;
+/// About as many rows are gathered for a glance at once, of 64 bytes each.
+const ROWS_GATHERED: i64 = 2_000_000;
 /// Stretches of a part that wait for the part before it.
 const STRETCHES_AHEAD: usize = 4;
 
@@ -192,6 +198,31 @@ pub struct Lifted {
     pub at: Timestamp,
 }
 
+/// A moment of the database that several connections see.
+struct Moment {
+    /// Holds it.
+    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+    /// What others call it.
+    name: String,
+}
+
+impl Moment {
+    async fn of(store: &Store) -> Result<Self, StoreError> {
+        let mut transaction = store
+            .pool
+            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await?;
+        let name = sqlx::query_scalar!(r#"SELECT pg_export_snapshot() AS "snapshot!""#)
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(Self { transaction, name })
+    }
+
+    async fn end(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
 fn corrupt(table: &'static str, what: &'static str) -> StoreError {
     StoreError::Corrupt { table, what }
 }
@@ -203,13 +234,28 @@ impl Store {
         wanted: Copied,
         stretches: mpsc::Sender<Stretch>,
     ) -> Result<(), StoreError> {
-        let rows = sqlx::query_scalar!(
+        let parts = (self.signals_about().await? / ROWS_OF_A_PART + 1).min(PARTS_MAX);
+        self.read_in_parts(parts, wanted, stretches).await
+    }
+
+    /// Shows what every household's signals that count are at a glance ([`Copied::Counted`]), and hands over those that are wanted.
+    pub async fn glance_at_history(
+        &self,
+        until: Date,
+        wants: impl FnMut(HouseholdId, &[Glance<'_>]) -> bool + Send,
+        stretches: mpsc::Sender<Stretch>,
+    ) -> Result<(), StoreError> {
+        let parts = (self.signals_about().await? / ROWS_GATHERED + 1).min(PARTS_MAX);
+        self.glance_in_parts(parts, until, wants, stretches).await
+    }
+
+    /// About how many signals there are, as the database's statistics say.
+    async fn signals_about(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
             r#"SELECT greatest(0, reltuples)::bigint AS "rows!" FROM pg_class WHERE oid = 'signals'::regclass"#
         )
         .fetch_one(&self.pool)
-        .await?;
-        let parts = (rows / ROWS_OF_A_PART + 1).min(PARTS_MAX);
-        self.read_in_parts(parts, wanted, stretches).await
+        .await?)
     }
 
     /// The same in so many parts, all of them of one moment.
@@ -219,40 +265,86 @@ impl Store {
         wanted: Copied,
         stretches: mpsc::Sender<Stretch>,
     ) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut seen = connection
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        let seen = Moment::of(self).await?;
+        let statements = Part::all(parts)
+            .into_iter()
+            .map(|part| copies::statement(wanted, part));
+        self.read_parts(&seen.name, wanted, statements, stretches)
             .await?;
-        let snapshot = sqlx::query_scalar!(r#"SELECT pg_export_snapshot() AS "snapshot!""#)
-            .fetch_one(&mut *seen)
-            .await?;
-        self.read_parts(&snapshot, wanted, Part::all(parts), stretches)
-            .await?;
-        Ok(seen.commit().await?)
+        seen.end().await
     }
 
-    /// Hands over part after part of what this snapshot sees.
+    async fn glance_in_parts(
+        &self,
+        parts: i64,
+        until: Date,
+        mut wants: impl FnMut(HouseholdId, &[Glance<'_>]) -> bool + Send,
+        stretches: mpsc::Sender<Stretch>,
+    ) -> Result<(), StoreError> {
+        let seen = Moment::of(self).await?;
+        for part in Part::all(parts) {
+            let gathered = self.gather(&seen.name, until, part).await?;
+            let statements = gathered.shown_to(&mut wants);
+            let wanted = Copied::Counted { until };
+            self.read_parts(&seen.name, wanted, statements, stretches.clone())
+                .await?;
+        }
+        seen.end().await
+    }
+
+    /// Gathers what a glance at these households wants, the table in as many stretches as are read at once.
+    async fn gather(
+        &self,
+        snapshot: &str,
+        until: Date,
+        part: Part,
+    ) -> Result<Gathered, StoreError> {
+        let pages = sqlx::query_scalar!(
+            r#"SELECT pg_relation_size('signals') / current_setting('block_size')::bigint AS "pages!""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let at_once = i64::try_from(PARTS_AT_ONCE).unwrap_or(1);
+        let gathered = Mutex::new(Gathered::default());
+        let gathering = Pages::all(pages, at_once).map(|pages| {
+            let statement = glanced::statement(until, part, pages);
+            let gathered = &gathered;
+            async move {
+                let mut line = Line::default();
+                self.copy_out(snapshot, &statement, async |bytes| {
+                    let mut gathered = gathered.lock().expect("nobody panics while it gathers");
+                    gathered.add(&mut line, bytes).map(|()| true)
+                })
+                .await?;
+                line.finish()
+            }
+        });
+        future::try_join_all(gathering).await?;
+        Ok(gathered
+            .into_inner()
+            .expect("nobody panicked while it gathered"))
+    }
+
+    /// Hands over, part after part, what these statements copy out of what this snapshot sees.
     async fn read_parts(
         &self,
         snapshot: &str,
         wanted: Copied,
-        parts: Vec<Part>,
+        statements: impl Iterator<Item = String>,
         stretches: mpsc::Sender<Stretch>,
     ) -> Result<(), StoreError> {
-        let (mut sending, mut receiving) = (Vec::new(), Vec::new());
-        for part in parts {
-            let (send, receive) = mpsc::channel(STRETCHES_AHEAD);
-            sending.push((copies::statement(wanted, part), send));
-            receiving.push(receive);
-        }
-        let reading = stream::iter(sending)
-            .map(
-                |(statement, send)| async move { self.read_part(snapshot, &statement, send).await },
-            )
+        let (announce, mut announced) = mpsc::unbounded_channel();
+        let reading = stream::iter(statements)
+            .map(move |statement| {
+                let (send, receive) = mpsc::channel(STRETCHES_AHEAD);
+                // Who hands over is there until everything is read, or wants nothing more.
+                announce.send(receive).ok();
+                async move { self.read_part(snapshot, &statement, send).await }
+            })
             .buffered(PARTS_AT_ONCE)
-            .try_collect::<Vec<()>>();
+            .try_for_each(async |()| Ok(()));
         let handing_over = async {
-            for mut part in receiving {
+            while let Some(mut part) = announced.recv().await {
                 while let Some(copies) = part.recv().await {
                     if !self.hand_over(wanted, copies, &stretches).await? {
                         return Ok(());
@@ -261,14 +353,15 @@ impl Store {
             }
             Ok(())
         };
-        // Who takes nothing more ends the reading; a part that could not be read ends everything.
-        match select(pin!(handing_over), pin!(reading)).await {
+        // Who takes nothing more ends the reading; a part that could not be read ends everything. The reading is let go of when it is done: then
+        // nothing more is announced.
+        match select(pin!(handing_over), Box::pin(reading)).await {
             Either::Left((handed, reading)) => {
                 handed?;
                 if stretches.is_closed() {
                     return Ok(());
                 }
-                reading.await.map(drop)
+                reading.await
             }
             Either::Right((read, handing_over)) => {
                 read?;
@@ -283,6 +376,32 @@ impl Store {
         statement: &str,
         send: mpsc::Sender<Copies>,
     ) -> Result<(), StoreError> {
+        let mut cutter = copies::Cutter::default();
+        let is_whole = self
+            .copy_out(snapshot, statement, async |bytes| {
+                cutter.add(bytes)?;
+                if STRETCH_BYTES <= cutter.len()
+                    && let Some(copies) = cutter.cut()
+                {
+                    return Ok(send.send(copies).await.is_ok());
+                }
+                Ok(true)
+            })
+            .await?;
+        if is_whole && let Some(copies) = cutter.finish()? {
+            // Nobody takes it any more: then nobody misses it.
+            send.send(copies).await.ok();
+        }
+        Ok(())
+    }
+
+    /// What this statement copies out of what this snapshot sees, message by message, until somebody has enough. Says whether that was everything.
+    async fn copy_out(
+        &self,
+        snapshot: &str,
+        statement: &str,
+        mut take: impl AsyncFnMut(&[u8]) -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
         let mut connection = self.pool.acquire().await?;
         let mut reading = connection
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -296,23 +415,14 @@ impl Store {
             .copy_out_raw(statement)
             .await
             .map_err(StoreError::Sql)?;
-        let mut cutter = copies::Cutter::default();
         while let Some(bytes) = rows.try_next().await? {
-            cutter.add(&bytes)?;
-            if STRETCH_BYTES <= cutter.len()
-                && let Some(copies) = cutter.cut()
-                && send.send(copies).await.is_err()
-            {
-                return Ok(());
+            if !take(&bytes).await? {
+                return Ok(false);
             }
         }
         drop(rows);
-        if let Some(copies) = cutter.finish()? {
-            // Nobody takes it any more: then nobody misses it.
-            send.send(copies).await.ok();
-        }
         reading.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn hand_over(
@@ -516,4 +626,53 @@ fn household(raw: &[u8]) -> Result<HouseholdId, StoreError> {
     Uuid::from_slice(raw)
         .map(HouseholdId::from_uuid)
         .map_err(|_| corrupt("signals", "household_id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use voorveld_domain::{Cents, DebtorId, Filing, PartnerType, Presence, Revision, Standing};
+
+    use super::*;
+    use crate::timelines::TimelineRow;
+
+    /// A copy with everything in it that a copy can have.
+    pub fn copy(household: u128, signal: u128, revision: i64) -> TimelineRow {
+        let moment: Timestamp = "2025-03-30T23:30:00.123456Z".parse().unwrap();
+        TimelineRow {
+            household: HouseholdId::from_uuid(Uuid::from_u128(household)),
+            signal: SignalId::from_uuid(Uuid::from_u128(signal)),
+            municipality: "0518".parse().unwrap(),
+            revision: Revision::from_number(revision).unwrap(),
+            filing: Filing::from_number(2).unwrap(),
+            presence: Presence::MovedAway,
+            standing: Standing::Withdrawn,
+            partner: "woonstede".parse().unwrap(),
+            partner_type: PartnerType::Rent,
+            kind: "rent_arrears".parse().unwrap(),
+            domain: "debt".parse().unwrap(),
+            event_date: date(1999, 12, 31),
+            first_received_at: moment,
+            received_at: moment,
+            amount: Some(Cents::try_from(45_000).unwrap()),
+            crisis: true,
+            warm_handover: true,
+            supply_ends_on: Some(date(2025, 4, 1)),
+            age_unknown: true,
+            debtor: Some(DebtorId::from_uuid(Uuid::from_u128(9))),
+            area: Some("noord".parse().unwrap()),
+            fields: Some(serde_json::json!({ "monthly_rent": { "number": 5 } })),
+            request_id: None,
+            came_at: revision,
+        }
+    }
+
+    /// One that counts.
+    pub fn counted(household: u128, signal: u128) -> TimelineRow {
+        TimelineRow {
+            presence: Presence::LivesHere,
+            standing: Standing::Counted,
+            ..copy(household, signal, 1)
+        }
+    }
 }

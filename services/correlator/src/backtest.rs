@@ -133,8 +133,20 @@ pub async fn run<C: Collect + Default>(store: &Store, asked: Arc<Asked>) -> anyh
         })
         .collect();
     drop(receive);
-    let read = store.read_history(copied(&asked), send).await;
     let mut whole = C::default();
+    let read = match glanced(&asked) {
+        Some(conditions) => {
+            let look = |household, glances: &[Glance<'_>]| {
+                let is_wanted = can_match(&conditions, glances);
+                if !is_wanted {
+                    count_only(&asked, household, glances, &mut whole);
+                }
+                is_wanted
+            };
+            store.glance_at_history(asked.to, look, send).await
+        }
+        None => store.read_history(copied(&asked), send).await,
+    };
     for worker in working {
         whole.merge(worker.await??);
     }
@@ -195,28 +207,11 @@ fn judge<C: Collect>(
         };
         collected.take(asked, &seen);
     };
-    let nothing = Replayed::default();
-    let published_nothing = asked.published.as_ref().map(|_| &nothing);
-    if let Some(conditions) = &quiet.conditions {
-        let glances = kept.glances(names)?;
-        let mut days: Vec<i32> = glances
-            .iter()
-            .map(|one| day_number(one.event_date))
-            .collect();
-        days.sort_unstable();
-        if !conditions.iter().any(|one| one.can_match_on(&days)) {
-            take(
-                About::at_a_glance(asked, &glances),
-                &nothing,
-                published_nothing,
-            );
-            return Ok(());
-        }
-    }
     let rows = kept.rows(names)?;
     let about = About::of(asked, &rows);
     if quiet.is_so_of(&rows)? {
-        take(about, &nothing, published_nothing);
+        let nothing = Replayed::default();
+        take(about, &nothing, asked.published.as_ref().map(|_| &nothing));
         return Ok(());
     }
     let told = order::Told {
@@ -264,17 +259,17 @@ impl About {
     }
 
     /// The same by event time, where each copy is a signal.
-    fn at_a_glance(asked: &Asked, glances: &[Glance]) -> Self {
-        let within = |day: Date| asked.from <= day && day <= asked.to;
-        let signals = glances.iter().filter(|one| within(one.event_date)).count();
+    fn at_a_glance(asked: &Asked, glances: &[Glance<'_>]) -> Self {
+        let period = day_number(asked.from)..=day_number(asked.to);
+        let signals = glances.iter().filter(|one| period.contains(&one.day));
         let newest = glances
             .iter()
             .filter(|one| one.area.is_some())
-            .max_by_key(|one| (one.event_date, one.signal));
+            .max_by_key(|one| (one.day, one.signal));
         Self {
-            area: area_of(asked, newest.and_then(|one| one.area.as_ref())),
+            area: area_of(asked, newest.and_then(|one| one.area)),
             persons: different(glances.iter().filter_map(|one| one.debtor)),
-            signals,
+            signals: signals.count(),
         }
     }
 }
@@ -291,47 +286,73 @@ fn area_of(asked: &Asked, area: Option<&AreaId>) -> AreaId {
     asked.draft.ruling.team_of(area, Purpose::DebtHelp).0
 }
 
-/// How to tell, without replaying it, that a household matches no rule of either side and never did. Only by event time, where every copy counts.
+/// The conditions of both sides, when a glance at the days of a household's signals can tell that it matches none of them. Only by event time, where
+/// every copy counts, and not when one signal may be enough.
+fn glanced(asked: &Asked) -> Option<Vec<&Condition>> {
+    let sides = always(asked)?;
+    let conditions: Vec<&Condition> = sides
+        .iter()
+        .flat_map(|(rules, _)| rules.rules())
+        .map(|rule| &rule.condition)
+        .collect();
+    let one_is_enough = conditions.iter().any(|one| one.can_match_on(&[0]));
+    (!one_is_enough).then_some(conditions)
+}
+
+/// The rules of each side with their calendar, where all of history is judged by the same ones and every copy counts.
+fn always(asked: &Asked) -> Option<Vec<(&RuleSet, &Calendar)>> {
+    if asked.clock == ByClock::Knowledge {
+        return None;
+    }
+    [Some(&asked.draft), asked.published.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|side| match &side.judges {
+            Judges::Always(rules) => Some((rules, side.ruling.calendar())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn can_match(conditions: &[&Condition], glances: &[Glance<'_>]) -> bool {
+    let mut days: Vec<i32> = glances.iter().map(|one| one.day).collect();
+    days.sort_unstable();
+    conditions.iter().any(|one| one.can_match_on(&days))
+}
+
+/// Counts a household of which no rule can say anything.
+fn count_only<C: Collect>(
+    asked: &Asked,
+    household: HouseholdId,
+    glances: &[Glance<'_>],
+    collected: &mut C,
+) {
+    let (about, nothing) = (About::at_a_glance(asked, glances), Replayed::default());
+    let seen = Seen {
+        household,
+        area: about.area,
+        persons: about.persons,
+        signals: about.signals,
+        draft: &nothing,
+        published: asked.published.as_ref().map(|_| &nothing),
+    };
+    collected.take(asked, &seen);
+}
+
+/// How to tell, without replaying it, that a household matches no rule of either side and never did.
 struct Quiet<'a> {
-    /// The conditions of both sides, of which none can be met on the days of its signals.
-    conditions: Option<Vec<&'a Condition>>,
     /// The rules of each side, when a match of any of them stands whatever comes: then it is enough to look at the end.
     only_growing: Option<Vec<(&'a RuleSet, &'a Calendar)>>,
 }
 
 impl<'a> Quiet<'a> {
     fn of(asked: &'a Asked) -> Self {
-        if asked.clock == ByClock::Knowledge {
-            return Self::never();
-        }
-        let mut all = Vec::new();
-        let mut only_growing = Some(Vec::new());
-        for side in [Some(&asked.draft), asked.published.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            let Judges::Always(rules) = &side.judges else {
-                return Self::never();
-            };
-            let conditions = || rules.rules().iter().map(|rule| &rule.condition);
-            all.extend(conditions());
-            only_growing = only_growing
-                .filter(|_| conditions().all(Condition::only_grows))
-                .map(|mut sides| {
-                    sides.push((rules, side.ruling.calendar()));
-                    sides
-                });
-        }
+        let stands = |(rules, _): &(&RuleSet, _)| {
+            let mut conditions = rules.rules().iter().map(|rule| &rule.condition);
+            conditions.all(Condition::only_grows)
+        };
         Self {
-            conditions: Some(all),
-            only_growing,
-        }
-    }
-
-    const fn never() -> Self {
-        Self {
-            conditions: None,
-            only_growing: None,
+            only_growing: always(asked).filter(|sides| sides.iter().all(stands)),
         }
     }
 

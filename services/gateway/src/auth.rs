@@ -19,7 +19,7 @@ use voorveld_store::partners::{KeyRecord, Partner};
 use voorveld_store::{Store, StoreError};
 
 use crate::config::{
-    CHUNK_ROWS, KEY_BELIEVED, KEYS_REMEMBERED, MAX_DELIVERIES_PER_PARTNER, MAX_SIGNALS_PER_REQUEST,
+    KEY_BELIEVED, KEYS_REMEMBERED, MAX_DELIVERIES_PER_PARTNER, MAX_SIGNALS_PER_REQUEST,
 };
 use crate::http::Door;
 
@@ -129,11 +129,11 @@ impl Partners {
             .unwrap_or_else(PoisonError::into_inner);
         let fresh = |deliveries| {
             let rows = NonZeroU32::new(partner.rows_per_minute).unwrap_or(NonZeroU32::MIN);
-            // A whole request or chunk must fit into the burst, or it could never pass.
-            let least = u32::try_from(MAX_SIGNALS_PER_REQUEST.max(CHUNK_ROWS))
+            // A whole request must fit into the burst, or it could never pass.
+            let least = u32::try_from(MAX_SIGNALS_PER_REQUEST)
                 .ok()
                 .and_then(NonZeroU32::new)
-                .expect("the limits are small and above zero");
+                .expect("the limit is small and above zero");
             Allowance {
                 rows_per_minute: partner.rows_per_minute,
                 limiter: Arc::new(RateLimiter::direct(
@@ -167,11 +167,15 @@ impl Partners {
     }
 
     /// Waits until the partner may send `rows` more.
-    pub async fn pace(&self, partner: &Partner, rows: usize) {
-        if let Some(rows) = u32::try_from(rows).ok().and_then(NonZeroU32::new) {
-            let (limiter, _) = self.allowance(partner);
-            // A chunk always fits into the burst, so this waits and never refuses.
-            let _ = limiter.until_n_ready(rows).await;
+    pub async fn pace(&self, partner: &Partner, mut rows: usize) {
+        let (limiter, _) = self.allowance(partner);
+        while 0 < rows {
+            let some = rows.min(MAX_SIGNALS_PER_REQUEST);
+            rows -= some;
+            if let Some(some) = u32::try_from(some).ok().and_then(NonZeroU32::new) {
+                // That many always fit into the burst, so this waits and never refuses.
+                let _ = limiter.until_n_ready(some).await;
+            }
         }
     }
 

@@ -39,8 +39,9 @@ pub const MAX_XLSX_CELL_BYTES: u64 = 1024 * 1024;
 pub const MAX_ROW_BYTES: usize = 64 * 1024;
 /// Most columns of a file.
 pub const MAX_COLUMNS: usize = 100;
-/// Rows taken in together: one transaction, one append, one acknowledgement.
-pub const CHUNK_ROWS: usize = 1_000;
+/// Rows taken in together: one transaction, one append, one acknowledgement. As many as a stage reads at once: a broker that is alone flushes every
+/// partition for each append, and what is set by set in the database costs less a row in larger sets.
+pub const CHUNK_ROWS: usize = voorveld_bus::MAX_BATCH;
 /// Most text in rows that are taken in together; whichever comes first. Rows are held in a few copies while they are.
 pub const CHUNK_BYTES: usize = 2 * 1024 * 1024;
 /// Chunks read ahead of the one being taken in.

@@ -16,8 +16,8 @@ use crate::StoreError;
 use crate::timelines::TimelineRow;
 
 /// Signature, flags and an empty extension.
-const HEADER_BYTES: usize = 19;
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+pub(super) const HEADER_BYTES: usize = 19;
+pub(super) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 const COLUMNS: usize = 23;
 /// Of these columns, the places of those that say what a signal that counts is, and not how and when it came.
 const OF_COUNTED: [usize; 15] = [0, 1, 2, 7, 8, 9, 10, 11, 14, 15, 16, 17, 19, 20, 21];
@@ -30,12 +30,9 @@ const EPOCH_SECONDS: i64 = 946_684_800;
 pub(super) fn statement(wanted: Copied, part: Part) -> String {
     let whose = part.condition();
     match wanted {
-        Copied::Counted { until } => format!(
-            "COPY (SELECT household_id, signal_id, municipality, partner_id, partner_type, kind, domain, event_date, amount_cents,
-                nullif(crisis, false), nullif(warm_handover, false), supply_ends_on, debtor_id, area_id, fields
-             FROM signals WHERE lives_here AND standing = 'counted' AND event_date <= DATE '{until}' AND {whose}
-             ORDER BY household_id) TO STDOUT (FORMAT binary)"
-        ),
+        Copied::Counted { until } => of_counted(&format!(
+            "lives_here AND standing = 'counted' AND event_date <= DATE '{until}' AND {whose}"
+        )),
         Copied::Everything { before } => {
             let copies = |table: &str| {
                 format!(
@@ -52,6 +49,15 @@ pub(super) fn statement(wanted: Copied, part: Part) -> String {
             )
         }
     }
+}
+
+/// The statement that copies out what signals that count are, where this condition holds.
+pub(super) fn of_counted(condition: &str) -> String {
+    format!(
+        "COPY (SELECT household_id, signal_id, municipality, partner_id, partner_type, kind, domain, event_date, amount_cents,
+            nullif(crisis, false), nullif(warm_handover, false), supply_ends_on, debtor_id, area_id, fields
+         FROM signals WHERE {condition} ORDER BY household_id) TO STDOUT (FORMAT binary)"
+    )
 }
 
 /// Names that were read: of thousands of signals each comes again and again.
@@ -223,41 +229,6 @@ impl Kept<'_> {
         }
         Ok(rows)
     }
-
-    /// What is counted of them whatever rules say: a fraction of the work of [`Kept::rows`].
-    pub fn glances(&self, names: &mut Names) -> Result<Vec<Glance>, StoreError> {
-        let mut fields = Fields { bytes: self.bytes };
-        let mut glances = Vec::with_capacity(self.copies);
-        while !fields.bytes.is_empty() {
-            glances.push(glance(&fields.row()?, names)?);
-        }
-        Ok(glances)
-    }
-}
-
-/// Of a copy, what is counted whatever rules say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glance {
-    /// Which signal.
-    pub signal: SignalId,
-    /// CBS code.
-    pub municipality: MunicipalityCode,
-    /// T1.
-    pub event_date: Date,
-    /// S7.
-    pub debtor: Option<DebtorId>,
-    /// For routing.
-    pub area: Option<AreaId>,
-}
-
-fn glance(fields: &[Option<&[u8]>; COLUMNS], names: &mut Names) -> Result<Glance, StoreError> {
-    Ok(Glance {
-        signal: SignalId::from_uuid(uuid(fields[1], "signal_id")?),
-        municipality: municipality(fields[2])?,
-        event_date: day(fields[11].ok_or_else(|| corrupt("signals", "event_date"))?)?,
-        debtor: debtor(fields[19])?,
-        area: area(fields[20], names)?,
-    })
 }
 
 fn municipality(raw: Option<&[u8]>) -> Result<MunicipalityCode, StoreError> {
@@ -279,19 +250,19 @@ fn area(raw: Option<&[u8]>, names: &mut Names) -> Result<Option<AreaId>, StoreEr
 }
 
 /// Fields of binary rows, taken from the front.
-struct Fields<'a> {
-    bytes: &'a [u8],
+pub(super) struct Fields<'a> {
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    fn int16(&mut self) -> Option<i16> {
+    pub(super) fn int16(&mut self) -> Option<i16> {
         let (head, rest) = self.bytes.split_first_chunk::<2>()?;
         self.bytes = rest;
         Some(i16::from_be_bytes(*head))
     }
 
     /// The next field, `None` being NULL. False: it is not there whole.
-    fn field(&mut self, field: &mut Option<&'a [u8]>) -> bool {
+    pub(super) fn field(&mut self, field: &mut Option<&'a [u8]>) -> bool {
         let Some((head, rest)) = self.bytes.split_first_chunk::<4>() else {
             return false;
         };
@@ -469,41 +440,11 @@ fn noon(day: &[u8]) -> Result<Timestamp, StoreError> {
 mod tests {
     use sqlx::PgPool;
     use tokio::sync::mpsc;
-    use voorveld_domain::PartnerType;
 
     use super::*;
     use crate::Store;
     use crate::history::Stretch;
-
-    fn copy(household: u128, signal: u128, revision: i64) -> TimelineRow {
-        let moment: Timestamp = "2025-03-30T23:30:00.123456Z".parse().unwrap();
-        TimelineRow {
-            household: HouseholdId::from_uuid(Uuid::from_u128(household)),
-            signal: SignalId::from_uuid(Uuid::from_u128(signal)),
-            municipality: "0518".parse().unwrap(),
-            revision: Revision::from_number(revision).unwrap(),
-            filing: Filing::from_number(2).unwrap(),
-            presence: Presence::MovedAway,
-            standing: Standing::Withdrawn,
-            partner: "woonstede".parse().unwrap(),
-            partner_type: PartnerType::Rent,
-            kind: "rent_arrears".parse().unwrap(),
-            domain: "debt".parse().unwrap(),
-            event_date: date(1999, 12, 31),
-            first_received_at: moment,
-            received_at: moment,
-            amount: Some(Cents::try_from(45_000).unwrap()),
-            crisis: true,
-            warm_handover: true,
-            supply_ends_on: Some(date(2025, 4, 1)),
-            age_unknown: true,
-            debtor: Some(DebtorId::from_uuid(Uuid::from_u128(9))),
-            area: Some("noord".parse().unwrap()),
-            fields: Some(serde_json::json!({ "monthly_rent": { "number": 5 } })),
-            request_id: None,
-            came_at: revision,
-        }
-    }
+    use crate::history::tests::copy;
 
     async fn read(store: &Store, wanted: Copied) -> Vec<TimelineRow> {
         read_in(1, store, wanted).await
