@@ -152,6 +152,12 @@ pub struct Log {
 }
 
 impl Log {
+    /// A log of another make, that keeps this contract: a simulation has one in memory.
+    #[must_use]
+    pub fn of(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
+    }
+
     /// The log on Kafka. Nothing is contacted yet: with the brokers down, it is the first append or subscription that waits.
     pub fn kafka(config: KafkaConfig) -> Result<Self, BusError> {
         Ok(Self {
@@ -231,10 +237,24 @@ pub struct Subscription {
     pub events: mpsc::Receiver<Event>,
     /// Tells dashboards how far this reader is.
     pub progress: Progress,
-    pub(crate) running: Box<dyn Running>,
+    running: Box<dyn Running>,
 }
 
 impl Subscription {
+    /// A place that these events tell of, for as long as `running` is kept.
+    #[must_use]
+    pub fn new(
+        events: mpsc::Receiver<Event>,
+        progress: Progress,
+        running: Box<dyn Running>,
+    ) -> Self {
+        Self {
+            events,
+            progress,
+            running,
+        }
+    }
+
     /// Leaves the group, so that others take over at once. No event is sent for it: the reader has stopped reading.
     pub async fn close(self) {
         let Self {
@@ -250,47 +270,61 @@ impl Subscription {
 /// Tells dashboards and lag-driven scaling how far a reader is. A courtesy: nothing resumes from it.
 #[derive(Clone)]
 pub struct Progress {
-    pub(crate) sink: Arc<dyn ProgressSink>,
+    sink: Arc<dyn ProgressSink>,
 }
 
 impl Progress {
+    /// Progress that is told here.
+    #[must_use]
+    pub fn to(sink: Arc<dyn ProgressSink>) -> Self {
+        Self { sink }
+    }
+
     /// Notes that everything before each `(partition, next offset)` is done. Neither waits nor fails.
     pub fn note(&self, positions: &[(i32, i64)]) {
         self.sink.note(positions);
     }
 }
 
-/// What each log implements.
+/// What each log implements; [`Log`] says what is promised.
 #[async_trait]
-pub(crate) trait Backend: Send + Sync {
+pub trait Backend: Send + Sync {
+    /// [`Log::ensure_topics`].
     async fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError>;
+    /// [`Log::topic`].
     async fn topic(&self, name: &str) -> Result<TopicState, BusError>;
+    /// [`Log::appended_at`].
     async fn appended_at(
         &self,
         topic: &str,
         positions: &[(i32, i64)],
     ) -> Result<Vec<(i32, i64)>, BusError>;
+    /// [`Log::append`], of one record at least.
     async fn append(
         &self,
         topic: &str,
         records: Vec<Outgoing>,
     ) -> Result<Vec<(i32, i64)>, BusError>;
+    /// [`Log::subscribe_with`].
     async fn subscribe(
         &self,
         topic: &str,
         group: &str,
         options: SubscribeOptions,
     ) -> Result<Subscription, BusError>;
+    /// [`Log::trim`].
     async fn trim(&self) -> Result<u64, BusError>;
 }
 
 /// The part of a subscription that runs in the background; dropping it stops it.
 #[async_trait]
-pub(crate) trait Running: Send + Sync {
+pub trait Running: Send + Sync {
+    /// [`Subscription::close`].
     async fn close(self: Box<Self>);
 }
 
 /// Where [`Progress`] goes. May be called from any thread and must not block.
-pub(crate) trait ProgressSink: Send + Sync {
+pub trait ProgressSink: Send + Sync {
+    /// [`Progress::note`].
     fn note(&self, positions: &[(i32, i64)]);
 }

@@ -16,8 +16,8 @@ mod partitioner;
 mod postgres;
 
 pub use contract::{
-    Event, IDLE_AFTER, Log, MAX_BATCH, MAX_WAIT, Outgoing, PartitionRange, Progress, Record,
-    SubscribeOptions, Subscription, TopicSpec, TopicState,
+    Backend, Event, IDLE_AFTER, Log, MAX_BATCH, MAX_WAIT, Outgoing, PartitionRange, Progress,
+    ProgressSink, Record, Running, SubscribeOptions, Subscription, TopicSpec, TopicState,
 };
 pub use error::BusError;
 pub use kafka::KafkaConfig;

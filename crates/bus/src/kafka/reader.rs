@@ -93,14 +93,11 @@ pub(super) fn start(
             doing,
             source: Box::new(error),
         })?;
-    Ok(Subscription {
-        events,
-        progress: Progress { sink },
-        running: Box::new(Thread {
-            stop,
-            thread: Some(thread),
-        }),
-    })
+    let running = Box::new(Thread {
+        stop,
+        thread: Some(thread),
+    });
+    Ok(Subscription::new(events, Progress::to(sink), running))
 }
 
 struct Thread {

@@ -64,11 +64,9 @@ pub(super) async fn start(
         told_idle: false,
     };
     tasks.spawn(reader.run());
-    Ok(Subscription {
-        events,
-        progress: Progress { sink: seat.clone() },
-        running: Box::new(Tasks { tasks, seat }),
-    })
+    let progress = Progress::to(seat.clone());
+    let running = Box::new(Tasks { tasks, seat });
+    Ok(Subscription::new(events, progress, running))
 }
 
 /// A place in the group, shared by the two tasks and the progress sink.
