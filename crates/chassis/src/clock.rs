@@ -4,12 +4,13 @@
 //! Europe/Amsterdam (T1); instants are UTC.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The time zone in which a day is a day.
 pub const CIVIL_ZONE: &str = "Europe/Amsterdam";
@@ -162,17 +163,14 @@ fn in_micros(instant: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(instant.as_microsecond()).unwrap_or(instant)
 }
 
-/// How long something took: for canonical lines and histograms, never for a decision.
+/// How long something took or waits: for canonical lines and histograms, and for doing something once in a while; never for a decision about anybody. It
+/// goes by the runtime's time, as sleeping does, so where that is paused nothing depends on how fast a machine is.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
     /// Starts measuring.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where durations are measured"
-    )]
     pub fn start() -> Self {
         Self(Instant::now())
     }
