@@ -4,6 +4,7 @@
 //! [`Work`], repeat a batch after a passing fault, let go of everything when somebody else turns out to own it, and stop loudly rather than
 //! skip. What a record means is the [`Work`]'s business; that it commits its effects and the given [`Step`]s in one transaction is its promise (I3).
 
+mod database;
 mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use voorveld_chassis::{Clock, Stopwatch};
 use voorveld_store::positions::{Claimed, Reader, Step};
 use voorveld_store::{Store, StoreError};
 
+pub use database::{Database, Transaction};
 pub use metrics::{MetricNames, Metrics};
 
 /// How often the log is asked how far it goes while there is more: it is for people who look at a dashboard.
@@ -103,7 +105,7 @@ pub trait Work: Send {
 }
 
 /// Who reads what.
-pub struct Stage {
+pub struct Stage<D = Store> {
     /// Name of the stage: its positions and its consumer group.
     pub name: &'static str,
     /// What it reads.
@@ -113,7 +115,7 @@ pub struct Stage {
     /// The log.
     pub log: Log,
     /// The database.
-    pub store: Store,
+    pub store: D,
     /// The time.
     pub clock: Clock,
     /// What is counted of the reading.
@@ -132,7 +134,7 @@ enum Ended {
     Again,
 }
 
-impl Stage {
+impl<D: Database> Stage<D> {
     /// Reads until told to drain. Returns an error only for what repeating cannot mend.
     pub async fn run(
         self,
