@@ -12,10 +12,11 @@ use voorveld_detect::Feeds;
 use voorveld_domain::MunicipalityCode;
 use voorveld_recall::feeds_told;
 use voorveld_store::feeds::{MarksSettled, Moment};
-use voorveld_store::{Store, StoreError, Tx};
+use voorveld_store::{Store, StoreError};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 use crate::Metrics;
+use crate::database::Transaction;
 
 /// How often is looked whether a mark may take effect. A partner waits for nothing here; a task that waits for a mark has waited for weeks.
 pub const EVERY: Duration = Duration::from_secs(15);
@@ -33,7 +34,7 @@ pub(crate) struct FeedsOf {
 
 impl FeedsOf {
     /// Makes them what they are now; none takes effect until the transaction ends.
-    pub(crate) async fn refresh(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+    pub(crate) async fn refresh(&mut self, tx: &mut impl Transaction) -> Result<(), StoreError> {
         if let Some((version, states)) = tx.feeds_to_judge_by(self.version.as_deref()).await? {
             self.by_municipality = feeds_told(states)?;
             self.version = Some(version);

@@ -7,6 +7,7 @@ mod apply;
 pub mod backtest;
 mod bytes;
 mod convert;
+pub mod database;
 mod expiry;
 pub mod explain;
 pub mod feeds;
@@ -41,9 +42,9 @@ pub use voorveld_recall::Retention;
 pub const STAGE: &str = "correlator";
 
 /// What the correlator is given.
-pub struct Parts {
+pub struct Parts<D = Store> {
     /// The database.
-    pub store: Store,
+    pub store: D,
     /// The log.
     pub log: Log,
     /// The policy to judge by until something else is published.

@@ -11,9 +11,9 @@ use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::{Signal, Timeline};
 use voorveld_domain::{DebtorId, Filing, HouseholdId, MunicipalityCode, SignalId, TaskId};
-use voorveld_stage::{StageError, Work};
-use voorveld_store::Tx;
-use voorveld_store::judgements::{Hearing, Judged, SuppressionRow, TaskBecomes};
+use voorveld_stage::{StageError, Transaction as _, Work};
+use voorveld_store::Store;
+use voorveld_store::judgements::{Hearing, Judged, SuppressionRow};
 use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::timelines::TimelineRow;
@@ -21,6 +21,7 @@ use voorveld_store::wake_ups::{BACKLOG, EXPIRY, FEED, NEXT_LOOK, RULES, Taken, W
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Resolved};
 
 use crate::apply::{Cause, Writes, apply};
+use crate::database::{Database, Judgements, Transaction};
 use crate::feeds::FeedsOf;
 use crate::household::{Absorbed, Household, Remembered};
 use crate::memory::Memory;
@@ -42,8 +43,8 @@ const BEFORE_US: Reader<'static> = Reader {
 };
 
 /// The correlator at work on the partitions it owns.
-pub struct Correlator {
-    parts: Parts,
+pub struct Correlator<D = Store> {
+    parts: Parts<D>,
     rules: RulesInForce,
     memory: Memory,
     /// How far the feeds are complete, as the batch at hand was told; empty while no rule asks.
@@ -87,10 +88,10 @@ struct Read<'a> {
     municipality: MunicipalityCode,
 }
 
-impl Correlator {
+impl<D: Database> Correlator<D> {
     /// A correlator that has read nothing yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Parts<D>) -> Self {
         let rules = RulesInForce::new(Arc::clone(&parts.policy));
         Self {
             parts,
@@ -137,7 +138,7 @@ impl Correlator {
     /// Loads the touched households: timelines from memory or one query, the rest under lock from the database (K3).
     async fn load(
         &mut self,
-        tx: &mut Tx,
+        tx: &mut D::Tx,
         touched: &BTreeMap<HouseholdId, Touched>,
         mut moved: BTreeMap<HouseholdId, BTreeSet<SignalId>>,
         mut debtors: BTreeSet<DebtorId>,
@@ -147,7 +148,6 @@ impl Correlator {
             self.feeds.refresh(tx).await?;
         }
         let ids: Vec<HouseholdId> = touched.keys().copied().collect();
-        let mut tasks = tx.lock_and_read_tasks(&ids).await?;
         let mut memories: HashMap<HouseholdId, Remembered> = HashMap::new();
         let mut crowded = BTreeSet::new();
         let mut missing = Vec::new();
@@ -173,7 +173,8 @@ impl Correlator {
             .cache
             .with_label_values(&["loaded"])
             .inc_by(missing.len() as u64);
-        for row in tx.timelines(&missing).await? {
+        let mut known = tx.known(&ids, &missing, wake_ups).await?;
+        for row in known.timelines {
             let partition = touched[&row.household].partition;
             memories
                 .entry(row.household)
@@ -184,10 +185,6 @@ impl Correlator {
                 })
                 .absorb(row)?;
         }
-        let judged = tx.judged(&ids).await?;
-        let held = tx.active_holds(&ids).await?;
-        // After the locks that whoever asks takes first, and before what is registered and answered, which has none.
-        tx.take_wake_ups(RESOLVED_TOPIC, wake_ups).await?;
         let mut households = BTreeMap::new();
         for (id, one) in touched {
             let (id, memory) = (*id, memories.remove(id));
@@ -197,9 +194,10 @@ impl Correlator {
                 moved.entry(id).or_default().insert(signal.id);
             }
             debtors.extend(memory.debtors());
-            let stored = tasks.remove(&id).unwrap_or_default();
-            let as_of = judged.get(&id).map(|judged| judged.as_of);
-            let household = Household::stored(id, memory, as_of, &stored, held.get(&id).copied())?;
+            let stored = known.tasks.remove(&id).unwrap_or_default();
+            let as_of = known.judged.get(&id).map(|judged| judged.as_of);
+            let held = known.held.get(&id).copied();
+            let household = Household::stored(id, memory, as_of, &stored, held)?;
             households.insert(id, household);
         }
         let standing = tx.standing_registrations(&ids, &debtors).await?;
@@ -234,19 +232,13 @@ impl Correlator {
         });
     }
 
-    /// Writes everything that was judged, set by set.
-    async fn write(
+    /// Everything that was judged, to be written.
+    fn judgements(
         &self,
-        tx: &mut Tx,
         households: &BTreeMap<HouseholdId, Household>,
-        writes: &mut Writes,
-    ) -> Result<(), StageError> {
-        let now = self.parts.clock.now();
-        let judged: Vec<&Household> = households
-            .values()
-            .filter(|one| one.evaluation.is_some())
-            .collect();
-        let rows: Vec<TimelineRow> = households
+        writes: Writes,
+    ) -> Judgements<'_> {
+        let timelines: Vec<TimelineRow> = households
             .values()
             .flat_map(|one| {
                 one.touched
@@ -254,31 +246,40 @@ impl Correlator {
                     .filter_map(|signal| one.memory.rows.get(signal).cloned())
             })
             .collect();
-        tx.keep_superseded(&writes.superseded).await?;
-        tx.write_timelines(&rows).await?;
-        let ids: Vec<HouseholdId> = judged.iter().map(|one| one.id).collect();
-        let (mut matches, mut suppressions, mut marks, mut wakes) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut all = Judgements {
+            rule_set: self.rules.hash(),
+            superseded: writes.superseded,
+            timelines,
+            raised: writes.raised,
+            grounds: writes.grounds.into_values().collect(),
+            gone: writes.gone.into_values().collect(),
+            events: writes.events,
+            holds: writes.holds,
+            erased: writes.erased,
+            ..Judgements::default()
+        };
         let mut shadow_rows = Vec::new();
-        for one in judged {
+        for one in households.values() {
             let Some(evaluation) = &one.evaluation else {
                 continue;
             };
-            matches.extend(evaluation.matches.iter().map(|found| one.match_row(found)));
-            suppressions.extend(one.plan.suppressed.iter().map(|muted| SuppressionRow {
+            let found = evaluation.matches.iter().map(|found| one.match_row(found));
+            all.matches.extend(found);
+            let muted = one.plan.suppressed.iter().map(|muted| SuppressionRow {
                 household: one.id,
                 rule: muted.rule.clone(),
                 anchor: muted.anchor.to_string(),
                 municipality: one.memory.municipality,
                 reason: muted.by.code(),
                 as_of: evaluation.as_of,
-            }));
+            });
+            all.suppressions.extend(muted);
             let next_look = one.next_look();
             debug_assert!(
                 next_look.is_none_or(|due| evaluation.as_of < due),
                 "a day to come"
             );
-            marks.push((
+            all.judged.push((
                 one.id,
                 one.memory.municipality,
                 one.memory.partition,
@@ -297,45 +298,26 @@ impl Correlator {
                 shadow_rows.extend(rows);
                 looks.push(shadow_look.filter(|_| shadow_look != next_look));
             }
-            wakes.extend(looks.into_iter().flatten().map(|due| WakeUp {
+            let looks = looks.into_iter().flatten().map(|due| WakeUp {
                 due,
                 household: one.id,
                 partition: one.memory.partition,
                 reason: NEXT_LOOK.to_owned(),
-            }));
+            });
+            all.wake_ups.extend(looks);
         }
-        if !ids.is_empty() {
-            tx.replace_matches(&ids, &matches, self.rules.hash())
-                .await?;
-            tx.replace_suppressions(&ids, &suppressions).await?;
-            tx.write_judged(&marks).await?;
-            if let Some(shadow) = self.rules.shadow() {
-                tx.replace_shadow_matches(shadow.publication, &ids, &shadow_rows)
-                    .await?;
-            }
-        }
-        let mut raised = std::mem::take(&mut writes.raised);
-        let fresh: BTreeSet<TaskId> = raised.iter().map(|task| task.id).collect();
-        let changed: Vec<(TaskId, TaskBecomes)> = households
+        let shadow = self.rules.shadow().map(|shadow| shadow.publication);
+        all.shadow = shadow.map(|publication| (publication, shadow_rows));
+        let fresh: BTreeSet<TaskId> = all.raised.iter().map(|task| task.id).collect();
+        all.changed = households
             .values()
             .flat_map(|one| one.becomes.iter().map(|(task, becomes)| (*task, *becomes)))
             .filter(|(task, _)| !fresh.contains(task))
             .collect();
-        for task in &mut raised {
+        for task in &mut all.raised {
             task.becomes = households[&task.household].becomes[&task.id];
         }
-        // A task that ends makes room before another of its purpose is raised (I8).
-        tx.change_tasks(&changed, now).await?;
-        tx.raise_tasks(&raised, now).await?;
-        let grounds: Vec<_> = std::mem::take(&mut writes.grounds).into_values().collect();
-        tx.put_grounds(&grounds, self.rules.hash()).await?;
-        let gone: Vec<_> = std::mem::take(&mut writes.gone).into_values().collect();
-        tx.lose_grounds(&gone).await?;
-        tx.write_system_events(&writes.events, now).await?;
-        tx.hold(&writes.holds, now).await?;
-        tx.erase_timelines(&writes.erased, now).await?;
-        tx.add_wake_ups(RESOLVED_TOPIC, &wakes).await?;
-        Ok(())
+        all
     }
 
     fn remember(&mut self, households: BTreeMap<HouseholdId, Household>) {
@@ -361,18 +343,12 @@ impl Correlator {
     async fn has_read_everything(&self, held: &[Step]) -> Result<bool, StageError> {
         // The order matters: when the stage before us is done, whatever it wrote is in our log before we look how long that is.
         let received = self.parts.log.topic(RECEIVED_TOPIC).await?;
-        let before_us: HashMap<i32, i64> = self
-            .parts
-            .store
-            .positions_of(BEFORE_US.stage, BEFORE_US.topic)
-            .await?
-            .into_iter()
+        let until: Vec<(i32, i64)> = received
+            .partitions
+            .iter()
+            .map(|range| (range.partition, range.next))
             .collect();
-        let is_resolved = received.partitions.iter().all(|range| {
-            let position = before_us.get(&range.partition).copied().unwrap_or(0);
-            range.next <= position
-        });
-        if !is_resolved || self.parts.store.is_unproduced(None).await? {
+        if !self.parts.store.has_resolved(BEFORE_US, &until).await? {
             return Ok(false);
         }
         let resolved = self.parts.log.topic(RESOLVED_TOPIC).await?;
@@ -390,7 +366,7 @@ impl Correlator {
         Ok(self
             .parts
             .store
-            .due_wake_ups(RESOLVED_TOPIC, &partitions, today, apart_from)
+            .due_wake_ups(&partitions, today, apart_from)
             .await?)
     }
 
@@ -477,14 +453,12 @@ impl Correlator {
                 });
             }
         }
-        self.write(&mut tx, &households, &mut writes).await?;
+        let erased = writes.erased.len() as u64;
+        tx.write(&self.judgements(&households, writes), now).await?;
         tx.note_wake_ups(&taken, now).await?;
         tx.commit().await?;
         self.parts.metrics.wake_ups.inc_by(due.len() as u64);
-        self.parts
-            .metrics
-            .expired
-            .inc_by(writes.erased.len() as u64);
+        self.parts.metrics.expired.inc_by(erased);
         tracing::info!(households = due.len(), %day, "households judged without a signal");
         self.remember(households);
         Ok(true)
@@ -492,7 +466,7 @@ impl Correlator {
 }
 
 #[async_trait]
-impl Work for Correlator {
+impl<D: Database> Work for Correlator<D> {
     async fn batch(&mut self, steps: &[Step], records: &[Record]) -> Result<(), StageError> {
         let (read, mut letters) = Self::read(records)?;
         let mut touched: BTreeMap<HouseholdId, Touched> = BTreeMap::new();
@@ -567,7 +541,7 @@ impl Work for Correlator {
             let as_of = convert::as_of(one.resolved.received_at, household.as_of);
             self.judge(household, as_of, &cause, &mut writes);
         }
-        self.write(&mut tx, &households, &mut writes).await?;
+        tx.write(&self.judgements(&households, writes), now).await?;
         tx.put_aside(&letters, now).await?;
         tx.commit().await?;
         let metrics = &self.parts.metrics;
@@ -642,7 +616,7 @@ impl Work for Correlator {
 
 /// Tells households what became of their signals on tasks elsewhere (K4), and notes it where it is news.
 async fn hear_of_results(
-    tx: &mut Tx,
+    tx: &mut impl Transaction,
     households: &mut BTreeMap<HouseholdId, Household>,
     moved: &BTreeMap<HouseholdId, BTreeSet<SignalId>>,
 ) -> Result<(), StageError> {

@@ -18,9 +18,8 @@ use voorveld_stage::StageError;
 use voorveld_store::judgements::{Activation, NewActivation};
 use voorveld_store::positions::Step;
 use voorveld_store::publications::{InForce, Standing};
-use voorveld_store::{Store, Tx};
-use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
+use crate::database::{Database, Transaction};
 use crate::metrics::Metrics;
 use crate::published::{self, PublishError};
 use crate::ruling::Ruling;
@@ -129,7 +128,7 @@ impl RulesInForce {
     /// rules stay as they are, with an alarm, until a release that knows it is running.
     pub(crate) async fn pick_up(
         &mut self,
-        store: &Store,
+        store: &impl Database,
         metrics: &Metrics,
     ) -> Result<(), StageError> {
         let is_early = |since: &Stopwatch| since.elapsed() < LOOK_FOR_RULES_EVERY;
@@ -181,7 +180,7 @@ impl RulesInForce {
     /// Makes sure that each partition knows since when its rules judge it; writes an activation where the set is new to it.
     pub(crate) async fn prepare(
         &mut self,
-        tx: &mut Tx,
+        tx: &mut impl Transaction,
         steps: &[Step],
         now: Timestamp,
     ) -> Result<(), StageError> {
@@ -194,7 +193,7 @@ impl RulesInForce {
             return Ok(());
         }
         let partitions: Vec<i32> = missing.iter().map(|step| step.partition).collect();
-        let past = tx.activations(RESOLVED_TOPIC, Some(&partitions)).await?;
+        let past = tx.activations(&partitions).await?;
         let history_of = |partition: i32| -> Vec<&Activation> {
             let own = past.iter().filter(|one| one.partition == partition);
             own.collect()
@@ -229,7 +228,7 @@ impl RulesInForce {
                 content: &published::content(published),
                 bundle,
             };
-            tx.activate(RESOLVED_TOPIC, &noted, new, now).await?;
+            tx.activate(&noted, new, now).await?;
         }
         if !fresh.is_empty() {
             // What was judged by other rules is judged anew: no match stays that no rule says any more (M3, I5).
@@ -241,13 +240,12 @@ impl RulesInForce {
                 "rule set is in force"
             );
         }
-        let woken = tx
-            .take_up_backlogs(RESOLVED_TOPIC, &missing, amsterdam_date(now), now)
+        let (woken, backlogs) = tx
+            .take_up_backlogs(&missing, amsterdam_date(now), now)
             .await?;
         if 0 < woken {
             tracing::info!(households = woken, "a backlog is worked off");
         }
-        let backlogs = tx.backlogs().await?;
         for step in &missing {
             let history = history_of(step.partition);
             let from = active_from(published, &history, step.from, &backlogs);
@@ -258,9 +256,7 @@ impl RulesInForce {
             return Ok(());
         };
         let number = shadow.publication;
-        let begun = tx
-            .activate_shadow(RESOLVED_TOPIC, &missing, number, now)
-            .await?;
+        let (begun, since) = tx.run_shadow(&missing, number, now).await?;
         let begun: Vec<Step> = missing
             .iter()
             .filter(|step| begun.contains(&step.partition))
@@ -276,9 +272,6 @@ impl RulesInForce {
                 "a shadow runs"
             );
         }
-        let since = tx
-            .shadow_activations(RESOLVED_TOPIC, &partitions, number)
-            .await?;
         for step in &missing {
             let rules = shadow.ruling.policy.rules();
             let next = since.get(&step.partition).copied().unwrap_or(step.from);
@@ -291,19 +284,24 @@ impl RulesInForce {
     }
 }
 
-async fn wake_everybody(tx: &mut Tx, at: &[Step], now: Timestamp) -> Result<u64, StageError> {
+async fn wake_everybody(
+    tx: &mut impl Transaction,
+    at: &[Step],
+    now: Timestamp,
+) -> Result<u64, StageError> {
     let partitions: Vec<i32> = at.iter().map(|step| step.partition).collect();
     let due = amsterdam_date(now);
-    Ok(tx.wake_everybody(RESOLVED_TOPIC, &partitions, due).await?)
+    Ok(tx.wake_everybody(&partitions, due).await?)
 }
 
 /// A published policy, or an alarm.
 async fn read(
-    store: &Store,
+    store: &impl Database,
     standing: &Standing,
     mode: &'static str,
 ) -> Result<Option<Policy>, StageError> {
-    match published::read(store, &standing.bundle).await {
+    let files = store.bundle(&standing.bundle).await?;
+    match published::checked(&standing.bundle, files) {
         Ok(policy) => Ok(Some(policy)),
         Err(PublishError::Store(error)) => Err(error.into()),
         Err(error) => {
