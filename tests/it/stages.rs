@@ -141,6 +141,7 @@ impl Stages {
             }),
             excluded,
             clock: self.clock.clone(),
+            fresh_id: Arc::new(Uuid::new_v4),
             metrics: voorveld_resolver::Metrics::new(registry).expect("fresh registry"),
             owner: "test".into(),
         };

@@ -1,7 +1,6 @@
 //! One signal's filing, decided. Pure: what is known goes in, a filing and its records come out.
 
 use jiff::civil::Date;
-use uuid::Uuid;
 use voorveld_domain::{AreaId, DebtorId, HouseholdId, MunicipalityCode, SignalId};
 use voorveld_linkage::{NORMALISER_VERSION, NormalAddress};
 use voorveld_seal::BlindIndexKey;
@@ -211,15 +210,11 @@ pub(crate) fn decide(
     (outcome, Some((home, records)))
 }
 
-/// The household that a key proposes when it is seen for the first time: random, and nothing else.
-pub(crate) fn fresh_household() -> HouseholdId {
-    HouseholdId::from_uuid(Uuid::new_v4())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use jiff::Timestamp;
+    use uuid::Uuid;
     use voorveld_wire::signal_v1::Content;
 
     fn received(revision: u32, withdrawn: bool) -> Received {

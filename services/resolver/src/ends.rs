@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use voorveld_chassis::Stopwatch;
-use voorveld_stage::StageError;
+use voorveld_stage::{StageError, Transaction as _};
 use voorveld_store::homes::{Home, NewHome, PastEnd};
 use voorveld_store::positions::Step;
 use voorveld_wire::signal_v1::{Resolved, VERSION};
 
+use crate::database::{Database, Decisions, Transaction as _};
 use crate::decide::unplaced;
 use crate::live::{READER, Resolver};
 
@@ -19,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// Most signals that end in one transaction.
 const ENDED_MAX: i64 = 1_000;
 
-impl Resolver {
+impl<D: Database> Resolver<D> {
     /// Files what is past its end nowhere, to be produced with what is left over, and notes for erasing what no timeline holds any more. Under the positions
     /// of its partitions: no revision of the same signal is decided on meanwhile.
     pub(crate) async fn end_past_age(&mut self, held: &[Step]) -> Result<(), StageError> {
@@ -33,10 +34,13 @@ impl Resolver {
         let past = tx.past_their_end(&partitions, today, ENDED_MAX).await?;
         if !past.is_empty() {
             tx.advance_positions(READER, held, now).await?;
-            let homes: Vec<NewHome> = past.iter().map(|one| nowhere(one, now)).collect();
-            tx.file(&homes, now).await?;
+            let decisions = Decisions {
+                filed: past.iter().map(|one| nowhere(one, now)).collect(),
+                ..Decisions::default()
+            };
+            tx.write(&decisions, now).await?;
             tracing::info!(
-                signals = homes.len(),
+                signals = past.len(),
                 "signals are past the age until which they are kept"
             );
         }

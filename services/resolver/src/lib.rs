@@ -3,6 +3,7 @@
 //! One of the two rooms that may open an envelope (I9). It decides nothing about a household; it only finds out which one it is. A later
 //! stage of this room adds persons and the BRP behind the same protocol.
 
+pub mod database;
 mod decide;
 mod ends;
 mod live;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::civil::Date;
+use uuid::Uuid;
 use voorveld_bus::Log;
 use voorveld_chassis::{Clock, Lifecycle};
 use voorveld_domain::{AreaId, MunicipalityCode};
@@ -36,10 +38,13 @@ pub type AreaOf = Arc<dyn Fn(&MunicipalityCode, u16) -> AreaId + Send + Sync>;
 /// no later.
 pub type EndsOn = Arc<dyn Fn(&str, Date, Date) -> Option<Date> + Send + Sync>;
 
+/// Gives an id that was never given before.
+pub type FreshId = Arc<dyn Fn() -> Uuid + Send + Sync>;
+
 /// What the resolver is given.
-pub struct Parts {
+pub struct Parts<D = Store> {
     /// The database.
-    pub store: Store,
+    pub store: D,
     /// The log.
     pub log: Log,
     /// The private half: opens envelopes.
@@ -56,6 +61,8 @@ pub struct Parts {
     pub excluded: Vec<ExcludedAddress>,
     /// The time.
     pub clock: Clock,
+    /// Where the ids of households and debtors come from that were never seen: random, and nothing else. It is handed in, so that a run can be repeated.
+    pub fresh_id: FreshId,
     /// What is counted.
     pub metrics: Metrics,
     /// This process, for people who look at positions.

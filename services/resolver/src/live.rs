@@ -17,8 +17,8 @@ use voorveld_chassis::retry::Backoff;
 use voorveld_domain::{DebtorId, HouseholdId, Identity, MunicipalityCode};
 use voorveld_linkage::{NormalAddress, Unplaceable, normalise, person_keys};
 use voorveld_seal::OpenError;
-use voorveld_stage::{StageError, Work};
-use voorveld_store::Tx;
+use voorveld_stage::{StageError, Transaction as _, Work};
+use voorveld_store::Store;
 use voorveld_store::homes::{FilingId, Home, NewHome, Unproduced};
 use voorveld_store::households::{BlindKey, SealedRow};
 use voorveld_store::positions::{Reader, Step};
@@ -28,9 +28,8 @@ use voorveld_wire::signal_v1::{
     seal_context,
 };
 
-use crate::decide::{
-    Case, Outcome, Place, address_key, decide, fresh_household, lone_key, unplaced, version,
-};
+use crate::database::{Database, Decisions, Transaction as _};
+use crate::decide::{Case, Outcome, Place, address_key, decide, lone_key, unplaced, version};
 use crate::{Parts, STAGE};
 
 /// Most left-over filings produced at once.
@@ -41,8 +40,8 @@ pub(crate) const READER: Reader<'static> = Reader {
 };
 
 /// The resolver at work on the partitions it owns.
-pub struct Resolver {
-    pub(crate) parts: Parts,
+pub struct Resolver<D = Store> {
+    pub(crate) parts: Parts<D>,
     draining: CancellationToken,
     /// When it last looked who has become too old.
     pub(crate) looked: Option<Stopwatch>,
@@ -75,10 +74,10 @@ enum Unread {
     NotForUs(String),
 }
 
-impl Resolver {
+impl<D: Database> Resolver<D> {
     /// A resolver that has read nothing yet.
     #[must_use]
-    pub fn new(parts: Parts, draining: CancellationToken) -> Self {
+    pub fn new(parts: Parts<D>, draining: CancellationToken) -> Self {
         Self {
             parts,
             draining,
@@ -203,7 +202,7 @@ impl Resolver {
     /// The debtor of each record: by BSN, else by name, else somebody new; unknown stays unknown (S7).
     async fn debtors(
         &self,
-        tx: &mut Tx,
+        tx: &mut D::Tx,
         opened: &[Opened<'_>],
     ) -> Result<Vec<Option<DebtorId>>, StageError> {
         let version = version(&self.parts.person_index);
@@ -220,7 +219,7 @@ impl Resolver {
                 .person_keys
                 .iter()
                 .find_map(|key| known.get(key).copied());
-            let debtor = found.unwrap_or_else(|| DebtorId::from_uuid(Uuid::new_v4()));
+            let debtor = found.unwrap_or_else(|| DebtorId::from_uuid((self.parts.fresh_id)()));
             for key in &one.person_keys {
                 known.entry(*key).or_insert_with(|| {
                     fresh.push((*key, debtor));
@@ -242,7 +241,7 @@ impl Resolver {
     /// Where each record's identity points.
     async fn places(
         &self,
-        tx: &mut Tx,
+        tx: &mut D::Tx,
         opened: &[Opened<'_>],
         debtors: &[Option<DebtorId>],
     ) -> Result<Vec<Place>, StageError> {
@@ -270,7 +269,7 @@ impl Resolver {
         let wanted: BTreeSet<BlindKey> = keys.iter().filter_map(|key| key.ok()).collect();
         let proposed: Vec<(BlindKey, HouseholdId)> = wanted
             .into_iter()
-            .map(|key| (key, fresh_household()))
+            .map(|key| (key, HouseholdId::from_uuid((self.parts.fresh_id)())))
             .collect();
         let households = tx
             .households_of(&version, &proposed, self.parts.clock.now())
@@ -349,16 +348,20 @@ impl Resolver {
         }
         let mut sealed: Vec<SealedRow> = sealed.into_values().collect();
         sealed.sort_unstable_by_key(|row| (row.signal, row.revision));
-        tx.keep_sealed(&sealed).await?;
-        tx.file(&filed, now).await?;
-        tx.put_aside(letters, now).await?;
+        let decisions = Decisions {
+            sealed,
+            filed,
+            put_aside: letters,
+        };
+        tx.write(&decisions, now).await?;
         tx.commit().await?;
         self.produced.clear();
         for (outcome, number) in outcomes {
             self.parts.metrics.count(outcome, number);
         }
         self.parts.metrics.count("dead_lettered", letters.len());
-        let to_mark = filed
+        let to_mark = decisions
+            .filed
             .iter()
             .filter(|home| home.to_produce)
             .map(|home| FilingId {
@@ -406,7 +409,7 @@ impl Resolver {
 }
 
 #[async_trait]
-impl Work for Resolver {
+impl<D: Database> Work for Resolver<D> {
     async fn batch(&mut self, steps: &[Step], records: &[Record]) -> Result<(), StageError> {
         let (opened, letters) = self.read(records)?;
         let (filings, outgoing) = self.commit(steps, &opened, &letters).await?;
@@ -422,7 +425,7 @@ impl Work for Resolver {
         let partitions: Vec<i32> = held.iter().map(|step| step.partition).collect();
         // Nothing to do is the rule: then nothing is written either.
         let nothing =
-            self.produced.is_empty() && !self.parts.store.is_unproduced(Some(&partitions)).await?;
+            self.produced.is_empty() && !self.parts.store.is_unproduced(&partitions).await?;
         if nothing {
             return Ok(false);
         }

@@ -361,6 +361,7 @@ impl Hall<'_> {
             }),
             excluded,
             clock: self.clock.clone(),
+            fresh_id: Arc::new(uuid::Uuid::new_v4),
             metrics: voorveld_resolver::Metrics::new(&self.registry)?,
             owner: self.owner.clone(),
         };
