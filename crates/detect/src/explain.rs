@@ -116,16 +116,6 @@ impl Asked {
             parts: Vec::new(),
         }
     }
-
-    /// Everything in one line, parts between brackets: for a log or a list.
-    #[must_use]
-    pub fn in_one_line(&self) -> String {
-        if self.parts.is_empty() {
-            return self.text.clone();
-        }
-        let parts: Vec<String> = self.parts.iter().map(Self::in_one_line).collect();
-        format!("{} [{}]", self.text, parts.join(" | "))
-    }
 }
 
 /// One rule's judgement: `Meervoudig: ja. Twee verschillende soorten partners …`
@@ -325,7 +315,7 @@ fn domain_name(domain: &SignalDomain, known: &[(&str, &str)]) -> String {
 /// Whole months a period covers, when it covers whole months and nothing else.
 fn whole_months(period: Period) -> Option<(YearMonth, YearMonth)> {
     let last = plus_days(period.to(), -1);
-    (period.from() < period.to() && period.from().day() == 1 && period.to().day() == 1)
+    (period.from().day() == 1 && period.to().day() == 1)
         .then(|| (YearMonth::of(period.from()), YearMonth::of(last)))
 }
 

@@ -4,6 +4,8 @@ pub(super) mod asks;
 pub(super) mod evidence;
 pub(super) mod time;
 
+use std::cmp::Ordering;
+
 use jiff::civil::Date;
 use voorveld_calendar::{Calendar, Term};
 
@@ -105,20 +107,14 @@ fn counted(count: u32, one: &str, more: &str) -> String {
 pub(super) fn time_left(due_on: Date, today: Date, calendar: &Calendar) -> String {
     let day = day_in_words(due_on);
     let left = calendar.working_days_until(today, due_on);
-    if due_on == today {
-        return format!("vandaag, {day}");
-    }
-    if due_on < today {
-        return match -left {
-            0 => format!("te laat, het moest op {day}"),
-            1 => format!("1 werkdag te laat, het moest op {day}"),
-            late => format!("{late} werkdagen te laat, het moest op {day}"),
-        };
-    }
-    match left {
-        0 => format!("nog tot en met {day}"),
-        1 => format!("nog 1 werkdag, tot en met {day}"),
-        _ => format!("nog {left} werkdagen, tot en met {day}"),
+    match (due_on.cmp(&today), left.abs()) {
+        (Ordering::Less, 0) => format!("te laat, het moest op {day}"),
+        (Ordering::Less, 1) => format!("1 werkdag te laat, het moest op {day}"),
+        (Ordering::Less, late) => format!("{late} werkdagen te laat, het moest op {day}"),
+        (Ordering::Equal, _) => format!("vandaag, {day}"),
+        (Ordering::Greater, 0) => format!("nog tot en met {day}"),
+        (Ordering::Greater, 1) => format!("nog 1 werkdag, tot en met {day}"),
+        (Ordering::Greater, left) => format!("nog {left} werkdagen, tot en met {day}"),
     }
 }
 

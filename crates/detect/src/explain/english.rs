@@ -4,6 +4,8 @@ pub(super) mod asks;
 pub(super) mod evidence;
 pub(super) mod time;
 
+use std::cmp::Ordering;
+
 use jiff::civil::Date;
 use voorveld_calendar::{Calendar, Term};
 use voorveld_domain::{Cents, Outcome, PartnerType, Purpose, Urgency};
@@ -114,20 +116,14 @@ fn counted(count: u32, one: &str, more: &str) -> String {
 pub(super) fn time_left(due_on: Date, today: Date, calendar: &Calendar) -> String {
     let day = day_in_words(due_on);
     let left = calendar.working_days_until(today, due_on);
-    if due_on == today {
-        return format!("today, {day}");
-    }
-    if due_on < today {
-        return match -left {
-            0 => format!("too late, it was due on {day}"),
-            1 => format!("1 working day late, it was due on {day}"),
-            late => format!("{late} working days late, it was due on {day}"),
-        };
-    }
-    match left {
-        0 => format!("until {day}"),
-        1 => format!("1 working day left, until {day}"),
-        _ => format!("{left} working days left, until {day}"),
+    match (due_on.cmp(&today), left.abs()) {
+        (Ordering::Less, 0) => format!("too late, it was due on {day}"),
+        (Ordering::Less, 1) => format!("1 working day late, it was due on {day}"),
+        (Ordering::Less, late) => format!("{late} working days late, it was due on {day}"),
+        (Ordering::Equal, _) => format!("today, {day}"),
+        (Ordering::Greater, 0) => format!("until {day}"),
+        (Ordering::Greater, 1) => format!("1 working day left, until {day}"),
+        (Ordering::Greater, left) => format!("{left} working days left, until {day}"),
     }
 }
 

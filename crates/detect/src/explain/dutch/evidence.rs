@@ -1,5 +1,7 @@
 //! What was measured against what a rule wants, in Dutch.
 
+use std::cmp::Ordering;
+
 use super::time::{date_in_words, month_in_words, number, period_in_words, within_period};
 use super::{counted, euros};
 use crate::evidence::{About, Evidence, Measure, Quantity};
@@ -241,10 +243,10 @@ fn risen(before: &Quantity, value: &Quantity, words: &Words) -> String {
             plain(value, words)
         );
     };
-    let change = match high - low {
-        0 => "even hoog".to_owned(),
-        more if 0 < more => format!("{} hoger", euros(more)),
-        less => format!("{} lager", euros(-less)),
+    let change = match high.cmp(low) {
+        Ordering::Less => format!("{} lager", euros(low - high)),
+        Ordering::Equal => "even hoog".to_owned(),
+        Ordering::Greater => format!("{} hoger", euros(high - low)),
     };
     format!(
         "Het bedrag ging van {} naar {}: {change}.",

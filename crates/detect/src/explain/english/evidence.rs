@@ -1,5 +1,7 @@
 //! What was measured against what a rule wants, in English.
 
+use std::cmp::Ordering;
+
 use super::time::{date_in_words, month_in_words, number, period_in_words, within_period};
 use super::{counted, euros, partner_type};
 use crate::evidence::{About, Evidence, Measure, Quantity};
@@ -241,10 +243,10 @@ fn risen(before: &Quantity, value: &Quantity, words: &Words) -> String {
             plain(value, words)
         );
     };
-    let change = match high - low {
-        0 => "the same".to_owned(),
-        more if 0 < more => format!("{} higher", euros(more)),
-        less => format!("{} lower", euros(-less)),
+    let change = match high.cmp(low) {
+        Ordering::Less => format!("{} lower", euros(low - high)),
+        Ordering::Equal => "the same".to_owned(),
+        Ordering::Greater => format!("{} higher", euros(high - low)),
     };
     format!(
         "The amount went from {} to {}: {change}.",
