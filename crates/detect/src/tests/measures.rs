@@ -54,6 +54,7 @@ fn measures() -> Vec<Evidence> {
             count(3),
             types(&[Energy, Rent, Water]),
         ),
+        (Measure::SignalsInMonth, month, count(1), count(0)),
         (Measure::SignalsInMonth, month, count(1), count(1)),
         (Measure::SignalsInMonth, month, count(1), count(4)),
         (Measure::SignalsBefore, halfyear, count(1), count(0)),
@@ -104,6 +105,7 @@ fn measures() -> Vec<Evidence> {
         (Measure::Field(field()), signal, number("16"), Absent),
         (Measure::Field(field()), signal, Yes, Yes),
         (Measure::Field(field()), signal, Yes, No),
+        (Measure::Field(field()), signal, Yes, Absent),
         (Measure::Field(field()), signal, Absent, Absent),
         (
             Measure::Field(field()),
@@ -208,6 +210,8 @@ fn every_measure_is_told_in_both_languages() {
             In January 2025 there were signals from two types of partner (energy and rent). From three on it is called multiple.
         Drie verschillende soorten partners (Energie, Huur en Water) stuurden in januari 2025 een signaal.
             Three different types of partner (energy, rent and water) sent a signal in January 2025.
+        In januari 2025 kwam er geen signaal.
+            In January 2025 there were no signals.
         In januari 2025 kwam er een signaal.
             In January 2025 there was one signal.
         In januari 2025 kwamen er vier signalen.
@@ -258,6 +262,8 @@ fn every_measure_is_told_in_both_languages() {
             ‘Kale huur per maand’: yes.
         Kale huur per maand: nee; nodig: ja.
             ‘Kale huur per maand’: no; needed: yes.
+        Kale huur per maand: niet gemeld; nodig: ja.
+            ‘Kale huur per maand’: not told; needed: yes.
         Kale huur per maand: niet gemeld.
             ‘Kale huur per maand’: not told.
         Kale huur per maand: gas.

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use expect_test::expect;
 use jiff::civil::date;
 use voorveld_calendar::{Calendar, Term};
-use voorveld_domain::{PartnerType, RegistrationReason};
+use voorveld_domain::{PartnerType, RegistrationReason, Urgency};
 
 use super::world::{World, cents, debt_signal, default_rules, rule_set, signal_id};
 use crate::explain::{self, Language, Words};
+use crate::trail::Fate;
 use crate::*;
 
 pub(super) fn words() -> Words {
@@ -207,6 +208,47 @@ fn a_suppression_says_why_there_is_no_task() {
         No task: the signals were there before this rule came into force.
         Geen taak: het bedrag is niet hoger dan toen er het laatst naar gekeken werd.
         No task: the amount is not higher than when it was last looked at."#]].assert_eq(&texts.join("\n"));
+}
+
+#[test]
+fn what_became_of_a_match_is_told_in_both_languages() {
+    let (since, due_on) = (date(2025, 1, 10), date(2025, 1, 24));
+    let on_task = |repeat| Fate::OnTask {
+        since,
+        due_on,
+        repeat,
+    };
+    let texts: Vec<String> = [
+        on_task(false),
+        on_task(true),
+        Fate::Raises {
+            urgency: Urgency::Crisis,
+            due_on,
+        },
+        Fate::Joins { due_on },
+        Fate::Answered,
+        Fate::Shown,
+        Fate::Suppressed(SuppressedBy::KnownClient),
+    ]
+    .iter()
+    .flat_map(|fate| both().map(|words| explain::fate(fate, &words)))
+    .collect();
+    expect![[r#"
+        Dit is sinds 10 januari 2025 een reden voor de open taak.
+        This is a reason for the open task since 10 January 2025.
+        Dit staat sinds 10 januari 2025 bij de open taak. Het herhaalt wat al bekend was.
+        This is on the open task since 10 January 2025. It repeats what was known.
+        Hier komt een taak van: spoed, uiterlijk 24 januari 2025.
+        This becomes a task: urgent, by 24 January 2025 at the latest.
+        Dit komt bij de open taak.
+        This joins the open task.
+        Geen nieuwe taak: over deze signalen is al een taak afgerond.
+        No new task: a task about these signals was closed before.
+        Dit is alleen om te zien. Er komt geen taak van.
+        This is only to be seen. It makes no task.
+        Geen taak: een inwoner hier krijgt al hulp bij schulden of andere hulp.
+        No task: a resident here already gets help with debts or other help."#]]
+    .assert_eq(&texts.join("\n"));
 }
 
 #[test]
