@@ -449,10 +449,11 @@ impl Condition {
             return false;
         }
         match self.span_days() {
-            Some(span) if 0 < fewest => days
-                .windows(fewest)
-                .any(|some| some[fewest - 1] - some[0] < span),
-            _ => true,
+            Some(span) => days
+                .iter()
+                .zip(days.iter().skip(fewest.saturating_sub(1)))
+                .any(|(first, last)| last - first < span),
+            None => true,
         }
     }
 
