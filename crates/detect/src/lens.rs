@@ -309,7 +309,7 @@ impl Sight {
 
     /// Where in its timeline a signal is, or would be: quicker than to look there, for these are read anyway.
     pub(crate) fn place_of(&self, id: SignalId) -> Option<Result<usize, usize>> {
-        if Self::LOOKED_THROUGH < self.seen.len() {
+        if self.seen.len() > Self::LOOKED_THROUGH {
             return None;
         }
         let mut is_last = true;

@@ -138,6 +138,35 @@ fn a_shorter_window_ends_with_a_signal_that_is_asked_for() {
     assert_eq!(told(&evaluation), [""; 0]);
 }
 
+/// A sum of what is below zero goes down with each signal: enough with one, too little with two, and three are enough by themselves.
+#[test]
+fn a_sum_that_goes_down_is_enough_from_the_signal_on_with_which_it_stays_so() {
+    let balance = || "balance".parse().expect("a field");
+    let overdrawn = |number, day| {
+        let mut signal = signal(number, date(2025, 1, day));
+        signal
+            .fields
+            .insert(balance(), FieldValue::Number(Decimal::whole(-3)));
+        signal
+    };
+    let condition = Condition::Within(within(
+        Window::CalendarMonths(1),
+        Test::AnyOf(vec![
+            Test::Reaches {
+                of: Predicate::Any,
+                reach: Reach::Sum(Least::Field {
+                    name: balance(),
+                    least: Decimal::whole(-5),
+                }),
+            },
+            count(Predicate::Any, 3),
+        ]),
+    ));
+    let signals = [overdrawn(1, 10), overdrawn(2, 11), overdrawn(3, 12)];
+    let evaluation = evaluated(condition, &signals, &Feeds::default(), date(2025, 2, 1));
+    assert_eq!(told(&evaluation), ["2025-01: 1 2 3 by 3"]);
+}
+
 /// What came before a shorter window of months came before it, in the larger window or not.
 #[test]
 fn before_a_shorter_window_is_not_only_within_the_larger_one() {
