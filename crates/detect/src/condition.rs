@@ -334,7 +334,7 @@ impl Test {
     }
 
     /// Whether something of it lies before its window.
-    fn looks_before(&self) -> bool {
+    pub(crate) fn looks_before(&self) -> bool {
         match self {
             Self::Before { .. } => true,
             Self::Reaches { .. } | Self::Sequence(_) => false,
@@ -441,39 +441,6 @@ impl Condition {
         }
     }
 
-    /// Whether a household with signals on these days can match it, whatever they say: numbers of days, sorted, one for each signal.
-    #[must_use]
-    pub fn can_match_on(&self, days: &[i32]) -> bool {
-        let fewest = self.fewest();
-        if days.len() < fewest {
-            return false;
-        }
-        match self.span_days() {
-            Some(span) => days
-                .iter()
-                .zip(days.iter().skip(fewest.saturating_sub(1)))
-                .any(|(first, last)| last - first < span),
-            None => true,
-        }
-    }
-
-    /// So many days in a row hold the fewest signals of every match. `None`: they may lie further apart, or that depends on a calendar.
-    fn span_days(&self) -> Option<i32> {
-        match self {
-            Self::EachSignal(_) | Self::SingleInMonth { .. } => None,
-            Self::ConcurrentInMonth { .. } => Some(MONTH_DAYS),
-            Self::ConsecutiveMonths { preceding_months } => {
-                Some((i32::from(*preceding_months) + 1) * MONTH_DAYS)
-            }
-            Self::Risen { days, .. } => Some(i32::from(*days) + 1),
-            Self::Within(within) => within.span_days(),
-            Self::Absence { after, .. } => match after {
-                After::Signal(_) => None,
-                After::Pattern(within) => within.span_days(),
-            },
-        }
-    }
-
     /// Whether a household that matches it matches it for ever, whatever signals are added: with none at the end there never was one.
     #[must_use]
     pub fn only_grows(&self) -> bool {
@@ -521,19 +488,7 @@ impl Condition {
     }
 }
 
-/// No month has more.
-const MONTH_DAYS: i32 = 31;
-
 impl Within {
-    fn span_days(&self) -> Option<i32> {
-        match self.window {
-            _ if self.test.looks_before() => None,
-            Window::Days(days) => Some(i32::from(days)),
-            Window::CalendarMonths(months) => Some(i32::from(months) * MONTH_DAYS),
-            Window::WorkingDays(_) | Window::SchoolWeeks(_) => None,
-        }
-    }
-
     fn fault(&self) -> Option<&'static str> {
         if self.window.length() == 0 {
             return Some("expected a window of at least one");

@@ -14,6 +14,7 @@ mod evaluate;
 pub mod evidence;
 pub mod explain;
 mod feeds;
+mod glimpse;
 mod lens;
 pub mod matched;
 mod mute;
@@ -36,6 +37,7 @@ pub use condition::{
 pub use evaluate::{evaluate, find_matches};
 pub use evidence::{About, Evidence, EvidenceError, Measure, Quantity};
 pub use feeds::Feeds;
+pub use glimpse::Glimpse;
 pub use matched::{Anchor, AnchorError, Evaluation, Match, MatchKind, Verdict};
 pub use plan::plan;
 pub use rule::{

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use jiff::civil::Date;
 use tokio::sync::mpsc;
 use voorveld_calendar::{Calendar, amsterdam_midnight, day_number, plus_days};
-use voorveld_detect::{Condition, Feeds, Match, RuleSet, Timeline, find_matches};
+use voorveld_detect::{Condition, Feeds, Glimpse, Match, RuleSet, Timeline, find_matches};
 use voorveld_domain::{AreaId, HouseholdId, Purpose};
 use voorveld_policy::Policy;
 use voorveld_store::history::{Copied, Glance, Kept, Lifted, Names, Stretch};
@@ -286,7 +286,7 @@ fn area_of(asked: &Asked, area: Option<&AreaId>) -> AreaId {
     asked.draft.ruling.team_of(area, Purpose::DebtHelp).0
 }
 
-/// The conditions of both sides, when a glance at the days of a household's signals can tell that it matches none of them. Only by event time, where
+/// The conditions of both sides, when a glance at a household's signals can tell that it matches none of them. Only by event time, where
 /// every copy counts, and not when one signal may be enough.
 fn glanced(asked: &Asked) -> Option<Vec<&Condition>> {
     let sides = always(asked)?;
@@ -295,7 +295,7 @@ fn glanced(asked: &Asked) -> Option<Vec<&Condition>> {
         .flat_map(|(rules, _)| rules.rules())
         .map(|rule| &rule.condition)
         .collect();
-    let one_is_enough = conditions.iter().any(|one| one.can_match_on(&[0]));
+    let one_is_enough = conditions.iter().any(|one| one.fewest() < 2);
     (!one_is_enough).then_some(conditions)
 }
 
@@ -315,9 +315,15 @@ fn always(asked: &Asked) -> Option<Vec<(&RuleSet, &Calendar)>> {
 }
 
 fn can_match(conditions: &[&Condition], glances: &[Glance<'_>]) -> bool {
-    let mut days: Vec<i32> = glances.iter().map(|one| one.day).collect();
-    days.sort_unstable();
-    conditions.iter().any(|one| one.can_match_on(&days))
+    let mut signals: Vec<Glimpse> = glances
+        .iter()
+        .map(|one| Glimpse {
+            day: one.day,
+            partner_type: one.partner_type,
+        })
+        .collect();
+    signals.sort_unstable_by_key(|one| one.day);
+    conditions.iter().any(|one| one.can_match(&signals))
 }
 
 /// Counts a household of which no rule can say anything.

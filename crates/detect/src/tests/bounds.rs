@@ -348,7 +348,7 @@ fn a_condition_tells_on_which_days_it_can_match() {
         (concurrent.clone(), vec![0, 30], false),
         (concurrent.clone(), vec![0, 1, 30], true),
         (concurrent.clone(), vec![0, 1, 31], false),
-        (concurrent, vec![0, 1, 31, 40, 61], true),
+        (concurrent, vec![0, 31, 40, 58, 59], true),
         (consecutive.clone(), vec![0, 216], true),
         (consecutive, vec![0, 217], false),
         (risen(9), vec![4, 13], true),
@@ -384,7 +384,36 @@ fn a_condition_tells_on_which_days_it_can_match() {
         (Condition::EachSignal(Predicate::Any), vec![], false),
         (Condition::EachSignal(Predicate::Any), vec![1], true),
     ] {
-        assert_eq!(condition.can_match_on(&days), can, "{condition:?} {days:?}");
+        let types = PartnerType::ALL.iter().copied().cycle();
+        let signals: Vec<Glimpse> = days
+            .into_iter()
+            .zip(types)
+            .map(|(day, partner_type)| Glimpse { day, partner_type })
+            .collect();
+        assert_eq!(
+            condition.can_match(&signals),
+            can,
+            "{condition:?} {signals:?}"
+        );
+    }
+}
+
+/// Of a month, whatever is between them; two that may count as one (M1) may also not.
+#[test]
+fn a_month_can_match_by_its_different_partner_types() {
+    use PartnerType::{CakHealthInsurance, Energy, HealthInsurance, Rent};
+    let condition = Condition::ConcurrentInMonth { partner_types: 2 };
+    for (types, can) in [
+        (vec![Rent, Rent, Rent], false),
+        (vec![Rent, Rent, Energy], true),
+        (vec![HealthInsurance, CakHealthInsurance], true),
+    ] {
+        let seen = |partner_type| Glimpse {
+            day: 3,
+            partner_type,
+        };
+        let signals: Vec<Glimpse> = types.into_iter().map(seen).collect();
+        assert_eq!(condition.can_match(&signals), can, "{signals:?}");
     }
 }
 

@@ -1,21 +1,22 @@
 //! What is counted of households whatever rules say, gathered in memory: so that whole copies are read only of those that rules can say something of.
 //!
-//! Five columns, in no order, cost the database a third of what whole rows in order of household cost it; putting them in order is done here.
+//! A few columns, in no order, cost the database a third of what whole rows in order of household cost it; putting them in order is done here.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
 use uuid::Uuid;
-use voorveld_domain::{AreaId, DebtorId, HouseholdId, SignalId};
+use voorveld_domain::{AreaId, DebtorId, HouseholdId, PartnerType, SignalId};
 
 use super::copies::{self, Fields, HEADER_BYTES, SIGNATURE};
 use super::{Part, corrupt};
 use crate::StoreError;
 
-/// Gathered apart by the first byte of the household's id, which is random: each heap is put in order by itself, in the cache of a processor.
-const HEAPS: usize = 1 << 8;
-const COLUMNS: usize = 6;
+/// Gathered apart by the first bits of the household's id, which is random: each heap is put in order by itself, in the cache of a processor.
+const HEAPS: usize = 1 << HEAP_BITS;
+const HEAP_BITS: u32 = 6;
+const COLUMNS: usize = 7;
 /// PostgreSQL counts days from 2000, everybody else from 1970.
 const DAYS_TO_2000: i32 = 10_957;
 /// No area.
@@ -30,6 +31,8 @@ pub struct Glance<'a> {
     pub signal: SignalId,
     /// T1, in days since 1970.
     pub day: i32,
+    /// By whom.
+    pub partner_type: PartnerType,
     /// S7.
     pub debtor: Option<DebtorId>,
     /// For routing.
@@ -42,17 +45,15 @@ struct Row {
     household: [u8; 16],
     signal: [u8; 16],
     debtor: [u8; 16],
-    place: Place,
+    page: u32,
+    nth: u16,
+    partner_type: PartnerType,
     day: i32,
     area: u32,
 }
 
-/// Where a row lies: it lies there as long as somebody sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    block: u32,
-    nth: u16,
-}
+/// Where a row lies: its page, and which row of that. It lies there as long as somebody sees it.
+type Place = (u32, u16);
 
 /// Some pages of the table: `from` to before `until`, or all that follow.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +79,7 @@ pub(super) fn statement(until: Date, part: Part, pages: Pages) -> String {
         .until
         .map_or_else(String::new, |page| format!("AND ctid < '({page},0)'::tid"));
     format!(
-        "COPY (SELECT household_id, signal_id, debtor_id, ctid, event_date, area_id
+        "COPY (SELECT household_id, signal_id, debtor_id, ctid, event_date, partner_type, area_id
          FROM signals WHERE lives_here AND standing = 'counted' AND event_date <= DATE '{until}' AND {whose}
             AND '({},0)'::tid <= ctid {before}) TO STDOUT (FORMAT binary)",
         pages.from
@@ -162,12 +163,15 @@ impl Gathered {
     }
 
     fn put(&mut self, row: [Option<&[u8]>; COLUMNS]) -> Result<(), StoreError> {
-        let [household, signal, debtor, place, day, area] = row;
+        let [household, signal, debtor, place, day, partner_type, area] = row;
         let id = |raw: Option<&[u8]>, what| {
             raw.and_then(|raw| raw.try_into().ok())
                 .ok_or_else(|| corrupt("signals", what))
         };
         let household: [u8; 16] = id(household, "household_id")?;
+        let (page, nth) = place
+            .and_then(place_of)
+            .ok_or_else(|| corrupt("signals", "ctid"))?;
         let row = Row {
             household,
             signal: id(signal, "signal_id")?,
@@ -175,9 +179,11 @@ impl Gathered {
                 None => NOBODY,
                 Some(_) => id(debtor, "debtor_id")?,
             },
-            place: place
-                .and_then(Place::of)
-                .ok_or_else(|| corrupt("signals", "ctid"))?,
+            page,
+            nth,
+            partner_type: partner_type
+                .and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok())
+                .ok_or_else(|| corrupt("signals", "partner_type"))?,
             day: day
                 .and_then(|raw| raw.try_into().ok())
                 .map(|raw| i32::from_be_bytes(raw).saturating_add(DAYS_TO_2000))
@@ -187,7 +193,7 @@ impl Gathered {
                 Some(raw) => self.number(raw)?,
             },
         };
-        self.heaps[usize::from(household[0])].push(row);
+        self.heaps[usize::from(household[0] >> (u8::BITS - HEAP_BITS))].push(row);
         Ok(())
     }
 
@@ -217,10 +223,10 @@ impl Gathered {
                 glances.extend(rows.iter().map(|row| row.glance(&areas)));
                 let household = HouseholdId::from_uuid(Uuid::from_bytes(rows[0].household));
                 if wants(household, &glances) {
-                    places.extend(rows.iter().map(|row| row.place));
+                    places.extend(rows.iter().map(|row| (row.page, row.nth)));
                 }
             }
-            (!places.is_empty()).then(|| Place::statement(&places))
+            (!places.is_empty()).then(|| whole_rows_at(&places))
         })
     }
 }
@@ -231,6 +237,7 @@ impl Row {
         Glance {
             signal: SignalId::from_uuid(Uuid::from_bytes(self.signal)),
             day: self.day,
+            partner_type: self.partner_type,
             debtor: debtor.map(DebtorId::from_uuid),
             area: usize::try_from(self.area)
                 .ok()
@@ -239,25 +246,21 @@ impl Row {
     }
 }
 
-impl Place {
-    fn of(raw: &[u8]) -> Option<Self> {
-        let (block, nth) = raw.split_first_chunk::<4>()?;
-        Some(Self {
-            block: u32::from_be_bytes(*block),
-            nth: u16::from_be_bytes(nth.try_into().ok()?),
-        })
-    }
+fn place_of(raw: &[u8]) -> Option<Place> {
+    let (page, nth) = raw.split_first_chunk::<4>()?;
+    let nth = nth.try_into().ok()?;
+    Some((u32::from_be_bytes(*page), u16::from_be_bytes(nth)))
+}
 
-    /// The statement that copies whole rows out of these places, household by household.
-    fn statement(places: &[Self]) -> String {
-        let mut listed = String::with_capacity(places.len() * 16);
-        for Self { block, nth } in places {
-            let comma = if listed.is_empty() { "" } else { "," };
-            // Writing to a String does not fail.
-            let _ = write!(listed, "{comma}\"({block},{nth})\"");
-        }
-        copies::of_counted(&format!("ctid = ANY ('{{{listed}}}'::tid[])"))
+/// The statement that copies whole rows out of these places, household by household.
+fn whole_rows_at(places: &[Place]) -> String {
+    let mut listed = String::with_capacity(places.len() * 16);
+    for (page, nth) in places {
+        let comma = if listed.is_empty() { "" } else { "," };
+        // Writing to a String does not fail.
+        let _ = write!(listed, "{comma}\"({page},{nth})\"");
     }
+    copies::of_counted(&format!("ctid = ANY ('{{{listed}}}'::tid[])"))
 }
 
 #[cfg(test)]
@@ -356,7 +359,7 @@ mod tests {
             glances.sort_unstable_by_key(|one| one.day);
             seen.extend(glances.iter().map(|one| {
                 let area = one.area.map(ToString::to_string);
-                (one.day, one.debtor, area)
+                (one.day, one.partner_type, one.debtor, area)
             }));
             false
         };
@@ -370,8 +373,13 @@ mod tests {
         assert_eq!(
             seen,
             [
-                (-1, None, None),
-                (10_956, whole.debtor, Some("noord".to_owned()))
+                (-1, PartnerType::Rent, None, None),
+                (
+                    10_956,
+                    PartnerType::Rent,
+                    whole.debtor,
+                    Some("noord".to_owned())
+                )
             ]
         );
     }
@@ -381,13 +389,14 @@ mod tests {
         let mut bytes = SIGNATURE.to_vec();
         bytes.resize(HEADER_BYTES, 0);
         for n in 0..5_u8 {
-            bytes.extend(6_i16.to_be_bytes());
+            bytes.extend(7_i16.to_be_bytes());
             for field in [
                 Some(vec![n; 16]),
                 Some(vec![9; 16]),
                 None,
                 Some(vec![0, 0, 0, n, 0, 1]),
                 Some(vec![0, 0, 0, n]),
+                Some(b"rent".to_vec()),
                 Some(b"noord".to_vec()),
             ] {
                 let length = field
@@ -405,8 +414,8 @@ mod tests {
             }
             line.finish().unwrap();
             let statements: Vec<String> = gathered.shown_to(|_, _| true).collect();
-            assert_eq!(statements.len(), 5);
-            assert!(statements[3].contains("\"(3,1)\""));
+            assert_eq!(statements.len(), 2, "a heap of four, a heap of one");
+            assert!(statements[0].contains("\"(2,1)\",\"(3,1)\""));
         }
         let (mut gathered, mut line) = (Gathered::default(), Line::default());
         gathered.add(&mut line, &bytes[..bytes.len() - 1]).unwrap();

@@ -146,19 +146,22 @@ fn matches_alone_are_the_same_matches() {
 }
 
 #[test]
-fn what_cannot_match_on_some_days_does_not() {
+fn what_cannot_match_at_a_glance_does_not() {
     use std::cell::Cell;
     let (could, could_not) = (Cell::new(0_u32), Cell::new(0_u32));
     law(HISTORIES, |history, _| {
         let (rules, timeline) = (history.rule_set(), history.timeline());
         let matches = judged(&history, &timeline, history.as_of).matches;
-        let mut days: Vec<i32> = timeline
+        let mut signals: Vec<Glimpse> = timeline
             .iter()
-            .map(|signal| day_number(signal.event_date))
+            .map(|signal| Glimpse {
+                day: day_number(signal.event_date),
+                partner_type: signal.partner_type,
+            })
             .collect();
-        days.sort_unstable();
+        signals.sort_unstable_by_key(|one| one.day);
         for rule in rules.rules() {
-            let can = rule.condition.can_match_on(&days);
+            let can = rule.condition.can_match(&signals);
             let found = matches.iter().any(|found| found.rule == rule.id);
             assert!(can || !found, "{} {:?}", rule.id, rule.condition);
             let tried = if can { &could } else { &could_not };
