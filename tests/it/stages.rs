@@ -156,7 +156,7 @@ impl Stages {
             metrics: voorveld_correlator::Metrics::new(registry).expect("fresh registry"),
             owner: "test".into(),
         };
-        voorveld_correlator::start(correlator, &lifecycle);
+        voorveld_correlator::start(&correlator, &lifecycle);
         self.running = Some(lifecycle);
     }
 

@@ -61,6 +61,7 @@ impl Backoff {
     pub async fn pause(&mut self, draining: &CancellationToken) -> bool {
         let delay = self.next_delay();
         tokio::select! {
+            biased;
             () = draining.cancelled() => false,
             () = tokio::time::sleep(delay) => true,
         }

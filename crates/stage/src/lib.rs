@@ -5,6 +5,7 @@
 //! skip. What a record means is the [`Work`]'s business; that it commits its effects and the given [`Step`]s in one transaction is its promise (I3).
 
 mod database;
+mod lanes;
 mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,8 @@ use voorveld_store::positions::{Claimed, Reader, Step};
 use voorveld_store::{Store, StoreError};
 
 pub use database::{Database, Transaction};
-pub use metrics::{MetricNames, Metrics};
+pub use lanes::{LANES, Lanes};
+pub use metrics::{MetricNames, Metrics, Share};
 
 /// How often the log is asked how far it goes while there is more: it is for people who look at a dashboard.
 const LAG_EVERY: Duration = Duration::from_secs(5);
@@ -144,6 +146,7 @@ impl<D: Database> Stage<D> {
         let mut backoff = Backoff::default();
         loop {
             let outcome = tokio::select! {
+                biased;
                 () = draining.cancelled() => return Ok(()),
                 joined = self.log.subscribe(self.topic, self.name) => match joined {
                     Ok(subscription) => self.read(subscription, &mut work, &draining, &mut backoff).await,
@@ -177,6 +180,7 @@ impl<D: Database> Stage<D> {
                 }
             }
             tokio::select! {
+                biased;
                 () = draining.cancelled() => return Ok(()),
                 () = tokio::time::sleep(backoff.next_delay()) => {}
             }
@@ -390,6 +394,7 @@ impl<D: Database> Stage<D> {
                         "a batch failed for now and is repeated"
                     );
                     tokio::select! {
+                        biased;
                         () = draining.cancelled() => return Err(error),
                         () = tokio::time::sleep(pause) => {}
                     }

@@ -27,6 +27,27 @@ pub struct Metrics {
     pub(crate) stopped_partitions: IntGauge,
 }
 
+/// One lane's share of a number that is told for the process as a whole.
+#[derive(Debug)]
+pub struct Share {
+    gauge: IntGauge,
+    told: i64,
+}
+
+impl Share {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn of(gauge: IntGauge) -> Self {
+        Self { gauge, told: 0 }
+    }
+
+    /// The share is this much now.
+    pub fn set(&mut self, number: i64) {
+        self.gauge.add(number - self.told);
+        self.told = number;
+    }
+}
+
 /// From one record to a full batch (5,000).
 const RECORDS: [f64; 9] = [
     1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_000.0, 3_000.0, 5_000.0,

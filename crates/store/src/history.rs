@@ -35,8 +35,10 @@ const READING: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmap
 const ROWS_OF_A_PART: i64 = 425_000;
 /// At most so many parts: a table that is larger sorts larger parts, on disk where its memory ends.
 const PARTS_MAX: i64 = 16;
-/// So many parts are under way at once: while one is read, the next is sorted.
+/// So many parts are under way at once: while one is read, the next is sorted. One where connections are few.
 const PARTS_AT_ONCE: usize = 2;
+/// Connections that are needed besides: one that holds the moment, one that asks what colleagues did.
+const OTHER_CONNECTIONS: u32 = 2;
 /// About as many rows are gathered for a glance at once, of 64 bytes each.
 const ROWS_GATHERED: i64 = 2_000_000;
 /// Stretches of a part that wait for the part before it.
@@ -258,6 +260,12 @@ impl Store {
         .await?)
     }
 
+    fn parts_at_once(&self) -> usize {
+        let connections = self.pool.options().get_max_connections();
+        let free = connections.saturating_sub(OTHER_CONNECTIONS);
+        usize::try_from(free).map_or(1, |free| free.clamp(1, PARTS_AT_ONCE))
+    }
+
     /// The same in so many parts, all of them of one moment.
     async fn read_in_parts(
         &self,
@@ -304,7 +312,7 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        let at_once = i64::try_from(PARTS_AT_ONCE).unwrap_or(1);
+        let at_once = i64::try_from(self.parts_at_once()).unwrap_or(1);
         let gathered = Mutex::new(Gathered::default());
         let gathering = Pages::all(pages, at_once).map(|pages| {
             let statement = glanced::statement(until, part, pages);
@@ -341,7 +349,7 @@ impl Store {
                 announce.send(receive).ok();
                 async move { self.read_part(snapshot, &statement, send).await }
             })
-            .buffered(PARTS_AT_ONCE)
+            .buffered(self.parts_at_once())
             .try_for_each(async |()| Ok(()));
         let handing_over = async {
             while let Some(mut part) = announced.recv().await {

@@ -296,19 +296,33 @@ impl Content {
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ReadError> {
-    match serde_json::from_slice::<Versioned>(bytes) {
-        Ok(Versioned { v }) if v != VERSION => Err(ReadError::UnknownVersion(v)),
-        Ok(_) if bytes.windows(NUL.len()).any(|window| window == NUL) => Err(ReadError::Unreadable),
-        Ok(_) => serde_json::from_slice(bytes).map_err(|_| ReadError::Unreadable),
-        Err(_) => Err(ReadError::Unreadable),
+fn read<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    version_of: fn(&T) -> u32,
+) -> Result<T, ReadError> {
+    let read = serde_json::from_slice(bytes);
+    let version = match &read {
+        Ok(record) => version_of(record),
+        // What another release wrote need not look like ours.
+        Err(_) => match serde_json::from_slice(bytes) {
+            Ok(Versioned { v }) => v,
+            Err(_) => return Err(ReadError::Unreadable),
+        },
+    };
+    if version != VERSION {
+        return Err(ReadError::UnknownVersion(version));
     }
+    // Few records have anything that JSON escapes.
+    let has_nul = || bytes.windows(NUL.len()).any(|window| window == NUL);
+    read.ok()
+        .filter(|_| !(bytes.contains(&b'\\') && has_nul()))
+        .ok_or(ReadError::Unreadable)
 }
 
 impl Received {
     /// Reads a record of `signals.received`.
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
-        let record: Self = read(bytes)?;
+        let record: Self = read(bytes, |record: &Self| record.v)?;
         // A withdrawal says nothing new and seals nothing; everything else does both.
         let consistent = is_number(record.revision)
             && [record.first_received_at, record.received_at]
@@ -334,7 +348,7 @@ impl Received {
 impl Resolved {
     /// Reads a record of `signals.resolved`.
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
-        let record: Self = read(bytes)?;
+        let record: Self = read(bytes, |record: &Self| record.v)?;
         let consistent = is_number(record.revision)
             && is_number(record.filing)
             && [record.first_received_at, record.received_at]

@@ -309,7 +309,7 @@ fn always(asked: &Asked) -> Option<Vec<(&RuleSet, &Calendar)>> {
         .flatten()
         .map(|side| match &side.judges {
             Judges::Always(rules) => Some((rules, side.ruling.calendar())),
-            _ => None,
+            Judges::AsActivated(_) => None,
         })
         .collect()
 }

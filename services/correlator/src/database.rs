@@ -3,6 +3,7 @@
 //! What is read of households is read in one go and what is written of them is written in one go, since neither means anything without the rest.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use jiff::civil::Date;
 use voorveld_domain::{
     DebtorId, HoldReason, HouseholdId, MunicipalityCode, Purpose, RuleId, SignalId, TaskId,
 };
+use voorveld_policy::Policy;
 use voorveld_stage as stage;
 use voorveld_store::feeds::FeedState;
 use voorveld_store::judgements::{
@@ -24,6 +26,8 @@ use voorveld_store::timelines::TimelineRow;
 use voorveld_store::wake_ups::{Taken, WakeUp};
 use voorveld_store::{Store, StoreError, Tx};
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
+
+use crate::published::{self, PublishError};
 
 /// What is stored of households that are about to be judged.
 #[derive(Debug, Default)]
@@ -79,8 +83,8 @@ pub trait Database: stage::Database<Tx: Transaction> {
     /// What was published and counts now.
     async fn in_force(&self) -> Result<InForce, StoreError>;
 
-    /// The files of a published bundle.
-    async fn bundle(&self, bundle: &str) -> Result<Option<BTreeMap<String, String>>, StoreError>;
+    /// What the files of a published bundle say, with the checks of this release.
+    async fn policy(&self, bundle: &str) -> Result<Arc<Policy>, PublishError>;
 
     /// The first wake-ups due by `today` in these partitions, oldest day first, but for those with a reason of `apart_from`.
     async fn due_wake_ups(
@@ -203,8 +207,8 @@ impl Database for Store {
         Store::in_force(self).await
     }
 
-    async fn bundle(&self, bundle: &str) -> Result<Option<BTreeMap<String, String>>, StoreError> {
-        Store::bundle(self, bundle).await
+    async fn policy(&self, bundle: &str) -> Result<Arc<Policy>, PublishError> {
+        Ok(Arc::new(published::read(self, bundle).await?))
     }
 
     async fn due_wake_ups(

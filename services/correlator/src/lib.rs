@@ -27,7 +27,7 @@ use std::sync::Arc;
 use voorveld_bus::Log;
 use voorveld_chassis::{Clock, Lifecycle};
 use voorveld_policy::Policy;
-use voorveld_stage::Stage;
+use voorveld_stage::{LANES, Lanes, Stage};
 use voorveld_store::Store;
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
@@ -42,6 +42,7 @@ pub use voorveld_recall::Retention;
 pub const STAGE: &str = "correlator";
 
 /// What the correlator is given.
+#[derive(Clone)]
 pub struct Parts<D = Store> {
     /// The database.
     pub store: D,
@@ -58,7 +59,7 @@ pub struct Parts<D = Store> {
 }
 
 /// Starts reading; ends when the lifecycle drains.
-pub fn start(parts: Parts, lifecycle: &Lifecycle) {
+pub fn start(parts: &Parts, lifecycle: &Lifecycle) {
     let stage = Stage {
         name: STAGE,
         topic: RESOLVED_TOPIC,
@@ -84,8 +85,11 @@ pub fn start(parts: Parts, lifecycle: &Lifecycle) {
             lifecycle.draining(),
         ),
     );
+    let lanes = (0..LANES)
+        .map(|_| Correlator::with_memory(parts.clone(), MAX_CACHED_BYTES / LANES))
+        .collect();
     lifecycle.spawn(
         "correlator",
-        stage.run(Correlator::new(parts), lifecycle.draining()),
+        stage.run(Lanes::new(lanes), lifecycle.draining()),
     );
 }

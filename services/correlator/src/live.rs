@@ -11,7 +11,7 @@ use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::{Signal, Timeline};
 use voorveld_domain::{DebtorId, Filing, HouseholdId, MunicipalityCode, SignalId, TaskId};
-use voorveld_stage::{StageError, Transaction as _, Work};
+use voorveld_stage::{Share, StageError, Transaction as _, Work};
 use voorveld_store::Store;
 use voorveld_store::judgements::{Hearing, Judged, SuppressionRow};
 use voorveld_store::positions::{Reader, Step};
@@ -24,7 +24,7 @@ use crate::apply::{Cause, Writes, apply};
 use crate::database::{Database, Judgements, Transaction};
 use crate::feeds::FeedsOf;
 use crate::household::{Absorbed, Household, Remembered};
-use crate::memory::Memory;
+use crate::memory::{MAX_CACHED_BYTES, Memory};
 use crate::rules::RulesInForce;
 use crate::{Parts, STAGE, convert, shadow};
 use voorveld_recall::Registered;
@@ -47,6 +47,8 @@ pub struct Correlator<D = Store> {
     parts: Parts<D>,
     rules: RulesInForce,
     memory: Memory,
+    cached_signals: Share,
+    cached_bytes: Share,
     /// How far the feeds are complete, as the batch at hand was told; empty while no rule asks.
     feeds: FeedsOf,
     /// Since when a day that came waits for the stages before us, and whether somebody was told.
@@ -92,10 +94,18 @@ impl<D: Database> Correlator<D> {
     /// A correlator that has read nothing yet.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
+        Self::with_memory(parts, MAX_CACHED_BYTES)
+    }
+
+    /// The same, that remembers so much.
+    #[must_use]
+    pub fn with_memory(parts: Parts<D>, max_bytes: usize) -> Self {
         let rules = RulesInForce::new(Arc::clone(&parts.policy));
         Self {
+            cached_signals: Share::of(parts.metrics.cached_signals.clone()),
+            cached_bytes: Share::of(parts.metrics.cached_bytes.clone()),
             parts,
-            memory: Memory::new(&rules.fields_read()),
+            memory: Memory::bounded(&rules.fields_read(), max_bytes),
             rules,
             feeds: FeedsOf::default(),
             waiting: None,
@@ -333,10 +343,9 @@ impl<D: Database> Correlator<D> {
             }
             self.memory.put(id, &household.memory);
         }
-        let metrics = &self.parts.metrics;
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        metrics.cached_signals.set(number(self.memory.signals()));
-        metrics.cached_bytes.set(number(self.memory.bytes()));
+        self.cached_signals.set(number(self.memory.signals()));
+        self.cached_bytes.set(number(self.memory.bytes()));
     }
 
     /// Whether everything that the gateway took until now was read, placed and judged, as far as it is ours to judge (T6).
@@ -383,6 +392,13 @@ impl<D: Database> Correlator<D> {
                 seconds,
                 "a day that came waits for the resolver: nothing escalates and no cooldown ends until it has read what came in before"
             );
+        }
+    }
+
+    fn stop_waiting(&mut self) {
+        // What another lane told stands.
+        if self.waiting.take().is_some() {
+            self.parts.metrics.waiting_seconds.set(0);
         }
     }
 
@@ -589,8 +605,7 @@ impl<D: Database> Work for Correlator<D> {
         }
         let due = self.due(held, &[]).await?;
         if due.is_empty() || self.has_read_everything(held).await? {
-            self.waiting = None;
-            self.parts.metrics.waiting_seconds.set(0);
+            self.stop_waiting();
             return self.wake(held, due).await;
         }
         self.tell_waiting();
@@ -609,8 +624,7 @@ impl<D: Database> Work for Correlator<D> {
         self.memory.forget();
         self.rules.forget();
         // Whose day waits is the next owner's to say.
-        self.waiting = None;
-        self.parts.metrics.waiting_seconds.set(0);
+        self.stop_waiting();
     }
 }
 

@@ -113,7 +113,9 @@ impl Memory {
         Self::bounded(fields, MAX_CACHED_BYTES)
     }
 
-    fn bounded(fields: &BTreeSet<FieldName>, max_bytes: usize) -> Self {
+    /// The same, of at most so many bytes.
+    #[must_use]
+    pub fn bounded(fields: &BTreeSet<FieldName>, max_bytes: usize) -> Self {
         Self {
             names: Names::new(fields),
             young: Half::default(),

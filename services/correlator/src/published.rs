@@ -3,7 +3,7 @@
 //! A publication is a whole bundle of policy files, by content. The last live one is in force; a published version of a rule never says something
 //! else afterwards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use voorveld_detect::{Rule, RuleSet};
@@ -186,15 +186,7 @@ pub async fn ever_judged(store: &Store) -> Result<Vec<Policy>, StoreError> {
 
 /// Reads a published bundle with the checks of this release.
 pub async fn read(store: &Store, bundle: &str) -> Result<Policy, PublishError> {
-    checked(bundle, store.bundle(bundle).await?)
-}
-
-/// What the files of a published bundle say, with the checks of this release.
-pub(crate) fn checked(
-    bundle: &str,
-    files: Option<BTreeMap<String, String>>,
-) -> Result<Policy, PublishError> {
-    let files = files.ok_or(StoreError::Corrupt {
+    let files = store.bundle(bundle).await?.ok_or(StoreError::Corrupt {
         table: "policy_bundles",
         what: "a publication has a bundle",
     })?;

@@ -142,7 +142,7 @@ impl RulesInForce {
                 && live.bundle != self.live.bundle
             {
                 match read(store, live, "live").await? {
-                    Some(policy) => self.live = Ruling::new(Arc::new(policy)),
+                    Some(policy) => self.live = Ruling::new(policy),
                     None => unreadable += 1,
                 }
             }
@@ -156,7 +156,7 @@ impl RulesInForce {
                         Some(policy) => {
                             self.shadow = Some(Shadow {
                                 publication: shadow.publication,
-                                ruling: Ruling::new(Arc::new(policy)),
+                                ruling: Ruling::new(policy),
                                 by_partition: HashMap::new(),
                             });
                         }
@@ -299,9 +299,8 @@ async fn read(
     store: &impl Database,
     standing: &Standing,
     mode: &'static str,
-) -> Result<Option<Policy>, StageError> {
-    let files = store.bundle(&standing.bundle).await?;
-    match published::checked(&standing.bundle, files) {
+) -> Result<Option<Arc<Policy>>, StageError> {
+    match store.policy(&standing.bundle).await {
         Ok(policy) => Ok(Some(policy)),
         Err(PublishError::Store(error)) => Err(error.into()),
         Err(error) => {

@@ -386,7 +386,7 @@ impl Hall<'_> {
             metrics: voorveld_correlator::Metrics::new(&self.registry)?,
             owner: self.owner.clone(),
         };
-        voorveld_correlator::start(parts, self.lifecycle);
+        voorveld_correlator::start(&parts, self.lifecycle);
         Ok(())
     }
 }

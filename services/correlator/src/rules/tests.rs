@@ -5,6 +5,7 @@ use voorveld_policy::Bundle;
 
 use super::*;
 use crate::published::Asked;
+use voorveld_store::Store;
 use voorveld_store::publications::Mode;
 
 const RULE: &str = "debt.high_amount";
