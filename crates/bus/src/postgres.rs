@@ -595,8 +595,9 @@ fn failure(doing: &'static str, error: sqlx::Error) -> BusError {
     match error {
         sqlx::Error::Database(answer) => {
             let code = answer.code().unwrap_or_default().into_owned();
-            // Connection, rollback, lock, resource, operator and system troubles pass by themselves; the rest is a fault.
-            let passes = ["08", "40", "53", "55", "57", "58"]
+            // Connection, rollback, lock, resource, operator and system troubles pass by themselves, and so does having stood still for too long
+            // (25P03); the rest is a fault.
+            let passes = ["08", "25P03", "40", "53", "55", "57", "58"]
                 .iter()
                 .any(|class| code.starts_with(class));
             let source = Box::new(Answer {

@@ -63,11 +63,12 @@ impl StoreError {
                 }
                 sqlx::Error::Database(database) => database.code().is_some_and(|code| {
                     // 08 connection, 40 rollback (deadlock, serialisation), 53 resources, 55 not now, 57 operator intervention (restart),
-                    // 58 the system underneath, 25006 read-only after failover.
+                    // 58 the system underneath, 25006 read-only after failover, 25P03 stood still for too long.
                     ["08", "40", "53", "55", "57", "58"]
                         .iter()
                         .any(|class| code.starts_with(class))
                         || code == "25006"
+                        || code == "25P03"
                 }),
                 _ => false,
             },

@@ -214,6 +214,10 @@ impl Moment {
             .pool
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
+        // It only keeps its moment while others read, and locks nothing.
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0")
+            .execute(&mut *transaction)
+            .await?;
         let name = sqlx::query_scalar!(r#"SELECT pg_export_snapshot() AS "snapshot!""#)
             .fetch_one(&mut *transaction)
             .await?;

@@ -32,13 +32,18 @@ pub mod wake_ups;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Postgres};
+use sqlx::{PgConnection, PgPool, Postgres};
 
 pub use error::StoreError;
 pub use sqlx::PgPool as Pool;
 
 /// How long a caller waits for a free connection before it is told that the database is down.
 pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a transaction may stand still between two statements before the server ends it and gives its locks to others: an owner that is frozen, or
+/// whose machine is gone, must not keep its partitions from who takes over (design, *The correlator*). Far above what is decided between two
+/// statements of ours. Who only reads a moment of the past locks nothing, and says that it may take its time.
+pub const STANDS_STILL_MAX: Duration = Duration::from_secs(30);
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
@@ -55,6 +60,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| Box::pin(limit_standing_still(connection)))
             .connect_with(options.application_name("voorveld"))
             .await?;
         Ok(Self { pool })
@@ -127,6 +133,16 @@ impl Store {
     }
 }
 
+/// Said once the connection stands: a pooler in front of the server refuses what is said while connecting.
+async fn limit_standing_still(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let limit = format!("{}ms", STANDS_STILL_MAX.as_millis());
+    sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, false)")
+        .bind(limit)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
 /// An open transaction.
 #[derive(Debug)]
 pub struct Tx {
@@ -150,6 +166,7 @@ impl Tx {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sqlx::ConnectOptions;
 
     #[sqlx::test(migrations = "../../migrations")]
     async fn a_migrated_schema_is_known_and_a_foreign_one_is_not(pool: PgPool) {
@@ -160,5 +177,39 @@ mod tests {
             .await
             .expect("deletes");
         assert!(!store.schema_is_known().await.expect("answers"));
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_transaction_that_stands_still_loses_its_locks(pool: PgPool) {
+        let url = pool.connect_options().to_url_lossy();
+        let store = Store::connect(url.as_str(), 1).await.unwrap();
+        let mut tx = store.begin("frozen").await.unwrap();
+        let limit: String = sqlx::query_scalar("SHOW idle_in_transaction_session_timeout")
+            .fetch_one(&mut *tx.inner)
+            .await
+            .unwrap();
+        assert_eq!(limit, format!("{}s", STANDS_STILL_MAX.as_secs()));
+        let process: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+            .fetch_one(&mut *tx.inner)
+            .await
+            .unwrap();
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '1ms'")
+            .execute(&mut *tx.inner)
+            .await
+            .unwrap();
+        let there = || {
+            sqlx::query_scalar::<_, i64>("SELECT count(*) FROM pg_stat_activity WHERE pid = $1")
+                .bind(process)
+                .fetch_one(&pool)
+        };
+        while there().await.unwrap() != 0 {}
+        let error = sqlx::query("SELECT 1")
+            .execute(&mut *tx.inner)
+            .await
+            .unwrap_err();
+        assert!(
+            StoreError::Sql(error).is_transient(),
+            "who wakes up joins anew"
+        );
     }
 }
