@@ -3,10 +3,12 @@
 //! PostgreSQL is the one that keeps anything. The contract stands apart so that a simulation can keep it, too, in memory, and let go wrong what does so
 //! once in a year. A box for each call is nothing against a way to the database and back.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use voorveld_store::positions::{Claimed, Reader, Step};
-use voorveld_store::{Store, StoreError, Tx};
+use voorveld_store::{STANDS_STILL_MAX, Store, StoreError, Tx};
 
 /// A database in which a stage keeps its positions.
 #[async_trait]
@@ -40,9 +42,17 @@ pub trait Transaction: Send + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
+    /// Says that somebody is still at work on it: a transaction that stands still for too long is ended ([`STANDS_STILL_MAX`]).
+    async fn still_at_work(&mut self) -> Result<(), StoreError>;
+
     /// Makes it so, durably. After an error it may be so, or not.
     async fn commit(self) -> Result<(), StoreError>;
 }
+
+/// How long may be thought about a batch before its transaction says that somebody is [still at work](Transaction::still_at_work): a household of
+/// thousands of signals takes a while.
+pub const STILL_AT_WORK_EVERY: Duration = Duration::from_secs(3);
+const _: () = assert!(STILL_AT_WORK_EVERY.as_secs() * 5 < STANDS_STILL_MAX.as_secs());
 
 #[async_trait]
 impl Database for Store {
@@ -73,6 +83,10 @@ impl Transaction for Tx {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         Tx::advance_positions(self, reader, steps, now).await
+    }
+
+    async fn still_at_work(&mut self) -> Result<(), StoreError> {
+        Tx::still_at_work(self).await
     }
 
     async fn commit(self) -> Result<(), StoreError> {

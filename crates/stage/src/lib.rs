@@ -20,7 +20,7 @@ use voorveld_chassis::{Clock, Stopwatch};
 use voorveld_store::positions::{Claimed, Reader, Step};
 use voorveld_store::{Store, StoreError};
 
-pub use database::{Database, Transaction};
+pub use database::{Database, STILL_AT_WORK_EVERY, Transaction};
 pub use lanes::{LANES, Lanes};
 pub use metrics::{MetricNames, Metrics, Share};
 

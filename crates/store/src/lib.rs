@@ -156,6 +156,12 @@ impl Tx {
         self.inner.commit().await.map_err(StoreError::Sql)
     }
 
+    /// Says that somebody is still at work on it ([`STANDS_STILL_MAX`]).
+    pub async fn still_at_work(&mut self) -> Result<(), StoreError> {
+        sqlx::query("SELECT").execute(&mut *self.inner).await?;
+        Ok(())
+    }
+
     /// What it is for.
     #[must_use]
     pub const fn name(&self) -> &'static str {

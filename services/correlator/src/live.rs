@@ -11,7 +11,7 @@ use voorveld_bus::Record;
 use voorveld_chassis::Stopwatch;
 use voorveld_detect::{Signal, Timeline};
 use voorveld_domain::{DebtorId, Filing, HouseholdId, MunicipalityCode, SignalId, TaskId};
-use voorveld_stage::{Share, StageError, Transaction as _, Work};
+use voorveld_stage::{STILL_AT_WORK_EVERY, Share, StageError, Transaction as _, Work};
 use voorveld_store::Store;
 use voorveld_store::judgements::{Hearing, Judged, SuppressionRow};
 use voorveld_store::positions::{Reader, Step};
@@ -447,7 +447,9 @@ impl<D: Database> Correlator<D> {
             .await?;
         let mut writes = Writes::default();
         let mut taken = Vec::new();
+        let mut silence = Stopwatch::start();
         for wake in &due {
+            break_silence(&mut tx, &mut silence).await?;
             let Some(household) = households.get_mut(&wake.household) else {
                 continue;
             };
@@ -508,7 +510,9 @@ impl<D: Database> Work for Correlator<D> {
         let mut households = self.load(&mut tx, &touched, moved, debtors, &[]).await?;
         let mut writes = Writes::default();
         let (mut absorbed, mut repeated) = (0_u64, 0_u64);
+        let mut silence = Stopwatch::start();
         for one in &read {
+            break_silence(&mut tx, &mut silence).await?;
             let household = households
                 .get_mut(&one.household)
                 .expect("every touched household was loaded");
@@ -626,6 +630,18 @@ impl<D: Database> Work for Correlator<D> {
         // Whose day waits is the next owner's to say.
         self.stop_waiting();
     }
+}
+
+/// Says now and then that somebody is at work; another lane goes on meanwhile.
+async fn break_silence(
+    tx: &mut impl Transaction,
+    silence: &mut Stopwatch,
+) -> Result<(), StageError> {
+    if STILL_AT_WORK_EVERY < silence.elapsed() {
+        tx.still_at_work().await?;
+        *silence = Stopwatch::start();
+    }
+    Ok(())
 }
 
 /// Tells households what became of their signals on tasks elsewhere (K4), and notes it where it is news.
