@@ -15,6 +15,7 @@ pub mod homes;
 pub mod households;
 pub mod housekeeping;
 pub mod judgements;
+pub mod measured;
 pub mod partners;
 pub mod positions;
 pub mod publications;
