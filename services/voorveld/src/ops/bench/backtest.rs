@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use jiff::civil::date;
 use serde::Serialize;
 use voorveld_chassis::Stopwatch;
@@ -16,6 +16,7 @@ use voorveld_policy::Policy;
 use voorveld_synthetic::engine::median;
 
 use super::machine::{Machine, Usage};
+use super::room::Room;
 use crate::cli::BenchBacktest;
 use crate::config::Settings;
 use crate::database::Database;
@@ -41,15 +42,9 @@ struct Figures {
 
 /// Runs it as often as asked and prints each run and the median.
 pub async fn run(command: &BenchBacktest, settings: &Settings) -> anyhow::Result<ExitCode> {
-    if !settings.is_embedded() {
-        bail!("a bench keeps a database of its own and throws it away: unset postgres.url");
-    }
-    let folder = tempfile::tempdir().context("making a folder failed")?;
-    let mut settings = settings.clone();
-    folder.path().clone_into(&mut settings.data_dir);
-    let database = Database::open_known(&settings).await?;
-    let ended = measured(command, &database).await;
-    database.close().await?;
+    let room = Room::open(settings).await?;
+    let ended = measured(command, &room.database).await;
+    room.close().await?;
     ended
 }
 

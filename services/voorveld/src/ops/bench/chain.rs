@@ -7,28 +7,22 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::oneshot;
-use uuid::Uuid;
 use voorveld_chassis::telemetry::LogFilter;
-use voorveld_chassis::{Clock, Lifecycle, Secret, Stopwatch, shutdown_signal};
-use voorveld_seal::ApiKey;
-use voorveld_store::partners::Partner;
+use voorveld_chassis::{Clock, Secret, Stopwatch};
 use voorveld_synthetic::{BULK_PARTNER, Plan, bulk_csv};
 
+use super::house::{BenchHouse, municipality};
 use super::machine::{Machine, Usage};
+use super::room::attended;
 use super::spread::spread_row;
 use crate::cli::BenchChain;
 use crate::config::Settings;
 use crate::ops::demo::settle::Rest;
 use crate::ops::office::table;
 use crate::ops::simulate::send::GatewayDoor;
-use crate::roles::{House, Service};
 
-/// How long topics of a run are kept by a broker; nobody reads them afterwards.
-const TOPIC_RETENTION: Duration = Duration::from_hours(1);
 /// How often it looks whether a stage is at the end of its log: the figures are this coarse.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// In thousandths: inhabitants per signal, so that a household that has signals has about two, as in a Dutch year.
@@ -59,30 +53,12 @@ struct Figures {
 /// Runs it as often as asked and prints each run and the medians.
 pub async fn run(
     command: &BenchChain,
-    mut settings: Settings,
+    settings: &Settings,
     log_filter: LogFilter,
 ) -> anyhow::Result<ExitCode> {
-    if !settings.is_embedded() {
-        bail!("a bench keeps a database of its own and throws it away: unset postgres.url");
-    }
-    let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let doors = &mut settings.doors;
-    for door in [
-        &mut doors.gateway,
-        &mut doors.outreach,
-        &mut doors.console,
-        &mut doors.admin,
-    ] {
-        *door = any_port;
-    }
-    doors.gateway_url = None;
-    settings.log.retention = settings.log.retention.min(TOPIC_RETENTION);
     let plan = Plan {
         seed: command.seed,
-        municipality: *settings
-            .municipalities
-            .first()
-            .expect("settings serve at least one"),
+        municipality: municipality(settings),
         inhabitants: u32::try_from(
             u64::from(command.signals) * INHABITANTS_PER_THOUSAND_SIGNALS / 1_000,
         )
@@ -95,7 +71,7 @@ pub async fn run(
     let csv = Bytes::from(csv);
     let (mut machine, mut runs) = (None, Vec::new());
     for _ in 0..command.runs {
-        let (on, figures) = one_run(&mut settings, &plan, &csv, log_filter.clone()).await?;
+        let (on, figures) = one_run(settings, &csv, log_filter.clone()).await?;
         if !command.json {
             if runs.is_empty() {
                 println!("{on}\n{} rows, {} bytes\n", command.signals, csv.len());
@@ -115,74 +91,21 @@ pub async fn run(
 }
 
 async fn one_run(
-    settings: &mut Settings,
-    plan: &Plan,
+    settings: &Settings,
     csv: &Bytes,
     log_filter: LogFilter,
 ) -> anyhow::Result<(Machine, Figures)> {
-    let folder = tempfile::tempdir().context("making a folder failed")?;
-    folder.path().clone_into(&mut settings.data_dir);
-    if let Some(kafka) = &mut settings.kafka {
-        kafka.prefix = format!("bench-{}.", Uuid::new_v4().simple());
-    }
-    let clock = Clock::system();
-    let lifecycle = Lifecycle::new();
-    let signals = shutdown_signal();
-    let house = House::start(
-        settings,
-        Service::ALL,
-        clock.clone(),
-        log_filter,
-        &lifecycle,
-    )
-    .await?;
-    let key = ApiKey::generate()?;
-    let partner = Partner {
-        id: BULK_PARTNER.id.to_owned(),
-        name: BULK_PARTNER.name.to_owned(),
-        municipalities: vec![plan.municipality.to_string()],
-        kinds: BULK_PARTNER.kinds.iter().map(ToString::to_string).collect(),
-        partner_types: Vec::new(),
-        rows_per_minute: u32::MAX,
-        natural_key: false,
-        disabled_at: None,
-    };
-    let store = house.database.store.clone();
-    store
-        .add_partner(&partner, &key.prefix, &key.hash, clock.now())
-        .await?;
-    let log = match &settings.kafka {
-        Some(_) => format!("Kafka with {} partitions", settings.log.partitions),
-        None => format!(
-            "the log in PostgreSQL with {} partitions",
-            settings.log.partitions
-        ),
-    };
-    let machine = Machine::with_house(store.server_version().await?, log);
-    let gateway = house.addresses.gateway.context("the gateway has no door")?;
+    let house = BenchHouse::open(settings, log_filter).await?;
     let rest = Rest {
-        store,
-        log: house.log.clone(),
-        clock,
+        store: house.house.database.store.clone(),
+        log: house.house.log.clone(),
+        clock: house.clock.clone(),
     };
-    let door = GatewayDoor::new(&format!("http://{gateway}"));
-    let key = Secret::new(key.shown_once.to_string());
-    let csv = csv.clone();
-    let (tell, told) = oneshot::channel();
-    let (draining, stop) = (lifecycle.draining(), lifecycle.clone());
-    lifecycle.spawn_job("bench", async move {
-        let figures = tokio::select! {
-            () = draining.cancelled() => return Ok(()),
-            figures = measure(&door, &key, csv, &rest) => figures?,
-        };
-        let _ = tell.send(figures);
-        stop.drain();
-        Ok::<_, anyhow::Error>(())
-    });
-    lifecycle.run(signals, settings.grace).await;
-    house.database.close().await?;
-    let figures = told.await.context("the run did not come to its end")?;
-    Ok((machine, figures))
+    let working = measure(&house.door, &house.key, csv.clone(), &rest);
+    let figures = attended(&house.lifecycle, settings.grace, working).await;
+    let machine = house.machine.clone();
+    house.close().await?;
+    Ok((machine, figures?))
 }
 
 async fn measure(

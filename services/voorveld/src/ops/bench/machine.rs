@@ -101,16 +101,49 @@ impl Usage {
         let peak = std::fs::read_to_string("/proc/self/status")
             .ok()
             .and_then(|text| kibibytes(&text, "VmHWM"));
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "no process runs for 2^52 ticks of its clock"
-        )]
-        let cpu_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
         Self {
-            cpu_seconds,
+            cpu_seconds: seconds(ticks),
             peak_bytes: peak.unwrap_or(0),
         }
     }
+}
+
+/// Seconds of processor time of a process, its children and those of them that have ended.
+#[must_use]
+pub fn cpu_seconds_of_family(process: u32) -> f64 {
+    let children = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok())
+        .filter(|text| parent(text) == Some(process))
+        .filter_map(|text| ticks(&text))
+        .sum::<u64>();
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let own = ticks(&text).unwrap_or(0) + ticks_of_ended(&text).unwrap_or(0);
+    seconds(own + children)
+}
+
+/// What this process holds now, in bytes.
+#[must_use]
+pub fn held_bytes() -> u64 {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|text| kibibytes(&text, "VmRSS"))
+        .unwrap_or(0)
+}
+
+/// The most that this process ever held is from now on the most since now. Where the kernel does not let us, it stays what it was.
+pub fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no process runs for 2^52 ticks of its clock"
+)]
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 fn value_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
@@ -130,11 +163,22 @@ fn kibibytes(text: &str, name: &str) -> Option<u64> {
 
 /// `utime` and `stime`: the 12th and 13th value after the name in brackets, which may hold anything.
 fn ticks(text: &str) -> Option<u64> {
+    Some(value_behind_name(text, 11)? + value_behind_name(text, 12)?)
+}
+
+/// `cutime` and `cstime`: of children that have ended.
+fn ticks_of_ended(text: &str) -> Option<u64> {
+    Some(value_behind_name(text, 13)? + value_behind_name(text, 14)?)
+}
+
+/// `ppid`: whose child it is.
+fn parent(text: &str) -> Option<u32> {
+    value_behind_name(text, 1)?.try_into().ok()
+}
+
+fn value_behind_name(text: &str, place: usize) -> Option<u64> {
     let (_, values) = text.rsplit_once(')')?;
-    let mut values = values.split_ascii_whitespace().skip(11);
-    let user: u64 = values.next()?.parse().ok()?;
-    let system: u64 = values.next()?.parse().ok()?;
-    Some(user + system)
+    values.split_ascii_whitespace().nth(place)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -145,6 +189,8 @@ mod tests {
     fn processor_time_is_read_behind_a_name_with_brackets() {
         let text = "42 (odd) name) S 1 1 1 0 -1 4194560 9 0 0 0 120 30 0 0 20 0 1 0 5";
         assert_eq!(ticks(text), Some(150));
+        assert_eq!(parent(text), Some(1));
+        assert_eq!(ticks_of_ended(text), Some(0));
         assert_eq!(ticks("nothing"), None);
     }
 

@@ -3,7 +3,9 @@
 pub mod backtest;
 pub mod chain;
 pub mod engine;
+pub mod house;
 pub mod machine;
+pub mod room;
 pub mod spread;
 
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ pub async fn run(
     log_filter: LogFilter,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        Bench::Chain(asked) => chain::run(&asked, settings, log_filter).await,
+        Bench::Chain(asked) => chain::run(&asked, &settings, log_filter).await,
         Bench::Engine(asked) => engine::run(&asked),
         Bench::Backtest(asked) => backtest::run(&asked, &settings).await,
     }
