@@ -341,6 +341,15 @@ pub enum Bench {
         after_help = "Examples:\n  voorveld bench chain\n  voorveld bench chain --set kafka.brokers=127.0.0.1:9092 --set kafka.replication=1"
     )]
     Chain(BenchChain),
+    /// From the log of resolved signals to committed matches and tasks, beside the bare loop
+    ///
+    /// Fills the log with signals that nobody sent, and times a correlator from its first record to its last commit on a private PostgreSQL that is
+    /// thrown away. In the same run the bare loop reads the same topic and copies the same rows into the same tables with the same indexes, and
+    /// decides nothing.
+    #[command(
+        after_help = "Examples:\n  voorveld bench correlate --rules reference\n  voorveld bench correlate --profile bursts --set kafka.brokers=127.0.0.1:9092 --set kafka.replication=1"
+    )]
+    Correlate(BenchCorrelate),
     /// The engine alone against a loop written by hand for two rules
     ///
     /// Signals are made up and fed one by one, on one core, with no database and no log. Both must give the same matches with the same
@@ -375,6 +384,61 @@ pub struct BenchEngine {
     /// Write signals.csv and matches.csv here, and measure nothing
     #[arg(long, value_name = "FOLDER", conflicts_with = "json")]
     pub write: Option<PathBuf>,
+    /// Print machine and runs as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// In which manner invented signals come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchProfile {
+    /// Each on its own day
+    InOrder,
+    /// Up to 30 days late, so that their days are shuffled
+    Shuffled,
+    /// Once a month, up to 90 days late
+    Bursts,
+    /// One in ten corrects, takes back or moves an earlier one
+    Corrections,
+    /// Half of them of a quarter of the households, hundreds of a few
+    Skewed,
+    /// 5,000 of them of one household: an institution that nobody excluded
+    Institution,
+}
+
+/// By which rules a bench judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchRules {
+    /// Two: two kinds within 60 days, three of one kind within 90
+    Reference,
+    /// Those that ship
+    Default,
+}
+
+/// `voorveld bench correlate`
+#[derive(Debug, Args)]
+pub struct BenchCorrelate {
+    /// How many records
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub signals: u32,
+    /// Of how many households [default: half as many]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub households: Option<u32>,
+    /// In which manner they come in
+    #[arg(long, value_enum, default_value = "in-order")]
+    pub profile: BenchProfile,
+    /// By which rules they are judged
+    #[arg(long, value_enum, default_value = "default")]
+    pub rules: BenchRules,
+    /// How often; the medians are printed
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// Show what each statement took, and which indexes were used; it costs some time itself
+    #[arg(long, conflicts_with = "json")]
+    pub statements: bool,
+    /// The same seed gives the same records
+    #[arg(long, value_name = "N", default_value_t = 2026)]
+    pub seed: u64,
     /// Print machine and runs as JSON, and nothing else
     #[arg(long)]
     pub json: bool,

@@ -1,12 +1,18 @@
 //! `voorveld bench`: figures that anyone can repeat on their own machine. Everything runs in a house of its own that is thrown away.
 
+pub mod alone;
 pub mod backtest;
+pub mod bare;
 pub mod chain;
+pub mod correlate;
 pub mod engine;
 pub mod house;
+pub mod load;
 pub mod machine;
+pub mod policy;
 pub mod room;
 pub mod spread;
+pub mod told;
 
 use std::process::ExitCode;
 
@@ -22,6 +28,7 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     match command {
         Bench::Chain(asked) => chain::run(&asked, &settings, log_filter).await,
+        Bench::Correlate(asked) => correlate::run(&asked, &settings).await,
         Bench::Engine(asked) => engine::run(&asked),
         Bench::Backtest(asked) => backtest::run(&asked, &settings).await,
     }

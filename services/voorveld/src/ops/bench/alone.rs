@@ -1,0 +1,204 @@
+//! A correlator by itself, on a log and a database: what it takes to commit so many records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use prometheus::proto::MetricFamily;
+use serde::Serialize;
+use voorveld_bus::Log;
+use voorveld_chassis::{Clock, Lifecycle, Stopwatch};
+use voorveld_correlator::{Metrics, Parts};
+use voorveld_policy::Policy;
+
+use super::machine::{Usage, forget_peak};
+use super::room::{Room, attended};
+
+/// How often it is asked how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// What one reader took, from the moment it had its partitions to its last commit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Taken {
+    /// Records that were read and committed.
+    pub records: u64,
+    /// How long.
+    pub seconds: f64,
+    /// Transactions.
+    pub batches: u64,
+    /// From its records at hand to its commit, all batches together; the rest of the time it waited for the log.
+    pub batch_seconds: f64,
+    /// Processor time of this process.
+    pub cpu_seconds: f64,
+    /// Processor time of PostgreSQL.
+    pub server_cpu_seconds: f64,
+    /// Most memory that this process held meanwhile.
+    pub peak_bytes: u64,
+    /// From the start to the first commit, joining the group and taking the partitions included.
+    pub first_commit_seconds: f64,
+}
+
+/// What a correlator is started on.
+pub struct Alone<'a> {
+    /// Its database.
+    pub room: &'a Room,
+    /// Its log.
+    pub log: &'a Log,
+    /// Its rules.
+    pub policy: &'a Arc<Policy>,
+    /// How long it may take to stop.
+    pub grace: Duration,
+}
+
+impl Alone<'_> {
+    /// Runs it until it has committed so many records.
+    pub async fn commits(&self, records: u64) -> anyhow::Result<Taken> {
+        self.during(async |progress| progress.reached(records).await)
+            .await
+    }
+
+    /// Runs it while something is done beside it.
+    pub async fn during<T>(
+        &self,
+        work: impl AsyncFnOnce(&Progress<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let registry = Registry::new();
+        let lifecycle = Lifecycle::new();
+        let parts = Parts {
+            store: self.room.database.store.clone(),
+            log: self.log.clone(),
+            policy: Arc::clone(self.policy),
+            clock: Clock::system(),
+            metrics: Metrics::new(&registry)?,
+            owner: "bench".to_owned(),
+        };
+        forget_peak();
+        let progress = Progress {
+            registry,
+            room: self.room,
+            begin: Stopwatch::start(),
+        };
+        voorveld_correlator::start(parts, &lifecycle);
+        attended(&lifecycle, self.grace, work(&progress)).await
+    }
+}
+
+/// How far a running correlator is, by its own numbers.
+pub struct Progress<'a> {
+    registry: Registry,
+    room: &'a Room,
+    begin: Stopwatch,
+}
+
+/// What a correlator has committed since its start.
+#[derive(Clone, Copy)]
+struct Committed {
+    batches: u64,
+    records: f64,
+    seconds: f64,
+}
+
+impl Progress<'_> {
+    /// Waits until so many records are committed since its start, and says what those took that were not when it was called.
+    pub async fn reached(&self, records: u64) -> anyhow::Result<Taken> {
+        let before = self.committed();
+        while self.gauge("voorveld_correlator_partitions") == 0.0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let watch = Stopwatch::start();
+        let (own, server) = (Usage::now(), self.room.server_cpu_seconds().await?);
+        let mut first_commit_seconds = None;
+        let now = loop {
+            let now = self.committed();
+            if before.batches < now.batches && first_commit_seconds.is_none() {
+                first_commit_seconds = Some(self.begin.elapsed().as_secs_f64());
+            }
+            if count(records) <= now.records {
+                break now;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        let seconds = watch.elapsed().as_secs_f64();
+        let used = Usage::now();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a sum of counts"
+        )]
+        let records = (now.records - before.records) as u64;
+        Ok(Taken {
+            records,
+            seconds,
+            batches: now.batches - before.batches,
+            batch_seconds: now.seconds - before.seconds,
+            cpu_seconds: used.cpu_seconds - own.cpu_seconds,
+            server_cpu_seconds: self.room.server_cpu_seconds().await? - server,
+            peak_bytes: used.peak_bytes,
+            first_commit_seconds: first_commit_seconds.unwrap_or_default(),
+        })
+    }
+
+    fn committed(&self) -> Committed {
+        let (batches, records) = self.histogram("voorveld_correlator_batch_records");
+        Committed {
+            batches,
+            records,
+            seconds: self.histogram("voorveld_correlator_commit_seconds").1,
+        }
+    }
+
+    fn family(&self, name: &str) -> Option<MetricFamily> {
+        let mut families = self.registry.gather().into_iter();
+        families.find(|family| family.name() == name)
+    }
+
+    fn gauge(&self, name: &str) -> f64 {
+        let family = self.family(name);
+        family.map_or(0.0, |family| family.get_metric()[0].get_gauge().get_value())
+    }
+
+    /// How often something was noted, and the sum of it.
+    fn histogram(&self, name: &str) -> (u64, f64) {
+        self.family(name).map_or((0, 0.0), |family| {
+            let histogram = family.get_metric()[0].get_histogram();
+            (histogram.get_sample_count(), histogram.get_sample_sum())
+        })
+    }
+}
+
+impl Taken {
+    /// Records a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        count(self.records) / self.seconds
+    }
+
+    /// Per million records.
+    #[must_use]
+    pub fn per_million(&self, value: f64) -> f64 {
+        value * 1e6 / count(self.records)
+    }
+
+    /// Records in a batch.
+    #[must_use]
+    pub fn batch_records(&self) -> f64 {
+        count(self.records) / count(self.batches.max(1))
+    }
+
+    /// Seconds of a batch.
+    #[must_use]
+    pub fn seconds_per_batch(&self) -> f64 {
+        self.batch_seconds / count(self.batches.max(1))
+    }
+}
+
+/// A count to calculate with.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nothing here is counted up to 2^52"
+)]
+#[must_use]
+pub const fn count(number: u64) -> f64 {
+    number as f64
+}

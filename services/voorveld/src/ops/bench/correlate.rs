@@ -1,0 +1,240 @@
+//! `voorveld bench correlate`: from the log of resolved signals to committed matches and tasks, and the bare loop beside it.
+//!
+//! The log is filled once; each run has two databases of its own that are thrown away, one for the correlator and one for the bare loop. All of it
+//! shares the machine, and the figures say so.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use voorveld_chassis::{Clock, Stopwatch};
+use voorveld_store::measured::{IndexUse, LogWritten, StatementTime, Written};
+
+use super::alone::{Alone, Taken, count};
+use super::house::municipality;
+use super::load::Load;
+use super::machine::Machine;
+use super::policy::policy;
+use super::room::{BenchLog, Room};
+use super::spread::spread_row;
+use super::{bare, told};
+use crate::cli::BenchCorrelate;
+use crate::config::Settings;
+use crate::ops::office::table;
+
+/// Statements that are shown.
+const STATEMENTS: u32 = 40;
+
+/// Both of one run.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    correlator: Taken,
+    bare: Taken,
+    /// Matches that stand at the end, and tasks that were raised.
+    matches: u64,
+    tasks: u64,
+}
+
+/// What was written in one run, and what PostgreSQL counted beside.
+#[derive(Default)]
+struct Work {
+    correlator: Vec<Written>,
+    bare: Vec<Written>,
+    statements: Vec<StatementTime>,
+    indexes: Vec<IndexUse>,
+    log: LogWritten,
+    bare_log: LogWritten,
+}
+
+/// Runs both as often as asked and prints each run, the medians and what was written.
+pub async fn run(command: &BenchCorrelate, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let load = Load {
+        seed: command.seed,
+        signals: command.signals,
+        households: command.households.unwrap_or(command.signals / 2).max(1),
+        profile: command.profile,
+        municipality: municipality(settings),
+        until: Clock::system().today(),
+    };
+    let log = BenchLog::open(settings).await?;
+    let ended = measured(command, settings, &load, &log).await;
+    log.close().await?;
+    ended
+}
+
+async fn measured(
+    command: &BenchCorrelate,
+    settings: &Settings,
+    load: &Load,
+    log: &BenchLog,
+) -> anyhow::Result<ExitCode> {
+    let fill = Stopwatch::start();
+    load.append(&log.log).await?;
+    let fill = fill.elapsed().as_secs_f64();
+    let (mut machine, mut runs, mut work) = (None, Vec::new(), Work::default());
+    for _ in 0..command.runs {
+        let (on, run, done) = one_run(command, settings, load, log).await?;
+        if !command.json {
+            if runs.is_empty() {
+                println!(
+                    "{on}\n{} records of at most {} households, {:?}, on the log in {fill:.0} s; {:?} rules\n",
+                    load.signals, load.households, load.profile, command.rules
+                );
+            }
+            println!("{}", line(&run));
+        }
+        machine.get_or_insert(on);
+        runs.push(run);
+        work = done;
+    }
+    if command.json {
+        let told = serde_json::json!({
+            "machine": machine, "signals": load.signals, "households": load.households,
+            "profile": format!("{:?}", load.profile), "rules": format!("{:?}", command.rules), "runs": runs,
+            "written": told::written_json(&work.correlator, &work.bare),
+        });
+        println!("{told:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    print!("\n{}", medians(&runs));
+    print!(
+        "\n{}",
+        told::written(load.signals, &work.correlator, &work.bare)
+    );
+    println!(
+        "\nwrite-ahead log, bytes per signal: correlator {:.0}, bare loop {:.0}",
+        count(work.log.bytes) / f64::from(load.signals),
+        count(work.bare_log.bytes) / f64::from(load.signals)
+    );
+    if command.statements {
+        println!(
+            "flushed {} times in {:.2} s",
+            work.log.flushes,
+            work.log.flush_milliseconds / 1e3
+        );
+        print!("\n{}", told::statements(&work.statements));
+        print!("\n{}", told::indexes(&work.indexes));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn one_run(
+    command: &BenchCorrelate,
+    settings: &Settings,
+    load: &Load,
+    log: &BenchLog,
+) -> anyhow::Result<(Machine, Run, Work)> {
+    let policy = policy(command.rules)?;
+    let records = u64::from(load.signals);
+    let mut room = Room::open(settings).await?;
+    if command.statements {
+        room.database.store.count_statements().await?;
+        room = room.again().await?;
+        room.database.store.begin_statements().await?;
+    }
+    let version = room.database.store.server_version().await?;
+    let alone = Alone {
+        room: &room,
+        log: &log.log,
+        policy: &policy,
+        grace: settings.grace,
+    };
+    let correlator = alone.commits(records).await?;
+    // A server that stops writes down what it counted.
+    room = room.again().await?;
+    let store = &room.database.store;
+    let mut work = Work {
+        correlator: store.written().await?,
+        log: store.log_written().await?,
+        ..Work::default()
+    };
+    if command.statements {
+        work.statements = store.statements(STATEMENTS).await?;
+        work.indexes = store.indexes_used().await?;
+    }
+    let rows = store.take_out_judged().await?;
+    let left = |table: &str| {
+        let found = rows.iter().find(|taken| taken.table == table);
+        found.map_or(0, |taken| taken.len() as u64)
+    };
+    let (matches, tasks) = (left("matches"), left("tasks"));
+    room.close().await?;
+
+    let room = Room::open(settings).await?;
+    let bare = bare::run(&room, &log.log, &rows, records).await?;
+    let room = room.again().await?;
+    work.bare = room.database.store.written().await?;
+    work.bare_log = room.database.store.log_written().await?;
+    room.close().await?;
+    let run = Run {
+        correlator,
+        bare,
+        matches,
+        tasks,
+    };
+    Ok((Machine::with_house(version, log.name.clone()), run, work))
+}
+
+impl Run {
+    fn share(&self) -> f64 {
+        100.0 * self.correlator.rate() / self.bare.rate()
+    }
+
+    /// The same by processor time, which tells more where others are at work on the machine, and less where something waits.
+    fn share_by_processor(&self) -> f64 {
+        let used = |taken: Taken| taken.cpu_seconds + taken.server_cpu_seconds;
+        100.0 * used(self.bare) / used(self.correlator)
+    }
+}
+
+fn line(run: &Run) -> String {
+    format!(
+        "correlator {:.0} signals/s ({:.1} s), bare loop {:.0} signals/s ({:.1} s): {:.0}%; {} matches, {} tasks",
+        run.correlator.rate(),
+        run.correlator.seconds,
+        run.bare.rate(),
+        run.bare.seconds,
+        run.share(),
+        run.matches,
+        run.tasks
+    )
+}
+
+fn medians(runs: &[Run]) -> String {
+    let row = |name: &str, digits: usize, value: &dyn Fn(&Run) -> f64| {
+        spread_row(name, &runs.iter().map(value).collect::<Vec<_>>(), digits)
+    };
+    let mut rows = vec![
+        row("correlator, % of the bare loop", 1, &Run::share),
+        row("the same by processor time, %", 1, &Run::share_by_processor),
+    ];
+    for (name, of) in [
+        (
+            "correlator",
+            (|run: &Run| run.correlator) as fn(&Run) -> Taken,
+        ),
+        ("bare loop", |run| run.bare),
+    ] {
+        let mut add = |what: &str, digits: usize, value: &dyn Fn(Taken) -> f64| {
+            rows.push(row(&format!("{name}: {what}"), digits, &|run| {
+                value(of(run))
+            }));
+        };
+        add("signals/s", 0, &|taken| taken.rate());
+        add("own processor, s per million", 2, &|taken| {
+            taken.per_million(taken.cpu_seconds)
+        });
+        add("PostgreSQL's processor, s per million", 2, &|taken| {
+            taken.per_million(taken.server_cpu_seconds)
+        });
+        add("peak memory, MiB", 0, &|taken| {
+            count(taken.peak_bytes) / 1_048_576.0
+        });
+        add("records a batch", 0, &|taken| taken.batch_records());
+        add("seconds a batch", 3, &|taken| taken.seconds_per_batch());
+        add("waiting for the log, s", 1, &|taken| {
+            taken.seconds - taken.batch_seconds
+        });
+    }
+    table(&["", "median", "least to most"], &rows)
+}
