@@ -350,6 +350,14 @@ pub enum Bench {
         after_help = "Examples:\n  voorveld bench correlate --rules reference\n  voorveld bench correlate --profile bursts --set kafka.brokers=127.0.0.1:9092 --set kafka.replication=1"
     )]
     Correlate(BenchCorrelate),
+    /// From a signal that is sent to the task that a colleague sees, at a fixed rate
+    ///
+    /// Starts every role in this process on a private PostgreSQL that is thrown away, and sends signals one by one over HTTP, each when it is due. Each is
+    /// measured from that moment, so that nobody who would have waited is left out. A long run also says whether memory grows.
+    #[command(
+        after_help = "Examples:\n  voorveld bench latency --rate 100 --for 60\n  voorveld bench latency --rate 50 --for 3600"
+    )]
+    Latency(BenchLatency),
     /// The engine alone against a loop written by hand for two rules
     ///
     /// Signals are made up and fed one by one, on one core, with no database and no log. Both must give the same matches with the same
@@ -440,6 +448,23 @@ pub struct BenchCorrelate {
     #[arg(long, value_name = "N", default_value_t = 2026)]
     pub seed: u64,
     /// Print machine and runs as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `voorveld bench latency`
+#[derive(Debug, Args)]
+pub struct BenchLatency {
+    /// Signals offered a second
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: u32,
+    /// For how many seconds
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
+    /// The same seed gives the same households
+    #[arg(long, value_name = "N", default_value_t = 2026)]
+    pub seed: u64,
+    /// Print machine and figures as JSON, and nothing else
     #[arg(long)]
     pub json: bool,
 }

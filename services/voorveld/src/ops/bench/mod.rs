@@ -7,6 +7,7 @@ pub mod chain;
 pub mod correlate;
 pub mod engine;
 pub mod house;
+pub mod latency;
 pub mod load;
 pub mod machine;
 pub mod policy;
@@ -30,6 +31,7 @@ pub async fn run(
         Bench::Chain(asked) => chain::run(&asked, &settings, log_filter).await,
         Bench::Correlate(asked) => correlate::run(&asked, &settings).await,
         Bench::Engine(asked) => engine::run(&asked),
+        Bench::Latency(asked) => latency::run(&asked, &settings, log_filter).await,
         Bench::Backtest(asked) => backtest::run(&asked, &settings).await,
     }
 }

@@ -94,6 +94,12 @@ impl GatewayDoor {
         }
     }
 
+    /// Where it is, without `/v1`.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Delivers a file, waits until every row has its result, and says where the delivery is.
     pub async fn deliver(
         &self,
