@@ -358,6 +358,19 @@ pub enum Bench {
         after_help = "Examples:\n  voorveld bench latency --rate 100 --for 60\n  voorveld bench latency --rate 50 --for 3600"
     )]
     Latency(BenchLatency),
+    /// How long until signals that were taken back count nowhere
+    ///
+    /// A correlator judges what is on the log; then some of it is taken back on the log, spread evenly, and it is timed from the first record appended until
+    /// no match and no open task leans on any of them.
+    #[command(
+        after_help = "Example:\n  voorveld bench retraction --signals 100000 --withdrawn 10000"
+    )]
+    Retraction(BenchRecover),
+    /// How long a correlator takes to start on a stored history
+    ///
+    /// From its start to the commit of its first batch, joining the log included; and what memory it takes.
+    #[command(after_help = "Example:\n  voorveld bench start --signals 1000000 --runs 1")]
+    Start(BenchRecover),
     /// The engine alone against a loop written by hand for two rules
     ///
     /// Signals are made up and fed one by one, on one core, with no database and no log. Both must give the same matches with the same
@@ -465,6 +478,26 @@ pub struct BenchLatency {
     #[arg(long, value_name = "N", default_value_t = 2026)]
     pub seed: u64,
     /// Print machine and figures as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `voorveld bench retraction` and `voorveld bench start`
+#[derive(Debug, Args)]
+pub struct BenchRecover {
+    /// Signals that are stored already
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub signals: u32,
+    /// Of these, so many are taken back; a start has no use for it
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub withdrawn: u32,
+    /// How often; the medians are printed
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// The same seed gives the same records
+    #[arg(long, value_name = "N", default_value_t = 2026)]
+    pub seed: u64,
+    /// Print machine and runs as JSON, and nothing else
     #[arg(long)]
     pub json: bool,
 }

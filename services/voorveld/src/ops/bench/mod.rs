@@ -11,12 +11,14 @@ pub mod latency;
 pub mod load;
 pub mod machine;
 pub mod policy;
+pub mod recover;
 pub mod room;
 pub mod spread;
 pub mod told;
 
 use std::process::ExitCode;
 
+use self::recover::Recovery;
 use crate::cli::Bench;
 use crate::config::Settings;
 use voorveld_chassis::telemetry::LogFilter;
@@ -32,6 +34,8 @@ pub async fn run(
         Bench::Correlate(asked) => correlate::run(&asked, &settings).await,
         Bench::Engine(asked) => engine::run(&asked),
         Bench::Latency(asked) => latency::run(&asked, &settings, log_filter).await,
+        Bench::Retraction(asked) => recover::run(Recovery::Retraction, &asked, &settings).await,
+        Bench::Start(asked) => recover::run(Recovery::Start, &asked, &settings).await,
         Bench::Backtest(asked) => backtest::run(&asked, &settings).await,
     }
 }
