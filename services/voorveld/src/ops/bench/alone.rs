@@ -79,7 +79,7 @@ impl Alone<'_> {
             room: self.room,
             begin: Stopwatch::start(),
         };
-        voorveld_correlator::start(parts, &lifecycle);
+        voorveld_correlator::start(&parts, &lifecycle);
         attended(&lifecycle, self.grace, work(&progress)).await
     }
 }
