@@ -92,6 +92,7 @@ async fn measured(
             "machine": machine, "signals": load.signals, "households": load.households,
             "profile": format!("{:?}", load.profile), "rules": format!("{:?}", command.rules), "runs": runs,
             "written": told::written_json(&work.correlator, &work.bare),
+            "logBytes": { "correlator": work.log.bytes, "bare": work.bare_log.bytes },
         });
         println!("{told:#}");
         return Ok(ExitCode::SUCCESS);
