@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use reqwest::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -47,7 +48,9 @@ struct Figures {
     door: Quantiles,
     /// From due to the task that can be seen.
     task: Quantiles,
-    /// Signals whose task was not seen in time.
+    /// Signals that the door sent away: it had too much in hand.
+    refused: usize,
+    /// Signals whose task was not seen in time, those sent away included.
     never_seen: usize,
     /// What this process held, at even intervals.
     memory_bytes: Vec<u64>,
@@ -127,6 +130,7 @@ impl Sender<'_> {
         let (door, (task, memory_bytes)) = tokio::try_join!(self.offer(start), self.watch(start))?;
         Ok(Figures {
             rate: self.command.rate,
+            refused: self.all() as usize - door.len(),
             never_seen: self.all() as usize - task.len(),
             door: Quantiles::of(door),
             task: Quantiles::of(task),
@@ -163,7 +167,8 @@ impl Sender<'_> {
                     next += 1;
                 }
                 Some(answer) = answers.next(), if !answers.is_empty() => {
-                    took.push(self.since_due(start, answer?));
+                    let taken_in: Option<u32> = answer?;
+                    took.extend(taken_in.map(|number| self.since_due(start, number)));
                 }
             }
         }
@@ -195,8 +200,8 @@ impl Sender<'_> {
         Ok((took, memory))
     }
 
-    /// Sends one signal, about a household that no other is about.
-    async fn send(&self, number: u32) -> anyhow::Result<u32> {
+    /// Sends one signal, about a household that no other is about. Says its number, or nothing where the door says "later".
+    async fn send(&self, number: u32) -> anyhow::Result<Option<u32>> {
         let body = self.signal(number);
         let answer = self
             .client
@@ -207,12 +212,11 @@ impl Sender<'_> {
             .send()
             .await
             .context("the gateway did not answer")?;
-        ensure!(
-            answer.status().is_success(),
-            "the gateway answered {}",
-            answer.status()
-        );
-        Ok(number)
+        match answer.status() {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Ok(None),
+            status if status.is_success() => Ok(Some(number)),
+            status => bail!("the gateway answered {status}"),
+        }
     }
 
     fn signal(&self, number: u32) -> Value {
@@ -269,7 +273,8 @@ fn told(figures: &Figures) -> String {
         .collect();
     let _ = writeln!(
         text,
-        "\n{} tasks were not seen in time; processor of sender and roles {:.1} s; memory, MiB: {}",
+        "\n{} signals were sent away, {} tasks were not seen in time; processor of sender and roles {:.1} s; memory, MiB: {}",
+        figures.refused,
         figures.never_seen,
         figures.cpu_seconds,
         memory.join(" ")
