@@ -6,6 +6,7 @@
 
 mod backtest;
 mod backtest_report;
+mod benches;
 mod duckdb;
 mod feeds;
 mod house;

@@ -1,0 +1,64 @@
+//! That measurements come to their end and say what they should: how fast is not asked here.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use voorveld_tests::binary;
+
+fn bench(words: &str) -> Value {
+    let mut command = Command::new(binary());
+    command.arg("bench").args(words.split(' ')).arg("--json");
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "bench {words}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn rows(written: &Value, table: &str) -> Option<u64> {
+    let mut tables = written.as_array()?.iter();
+    tables.find(|one| one["table"] == table)?["inserted"].as_u64()
+}
+
+#[test]
+fn the_bare_loop_copies_what_the_correlator_wrote() {
+    let told = bench("correlate --signals 300 --households 50 --profile corrections --runs 1");
+    let run = &told["runs"][0];
+    assert_eq!(run["correlator"]["records"], 300, "{told:#}");
+    assert_eq!(run["bare"]["records"], 300, "{told:#}");
+    let (correlator, bare) = (&told["written"]["correlator"], &told["written"]["bare"]);
+    // A match that came and went was written and is not there any more.
+    for table in [
+        "signals",
+        "signal_history",
+        "tasks",
+        "task_grounds",
+        "task_events",
+    ] {
+        assert!(rows(bare, table) > Some(0), "{table}: {told:#}");
+        assert_eq!(
+            rows(bare, table),
+            rows(correlator, table),
+            "{table}: {told:#}"
+        );
+    }
+    assert!(run["matches"].as_u64() > Some(0), "{told:#}");
+}
+
+#[test]
+fn what_is_taken_back_counts_nowhere_when_the_clock_stops() {
+    let told = bench("retraction --signals 400 --withdrawn 40 --runs 1");
+    assert!(told["runs"][0]["seconds"].as_f64() > Some(0.0), "{told:#}");
+}
+
+#[test]
+fn each_signal_that_is_offered_is_seen_as_a_task() {
+    let told = bench("latency --rate 10 --for 2");
+    let figures = &told["figures"];
+    assert_eq!(figures["neverSeen"], 0, "{told:#}");
+    for stage in ["door", "task"] {
+        assert_eq!(figures[stage]["count"], 20, "{told:#}");
+    }
+    assert!(
+        figures["door"]["p50"].as_f64() <= figures["task"]["p50"].as_f64(),
+        "{told:#}"
+    );
+}
