@@ -4,6 +4,7 @@
 #   scripts/kafka.sh start     starts it, if it is not running yet, and prints its address (host:port)
 #   scripts/kafka.sh stop      stops it and erases its data; the downloaded jars stay
 #   scripts/kafka.sh status    prints its address, or exits 1
+#   scripts/kafka.sh jars      fetches the jars, if need be, and prints their folder: for who runs a node of its own
 #
 # Everything it makes stands in .voorveld/kafka (or $VOORVELD_KAFKA_DIR). Needs Java 17 or later, and Maven for the first start.
 set -euo pipefail
@@ -38,6 +39,7 @@ free_port() {
 
 fetch() {
     [[ -f $libs/complete ]] && return
+    command -v mvn >/dev/null || { say "Maven is missing: install maven"; exit 1; }
     say "fetching Apache Kafka $version from Maven Central (once, 43 MB)"
     rm -rf "$libs"
     mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$libs" >&2
@@ -52,7 +54,6 @@ start() {
         return
     fi
     command -v java >/dev/null || { say "Java is missing: install openjdk-17-jre-headless"; exit 1; }
-    [[ -f $libs/complete ]] || command -v mvn >/dev/null || { say "Maven is missing: install maven"; exit 1; }
     fetch
     rm -rf "$home/data" "$home/pid" "$home/address"
     local broker controller
@@ -118,8 +119,12 @@ case ${1:-} in
 start) start ;;
 stop) stop ;;
 status) running && cat "$home/address" ;;
+jars)
+    fetch
+    echo "$libs"
+    ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
     ;;
 esac

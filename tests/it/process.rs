@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -19,7 +18,7 @@ use voorveld_bus::{KafkaConfig, Log};
 use voorveld_chassis::Clock;
 use voorveld_store::Store;
 use voorveld_store::summary::OnTheWay;
-use voorveld_tests::copy_policy;
+use voorveld_tests::{copy_policy, free_port};
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
 
 /// How long anything may take before the test says that it does not come.
@@ -27,10 +26,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// How often is looked whether something has come.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 const PARTITIONS: i32 = 4;
-/// Below the ports that systems give to outgoing connections, so that nobody takes a door while its process is down.
-static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
-const FIRST_PORT: u16 = 14_000;
-const PORTS: u16 = 6_000;
 
 /// What `voorveld keys generate` makes.
 const KEY_FILES: [&str; 3] = ["sealing.public", "opening.private", "index.secret"];
@@ -419,16 +414,6 @@ fn binary() -> PathBuf {
         binary.display()
     );
     binary
-}
-
-fn free_port() -> u16 {
-    let start = u16::try_from(std::process::id() * 40 % u32::from(PORTS)).unwrap();
-    loop {
-        let port = FIRST_PORT + (start + NEXT_PORT.fetch_add(1, Ordering::Relaxed)) % PORTS;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// The shipped policy, except that debts are kept for ten years: the official examples are of January 2025 and must go on being taken in.

@@ -3,6 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Below the ports that systems give to outgoing connections, so that nobody takes a door while its process is down.
+const FIRST_PORT: u16 = 14_000;
+const PORTS: u16 = 6_000;
+/// Where one test process begins, by its number.
+const PORTS_OF_A_PROCESS: u32 = 40;
+static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 
 /// The folder of the workspace.
 #[must_use]
@@ -56,6 +64,18 @@ pub fn copy_policy(folder: &Path, change: impl Fn(&str, &str) -> Option<String>)
             if let Some(text) = change(name, &text) {
                 std::fs::write(folder.join(place).join(name), text).expect("a folder of the test");
             }
+        }
+    }
+}
+
+/// A port of this machine at which nobody listens, and that nobody is given for a while.
+pub fn free_port() -> u16 {
+    let start = std::process::id() * PORTS_OF_A_PROCESS % u32::from(PORTS);
+    let start = u16::try_from(start).expect("a rest is below what it was divided by");
+    loop {
+        let port = FIRST_PORT + (start + NEXT_PORT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
         }
     }
 }

@@ -1,0 +1,206 @@
+//! Nights: the same rounds in peace and in trouble, and the judgement.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use voorveld_chassis::Stopwatch;
+use voorveld_synthetic::Dice;
+
+use crate::asked;
+use crate::echo::Echo;
+use crate::house::{House, Keys, Tally, today};
+use crate::ledger::{Holdings, broken_promises};
+use crate::load::{self, Parcel, Size};
+use crate::schedule::{self, Strike};
+use crate::sender::Sender;
+
+/// Where the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Kafka,
+    Postgres,
+}
+
+/// The night of CI: one fault of each sort.
+pub const SHORT: Size = Size {
+    households: 150,
+    rounds: 2,
+    events: 120,
+    in_a_list: 10,
+    in_a_file: 30,
+    alone: 10,
+};
+/// A night by hand.
+const LONG: Size = Size {
+    households: 60_000,
+    rounds: 12,
+    events: 15_000,
+    in_a_list: 500,
+    in_a_file: 2_000,
+    alone: 100,
+};
+/// Faults in a round of a night by hand.
+const STRIKES: usize = 14;
+/// Partitions of its topics.
+pub const SHORT_PARTITIONS: i32 = 4;
+const LONG_PARTITIONS: i32 = 8;
+/// The seed of CI.
+const FIRST_SEED: u64 = 1;
+/// Readers of each stage when a night begins.
+const READERS: usize = 2;
+
+/// Streams of dice: the load has 1.
+const SCHEDULE_STREAM: u64 = 2;
+const HOUSE_STREAM: u64 = 3;
+const ECHO_STREAM: u64 = 4;
+
+/// One short night; or, for as many minutes as were asked for, one long night after the other.
+pub async fn nights(backend: Backend) {
+    let watch = Stopwatch::start();
+    let mut seed = asked("VOORVELD_FAULTS_SEED").map_or(FIRST_SEED, |seed| seed.parse().unwrap());
+    let minutes: Option<u64> =
+        asked("VOORVELD_FAULTS_MINUTES").map(|minutes| minutes.parse().unwrap());
+    let size = if minutes.is_some() { LONG } else { SHORT };
+    loop {
+        night(backend, seed, size).await;
+        let until = Duration::from_secs(60 * minutes.unwrap_or(0));
+        if until < watch.elapsed() {
+            return;
+        }
+        seed += 1;
+    }
+}
+
+async fn night(backend: Backend, seed: u64, size: Size) {
+    let has_brokers = backend == Backend::Kafka;
+    let is_short = size.events == SHORT.events;
+    let partitions = if is_short {
+        SHORT_PARTITIONS
+    } else {
+        LONG_PARTITIONS
+    };
+    let rounds = load::rounds(seed, size);
+    let mut dice = Dice::new(seed, SCHEDULE_STREAM);
+    let strikes: Vec<Vec<Strike>> = if is_short {
+        let all = schedule::one_of_each(&mut dice, has_brokers);
+        all.chunks(all.len().div_ceil(size.rounds))
+            .map(<[Strike]>::to_vec)
+            .collect()
+    } else {
+        (0..size.rounds)
+            .map(|_| schedule::many(STRIKES, &mut dice, has_brokers))
+            .collect()
+    };
+    tell_schedule(backend, seed, &strikes);
+    let repeat = repeat(backend, seed, is_short);
+    let keys = Keys::generate().await;
+    // Terms count from the day of receipt: two runs are compared only if midnight did not come between.
+    loop {
+        let day = today();
+        let watch = Stopwatch::start();
+        let calm = calm(&keys, partitions, &rounds).await;
+        eprintln!("in peace: {:?}", watch.elapsed());
+        let watch = Stopwatch::start();
+        let (rough, complaints) = rough(&keys, backend, seed, partitions, &rounds, &strikes).await;
+        eprintln!("in trouble: {:?}", watch.elapsed());
+        if day != today() {
+            continue;
+        }
+        assert!(
+            !calm.matches.is_empty() && !calm.tasks.is_empty(),
+            "there is something to lose"
+        );
+        let mut all = rough.differences(&calm);
+        all.extend(complaints);
+        assert!(all.is_empty(), "{}\nTo repeat it: {repeat}", all.join("\n"));
+        return;
+    }
+}
+
+/// What the house holds that was told these rounds in peace.
+pub async fn calm(keys: &Keys, partitions: i32, rounds: &[Vec<Parcel>]) -> Holdings {
+    let house = House::build(keys, false, partitions).await;
+    let sender = Sender::admitted(&house.crew, today()).await;
+    house.crew.start(1).await;
+    let mut dice = Dice::new(0, 0);
+    for parcels in rounds {
+        house.round(&sender, parcels, &[], &[], &mut dice).await;
+        house.settle().await;
+    }
+    let surprises = sender.surprises();
+    assert!(surprises.is_empty(), "in peace: {surprises:#?}");
+    let holdings = Holdings::of(&house.pool).await;
+    house.demolish().await;
+    holdings
+}
+
+/// What the house holds after the night, and what is wrong with it by itself.
+async fn rough(
+    keys: &Keys,
+    backend: Backend,
+    seed: u64,
+    partitions: i32,
+    rounds: &[Vec<Parcel>],
+    strikes: &[Vec<Strike>],
+) -> (Holdings, Vec<String>) {
+    let house = House::build(keys, backend == Backend::Kafka, partitions).await;
+    let sender = Sender::admitted(&house.crew, today()).await;
+    house.crew.start(READERS).await;
+    let mut dice = Dice::new(seed, HOUSE_STREAM);
+    let mut echo_dice = Dice::new(seed, ECHO_STREAM);
+    let mut echo = Echo::default();
+    for (parcels, strikes) in rounds.iter().zip(strikes) {
+        let pieces = echo.pieces(&mut echo_dice);
+        house
+            .round(&sender, parcels, &pieces, strikes, &mut dice)
+            .await;
+        house.settle().await;
+        echo.listen(&house.log).await;
+    }
+    let pieces = echo.pieces(&mut echo_dice);
+    house.round(&sender, &[], &pieces, &[], &mut dice).await;
+    house.settle().await;
+    let holdings = Holdings::of(&house.pool).await;
+    let mut complaints = sender.surprises();
+    complaints.extend(broken_promises(&house.pool, &sender.books(), &holdings.places).await);
+    tell_tally(seed, &house.tally, &sender, house.claims().await);
+    if !complaints.is_empty() {
+        eprintln!("{}", house.crew.last_words().await);
+    }
+    house.demolish().await;
+    (holdings, complaints)
+}
+
+fn tell_schedule(backend: Backend, seed: u64, strikes: &[Vec<Strike>]) {
+    let mut told = format!("night of seed {seed} on {backend:?}\n");
+    for (round, strikes) in strikes.iter().enumerate() {
+        for strike in strikes {
+            writeln!(told, "  round {round}: {strike}").unwrap();
+        }
+    }
+    eprint!("{told}");
+}
+
+fn tell_tally(seed: u64, tally: &Tally, sender: &Sender, claims: i64) {
+    let signals = sender.acknowledged.load(Ordering::Relaxed);
+    let again = sender.again.load(Ordering::Relaxed);
+    eprintln!(
+        "seed {seed}: {signals} acknowledged, {again} sent again, {claims} claims of partitions, {tally:?}"
+    );
+}
+
+fn repeat(backend: Backend, seed: u64, is_short: bool) -> String {
+    let name = match backend {
+        Backend::Kafka => "nights_on_kafka",
+        Backend::Postgres => "nights_on_the_postgres_log",
+    };
+    let long = if is_short {
+        ""
+    } else {
+        "VOORVELD_FAULTS_MINUTES=0 "
+    };
+    format!(
+        "VOORVELD_FAULTS_SEED={seed} {long}cargo test -p voorveld-tests --test faults {name} -- --nocapture"
+    )
+}
