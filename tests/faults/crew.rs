@@ -318,23 +318,35 @@ impl Crew {
         those.count()
     }
 
-    /// `kill -9` of one of a role, and after the pause it is started again, perhaps with a clock that is off.
-    pub async fn kill(&self, role: Role, throw: u32, pause: Duration, shift: Option<Shift>) {
+    /// `kill -9` of one of a role, and after the pause it is started again, perhaps with a clock that is off. Whether there was one.
+    pub async fn kill(
+        &self,
+        role: Role,
+        throw: u32,
+        pause: Duration,
+        shift: Option<Shift>,
+    ) -> bool {
         let Some(at) = self.one_of(role, throw).await else {
-            return;
+            return false;
         };
-        {
+        let killed = {
             let mut members = self.members.lock().await;
             members[at].wanted = false;
-            if let Some(mut child) = members[at].running.take() {
-                child.kill().await.unwrap();
-            }
+            members[at].running.take()
+        };
+        let was_there = killed.is_some();
+        if let Some(mut child) = killed {
+            child.kill().await.unwrap();
         }
         tokio::time::sleep(pause).await;
         let mut members = self.members.lock().await;
-        members[at].shift = shift;
-        members[at].wanted = true;
-        members[at].spawn();
+        let member = &mut members[at];
+        member.shift = shift;
+        if !member.wanted {
+            member.wanted = true;
+            member.spawn();
+        }
+        was_there
     }
 
     async fn one_of(&self, role: Role, throw: u32) -> Option<usize> {
@@ -345,12 +357,10 @@ impl Crew {
         those.get(throw as usize % those.len().max(1)).copied()
     }
 
-    /// Stops one of a role in the middle of whatever it does. `None` when there is none.
-    pub async fn freeze(&self, role: Role, throw: u32) -> Option<Frozen> {
+    /// One of a role that runs. `None` when there is none.
+    pub async fn owner(&self, role: Role, throw: u32) -> Option<Owner> {
         let at = self.one_of(role, throw).await?;
-        let pid = self.members.lock().await[at].pid()?;
-        kill_process(pid, Signal::STOP).ok()?;
-        Some(Frozen(pid))
+        self.members.lock().await[at].pid().map(Owner)
     }
 
     /// Kills everybody.
@@ -386,17 +396,22 @@ impl Crew {
     }
 }
 
-/// A process that stands still and does not know it.
-pub struct Frozen(Pid);
+/// A process that reads partitions.
+pub struct Owner(Pid);
 
-impl Frozen {
+impl Owner {
     /// How its name ends where positions are kept.
-    pub fn owner_ends_with(&self) -> String {
+    pub fn name_ends_with(&self) -> String {
         format!(":{}", self.0.as_raw_nonzero())
     }
 
+    /// It stands still, in the middle of whatever it does, and does not know it.
+    pub fn freeze(&self) {
+        let _ = kill_process(self.0, Signal::STOP);
+    }
+
     /// It goes on where it was, with what it knew then.
-    pub fn thaw(self) {
+    pub fn thaw(&self) {
         let _ = kill_process(self.0, Signal::CONT);
     }
 }

@@ -33,6 +33,8 @@ const DATABASE: &str = "house";
 const SETTLE: Duration = Duration::from_mins(5);
 /// How long others may take to notice that an owner does not move.
 const TAKEOVER: Duration = Duration::from_mins(2);
+/// How long a new reader may take until it owns something.
+const JOINED: Duration = Duration::from_secs(30);
 /// Between two changes of a storm.
 const GUST_EVERY: Duration = Duration::from_millis(700);
 /// A partner has so many connections at the door.
@@ -238,9 +240,14 @@ impl House {
         let tally = &self.tally;
         let count = |of: &AtomicU32| of.fetch_add(1, Ordering::Relaxed);
         match &strike.fault {
-            Fault::Kill { role, away } => {
-                self.crew.kill(*role, strike.throw, *away, None).await;
-                count(&tally.kills);
+            Fault::Kill { roles, away } => {
+                let kills = (0..).zip(roles).map(|(at, role)| {
+                    let throw = strike.throw.wrapping_add(at);
+                    self.crew.kill(*role, throw, *away, None)
+                });
+                let killed = futures::future::join_all(kills).await;
+                let killed = killed.into_iter().map(u32::from).sum();
+                tally.kills.fetch_add(killed, Ordering::Relaxed);
             }
             Fault::WrongClock { role } => {
                 let seed = strike.throw.to_string();
@@ -315,31 +322,37 @@ impl House {
         if self.crew.count(role).await < 2 {
             self.crew.scale(role, 2).await;
         }
-        let Some(frozen) = self.crew.freeze(role, throw).await else {
+        let Some(owner) = self.crew.owner(role, throw).await else {
             return;
         };
-        let owner = frozen.owner_ends_with();
+        let name = owner.name_ends_with();
         let owned = async || {
             sqlx::query_scalar::<_, i64>(
                 "SELECT count(*) FROM partition_positions WHERE stage = $1 AND right(owner, length($2)) = $2",
             )
             .bind(role.name())
-            .bind(&owner)
+            .bind(&name)
             .fetch_one(&self.pool)
             .await
-            .unwrap_or(i64::MAX)
+            .ok()
         };
-        let had = owned().await;
-        let taken = comes(TAKEOVER, async || owned().await == 0).await;
-        frozen.thaw();
+        // Who has only just come may own nothing yet, or nothing at all where there are more readers than partitions.
+        let owns = comes(JOINED, async || {
+            owned().await.is_some_and(|count| 0 < count)
+        });
+        if !owns.await {
+            return;
+        }
+        owner.freeze();
+        let taken = comes(TAKEOVER, async || owned().await == Some(0)).await;
+        owner.thaw();
         assert!(
             taken,
-            "nobody took over from a {} that stands still",
-            role.name()
+            "nobody took over from a {} that stands still\n{}",
+            role.name(),
+            self.crew.last_words().await
         );
-        if had != 0 {
-            self.tally.zombies.fetch_add(1, Ordering::Relaxed);
-        }
+        self.tally.zombies.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until nothing is on its way any more. Nobody does anything for it but start who ended.

@@ -23,6 +23,8 @@ pub struct Holdings {
 impl Holdings {
     /// Looks at everything.
     pub async fn of(pool: &PgPool) -> Self {
+        // Without statistics of what was written a moment ago the looks below take hours.
+        sqlx::query("ANALYZE").execute(pool).await.unwrap();
         Self {
             places: texts(pool, include_str!("../it/house/places.sql")).await,
             matches: texts(pool, include_str!("../it/house/matches.sql")).await,

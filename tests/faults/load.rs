@@ -89,21 +89,19 @@ struct Standing {
     times: u32,
 }
 
-impl Standing {
-    fn new(said: &Said) -> Self {
-        Self {
-            said: said.clone(),
-            withdrawn: false,
-            times: 1,
-        }
-    }
+/// The partner's books.
+struct Books {
+    signals: Vec<Standing>,
+    of_house: Vec<Vec<usize>>,
 }
 
 /// The rounds of a seed.
 pub fn rounds(seed: u64, size: Size) -> Vec<Vec<Parcel>> {
     let mut dice = Dice::new(seed, 1);
-    let mut books: Vec<Standing> = Vec::new();
-    let mut of_house: Vec<Vec<usize>> = vec![Vec::new(); size.households as usize];
+    let mut books = Books {
+        signals: Vec::new(),
+        of_house: vec![Vec::new(); size.households as usize],
+    };
     (0..size.rounds)
         .map(|_| {
             let mut touched = BTreeSet::new();
@@ -111,13 +109,7 @@ pub fn rounds(seed: u64, size: Size) -> Vec<Vec<Parcel>> {
             while events.len() < size.events && touched.len() < size.households as usize {
                 let house = dice.below(size.households);
                 if touched.insert(house) {
-                    events.push(event(
-                        house,
-                        &mut touched,
-                        &mut books,
-                        &mut of_house,
-                        &mut dice,
-                    ));
+                    events.push(books.event(house, &mut touched, &mut dice));
                 }
             }
             parcels(events, size, &mut dice)
@@ -125,81 +117,89 @@ pub fn rounds(seed: u64, size: Size) -> Vec<Vec<Parcel>> {
         .collect()
 }
 
-fn event(
-    house: u32,
-    touched: &mut BTreeSet<u32>,
-    books: &mut Vec<Standing>,
-    of_house: &mut [Vec<usize>],
-    dice: &mut Dice,
-) -> Event {
-    let here = &of_house[house as usize];
-    let lot = dice.weighted(&[60, 18, 8, 7, 7]);
-    if lot == 0 || here.is_empty() {
-        let said = said(house, dice);
-        let signal = books.len();
-        of_house[house as usize].push(signal);
-        books.push(Standing::new(&said));
-        return Event {
+impl Books {
+    /// Something about a house about which nothing was said in this round.
+    fn event(&mut self, house: u32, touched: &mut BTreeSet<u32>, dice: &mut Dice) -> Event {
+        let here = &self.of_house[house as usize];
+        let lot = dice.weighted(&[60, 18, 8, 7, 7]);
+        if lot == 0 || here.is_empty() {
+            return self.open(said(house, dice));
+        }
+        let signal = *dice.pick(here);
+        let standing = &self.signals[signal];
+        let revived = standing.withdrawn;
+        // Never the same as before: a row that was said before changes nothing (S2), and a signal would not be where its partner thinks it is.
+        let mut next = Said {
+            cents: *dice.pick(&CENTS) + standing.times,
+            ..standing.said.clone()
+        };
+        match lot {
+            2 => self.move_on(signal, &mut next, touched, dice),
+            3 if !revived => {
+                self.signals[signal].withdrawn = true;
+                return Event {
+                    signal,
+                    said: None,
+                    by_request: true,
+                    known: true,
+                };
+            }
+            // The same debt, told again as another signal: a repeat (K6).
+            4 => {
+                return self.open(Said {
+                    days_back: dice.below(DAYS_BACK_MAX),
+                    ..standing.said.clone()
+                });
+            }
+            _ => {}
+        }
+        let standing = &mut self.signals[signal];
+        standing.said = next.clone();
+        standing.withdrawn = false;
+        standing.times += 1;
+        Event {
+            signal,
+            said: Some(next),
+            by_request: revived,
+            known: true,
+        }
+    }
+
+    fn open(&mut self, said: Said) -> Event {
+        let signal = self.signals.len();
+        self.of_house[said.house as usize].push(signal);
+        self.signals.push(Standing {
+            said: said.clone(),
+            withdrawn: false,
+            times: 1,
+        });
+        Event {
             signal,
             said: Some(said),
             by_request: false,
             known: false,
-        };
+        }
     }
-    let signal = *dice.pick(here);
-    let standing = &mut books[signal];
-    let revived = standing.withdrawn;
-    // Never the same as before: a row that was said before changes nothing (S2), and a signal would not be where its partner thinks it is.
-    let mut next = Said {
-        cents: *dice.pick(&CENTS) + standing.times,
-        ..standing.said.clone()
-    };
-    match lot {
-        // A move, to a door about which nothing else is said in this round.
-        2 => {
-            let to = dice.below(u32::try_from(of_house.len()).unwrap());
-            if touched.insert(to) {
-                next.house = to;
-                of_house[house as usize].retain(|other| *other != signal);
-                of_house[to as usize].push(signal);
-            }
+
+    /// To a door about which nothing else is said in this round and where nothing is of the same day: ties go by signal id (T3), and which of two that
+    /// were sent in one round got the lower id is chance.
+    fn move_on(
+        &mut self,
+        signal: usize,
+        next: &mut Said,
+        touched: &mut BTreeSet<u32>,
+        dice: &mut Dice,
+    ) {
+        let to = dice.below(u32::try_from(self.of_house.len()).unwrap());
+        let same_day = self.of_house[to as usize]
+            .iter()
+            .any(|other| self.signals[*other].said.days_back == next.days_back);
+        if same_day || !touched.insert(to) {
+            return;
         }
-        3 if !revived => {
-            standing.withdrawn = true;
-            return Event {
-                signal,
-                said: None,
-                by_request: true,
-                known: true,
-            };
-        }
-        // The same debt, told again as another signal: a repeat (K6).
-        4 => {
-            let said = Said {
-                days_back: dice.below(DAYS_BACK_MAX),
-                ..standing.said.clone()
-            };
-            let said = Said { house, ..said };
-            let signal = books.len();
-            of_house[house as usize].push(signal);
-            books.push(Standing::new(&said));
-            return Event {
-                signal,
-                said: Some(said),
-                by_request: false,
-                known: false,
-            };
-        }
-        _ => {}
-    }
-    standing.said = next.clone();
-    standing.withdrawn = false;
-    standing.times += 1;
-    Event {
-        signal,
-        said: Some(next),
-        by_request: revived,
-        known: true,
+        self.of_house[next.house as usize].retain(|other| *other != signal);
+        self.of_house[to as usize].push(signal);
+        next.house = to;
     }
 }
 

@@ -24,6 +24,7 @@ mod load;
 mod night;
 mod patience;
 mod proxy;
+mod restore;
 mod schedule;
 mod sender;
 mod servers;
@@ -58,6 +59,24 @@ async fn a_full_disk_under_postgres_loses_nothing() {
 async fn a_full_disk_under_kafka_loses_nothing() {
     let _turn = ONE_AT_A_TIME.lock().await;
     disk::fills_up(Under::Kafka).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_restored_with_its_log_is_whole_again() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    restore::database_with_its_log().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_ahead_of_a_restored_database_is_not_noticed_yet() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    restore::log_ahead().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_behind_the_database_stops_the_stages() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    restore::log_behind().await;
 }
 
 /// What whoever starts a test has asked for.

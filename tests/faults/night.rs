@@ -33,15 +33,15 @@ pub const SHORT: Size = Size {
 };
 /// A night by hand.
 const LONG: Size = Size {
-    households: 60_000,
-    rounds: 12,
-    events: 15_000,
-    in_a_list: 500,
-    in_a_file: 2_000,
-    alone: 100,
+    households: 10_000,
+    rounds: 6,
+    events: 3_000,
+    in_a_list: 100,
+    in_a_file: 500,
+    alone: 60,
 };
 /// Faults in a round of a night by hand.
-const STRIKES: usize = 14;
+const STRIKES: usize = 20;
 /// Partitions of its topics.
 pub const SHORT_PARTITIONS: i32 = 4;
 const LONG_PARTITIONS: i32 = 8;
@@ -118,9 +118,14 @@ async fn night(backend: Backend, seed: u64, size: Size) {
     }
 }
 
+/// An empty house.
+pub async fn house(keys: &Keys, backend: Backend, partitions: i32) -> House {
+    House::build(keys, backend == Backend::Kafka, partitions).await
+}
+
 /// What the house holds that was told these rounds in peace.
 pub async fn calm(keys: &Keys, partitions: i32, rounds: &[Vec<Parcel>]) -> Holdings {
-    let house = House::build(keys, false, partitions).await;
+    let house = house(keys, Backend::Postgres, partitions).await;
     let sender = Sender::admitted(&house.crew, today()).await;
     house.crew.start(1).await;
     let mut dice = Dice::new(0, 0);
@@ -144,7 +149,7 @@ async fn rough(
     rounds: &[Vec<Parcel>],
     strikes: &[Vec<Strike>],
 ) -> (Holdings, Vec<String>) {
-    let house = House::build(keys, backend == Backend::Kafka, partitions).await;
+    let house = house(keys, backend, partitions).await;
     let sender = Sender::admitted(&house.crew, today()).await;
     house.crew.start(READERS).await;
     let mut dice = Dice::new(seed, HOUSE_STREAM);

@@ -16,6 +16,8 @@ const AWAY_MAX_MILLIS: u32 = 1_500;
 const BAD_ROAD_MILLIS: (u32, u32) = (500, 4_000);
 /// On a slow road every piece takes so much longer.
 const DELAY_MILLIS: (u32, u32) = (5, 150);
+/// Most processes that go at once, as with the machine they run on.
+const KILLED_TOGETHER_MAX: u32 = 3;
 /// Most of one role at a time.
 const MEMBERS_MAX: u32 = 4;
 /// Changes of a rebalance storm.
@@ -33,8 +35,8 @@ pub enum Road {
 /// One thing that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// `kill -9` of one of a role; it comes back after a while.
-    Kill { role: Role, away: Duration },
+    /// `kill -9` of one of each of these at once; they come back after a while.
+    Kill { roles: Vec<Role>, away: Duration },
     /// `kill -9` of PostgreSQL and all its processes.
     KillDatabase { away: Duration },
     /// `kill -9` of one of its processes.
@@ -82,15 +84,15 @@ impl fmt::Display for Strike {
 
 /// Sorts of faults, with how often each comes among a thousand.
 const SORTS: &[(fn(&mut Dice) -> Fault, u32)] = &[
-    (kill, 500),
-    (kill_database, 95),
-    (kill_backend, 25),
-    (kill_broker, 95),
-    (storm, 85),
-    (freeze, 40),
-    (cut, 60),
-    (slow, 35),
-    (half_open, 40),
+    (kill, 440),
+    (kill_database, 150),
+    (kill_backend, 30),
+    (kill_broker, 130),
+    (storm, 90),
+    (freeze, 30),
+    (cut, 50),
+    (slow, 25),
+    (half_open, 30),
     (wrong_clock, 25),
 ];
 
@@ -174,9 +176,12 @@ fn kill(dice: &mut Dice) -> Fault {
         (Role::Outreach, 5),
         (Role::Console, 5),
     ];
-    let (role, _) = roles[dice.weighted(&roles.map(|(_, weight)| weight))];
+    let weights = roles.map(|(_, weight)| weight);
+    let count = dice.between(1, KILLED_TOGETHER_MAX);
     Fault::Kill {
-        role,
+        roles: (0..count)
+            .map(|_| roles[dice.weighted(&weights)].0)
+            .collect(),
         away: away(dice),
     }
 }

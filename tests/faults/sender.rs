@@ -92,6 +92,11 @@ impl Sender {
         self.books.lock().unwrap().clone()
     }
 
+    /// It sends again what came after these books.
+    pub fn go_back_to(&self, books: BTreeMap<usize, Promise>) {
+        *self.books.lock().unwrap() = books;
+    }
+
     /// What was answered that should never be.
     pub fn surprises(&self) -> Vec<String> {
         self.surprises.lock().unwrap().clone()
@@ -111,14 +116,6 @@ impl Sender {
                 "a parcel did not come through in {PATIENCE:?}; {:?}",
                 self.surprises()
             );
-        }
-    }
-
-    /// Offers a parcel once, and says whether it was acknowledged.
-    pub async fn offer(&self, parcel: &Parcel) -> bool {
-        match parcel {
-            Parcel::List(events) | Parcel::File(events) => self.offer_list(events).await,
-            Parcel::One(event) => self.offer_one(event).await,
         }
     }
 

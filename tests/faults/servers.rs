@@ -145,20 +145,39 @@ impl Postgres {
         }
     }
 
-    /// Stops it in an orderly way.
-    pub async fn stop(&mut self) {
-        let Some(mut child) = self.running.take() else {
-            return;
-        };
-        if let Some(pid) = child.id().and_then(pid) {
-            let _ = kill_process(pid, Signal::INT);
-        }
-        child.wait().await.unwrap();
+    /// Makes a base backup, as an operator would: from the running server.
+    pub async fn back_up(&self) {
+        let made = self
+            .command("pg_basebackup")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "voorveld",
+                "-c",
+                "fast",
+                "-X",
+                "stream",
+            ])
+            .args(["-p", &self.port.to_string(), "-D"])
+            .arg(self.folder.path().join("backup"))
+            .output()
+            .await
+            .unwrap();
+        assert!(
+            made.status.success(),
+            "pg_basebackup: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
     }
 
-    /// What it says in its log.
-    pub fn logged(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+    /// The server is lost; another is started on the backup.
+    pub async fn restore(&mut self) {
+        self.kill().await;
+        let folder = self.folder.path();
+        std::fs::rename(folder.join("data"), folder.join("lost")).unwrap();
+        std::fs::rename(folder.join("backup"), folder.join("data")).unwrap();
+        self.restart().await;
     }
 
     /// One of its programs, as its user. It refuses to run as root.
@@ -235,8 +254,6 @@ fn children(id: u32) -> Vec<Pid> {
 pub struct Kafka {
     folder: TempDir,
     libs: PathBuf,
-    /// Where it listens for the house, behind the proxy that it tells the house to come through.
-    pub port: u16,
     /// Where it listens for the harness itself.
     pub direct: u16,
     running: Option<Child>,
@@ -288,7 +305,6 @@ impl Kafka {
         let mut node = Self {
             folder,
             libs,
-            port,
             direct,
             running: None,
         };
@@ -364,8 +380,28 @@ impl Kafka {
         }
     }
 
-    /// What it says in its log.
-    pub fn logged(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("kafka.log")).unwrap_or_default()
+    /// Keeps a copy of what it holds now.
+    pub async fn back_up(&mut self) {
+        self.kill().await;
+        let folder = self.folder.path();
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([folder.join("data"), folder.join("copy")])
+            .status()
+            .await
+            .unwrap();
+        assert!(copied.success(), "copying the log failed");
+        self.restart().await;
+    }
+
+    /// The copy takes the place of what it holds, and the other way round.
+    pub async fn swap_with_copy(&mut self) {
+        self.kill().await;
+        let [data, copy, aside] =
+            ["data", "copy", "aside"].map(|name| self.folder.path().join(name));
+        std::fs::rename(&data, &aside).unwrap();
+        std::fs::rename(&copy, &data).unwrap();
+        std::fs::rename(&aside, &copy).unwrap();
+        self.restart().await;
     }
 }

@@ -1,6 +1,13 @@
 -- Every match, its witnesses by sender and keyed reference.
-WITH names AS (SELECT signal_id, partner_id || '/' || left(encode(reference_index, 'hex'), 12) AS name FROM signal_receipts)
-SELECT m.rule_id || ' ' || coalesce((SELECT name FROM names WHERE signal_id::text = m.anchor), m.anchor) || ' = '
-    || (SELECT string_agg(name, ' ' ORDER BY name) FROM names WHERE signal_id = ANY (m.witnesses))
+WITH names AS (
+    SELECT signal_id, signal_id::text AS id, partner_id || '/' || left(encode(reference_index, 'hex'), 12) AS name FROM signal_receipts
+), witnesses AS (
+    SELECT household_id, rule_id, anchor, string_agg(name, ' ' ORDER BY name) AS names
+    FROM matches CROSS JOIN unnest(witnesses) AS signal_id JOIN names USING (signal_id)
+    GROUP BY household_id, rule_id, anchor
+)
+SELECT m.rule_id || ' ' || coalesce(a.name, m.anchor) || ' = ' || w.names
 FROM matches m
+JOIN witnesses w USING (household_id, rule_id, anchor)
+LEFT JOIN names a ON a.id = m.anchor
 ORDER BY 1
