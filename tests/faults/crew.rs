@@ -1,5 +1,6 @@
 //! The roles of the house, each a process of its own as in production: killed, frozen, started anew, more of them or fewer.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -13,7 +14,7 @@ use voorveld_tests::{free_port, root};
 use crate::patience::until;
 
 /// How long a role may take to be ready, with all that happens meanwhile.
-const READY: Duration = Duration::from_mins(3);
+const READY: Duration = Duration::from_mins(5);
 /// How often somebody looks whether a role has ended by itself, as a cluster does.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Connections of one process: all of them together stay below what the server lets in.
@@ -153,7 +154,8 @@ impl Crew {
             partitions,
             keys,
         } = &self.site;
-        let key = |name: &str| keys.join(name);
+        let quoted = |path: PathBuf| format!("{:?}", path.to_str().unwrap());
+        let key = |name: &str| quoted(keys.join(name));
         let kafka = brokers.as_ref().map_or(String::new(), |brokers| {
             format!("[kafka]\nbrokers = [{brokers:?}]\nreplication = 1\n")
         });
@@ -163,16 +165,16 @@ impl Crew {
              [postgres]\nurl = {database:?}\nconnections = {CONNECTIONS}\n\
              {kafka}\
              [log]\npartitions = {partitions}\n\
-             [keys]\nsealing_public_file = {:?}\nopening_private_files = [{:?}]\nindex_secret_file = {:?}\n\
+             [keys]\nsealing_public_file = {}\nopening_private_files = [{}]\nindex_secret_file = {}\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
-             [gateway]\nlisten = \"127.0.0.1:{}\"\nspool_dir = {:?}\n\
+             [gateway]\nlisten = \"127.0.0.1:{}\"\nspool_dir = {}\n\
              [outreach]\nlisten = \"127.0.0.1:{}\"\n\
              [console]\nlisten = \"127.0.0.1:{}\"\n",
             key("sealing.public"),
             key("opening.private"),
             key("index.secret"),
             self.gateway,
-            self.folder.join("spool"),
+            quoted(self.folder.join("spool")),
             free_port(),
             free_port(),
         )
@@ -390,7 +392,7 @@ impl Crew {
         for (name, text) in self.logged().await {
             let lines: Vec<&str> = text.lines().collect();
             let last = lines[lines.len().saturating_sub(6)..].join("\n");
-            words.push_str(&format!("--- {name}\n{last}\n"));
+            writeln!(words, "--- {name}\n{last}").unwrap();
         }
         words
     }

@@ -71,7 +71,8 @@ impl Disk {
     /// Until nothing fits any more.
     fn fill(&self) {
         let mut ballast = std::fs::File::create(self.ballast()).unwrap();
-        while ballast.write_all(&[7; BLOCK]).is_ok() {}
+        let block = vec![7; BLOCK];
+        while ballast.write_all(&block).is_ok() {}
     }
 
     fn make_room(&self) {

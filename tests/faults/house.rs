@@ -35,6 +35,10 @@ const SETTLE: Duration = Duration::from_mins(5);
 const TAKEOVER: Duration = Duration::from_mins(2);
 /// How long a new reader may take until it owns something.
 const JOINED: Duration = Duration::from_secs(30);
+/// How long a broker may take until it serves what it had.
+const SERVES: Duration = Duration::from_mins(1);
+/// Each so many faults, one waits until everybody is ready again: else the next ones only meet processes that are still starting.
+const READY_EVERY: usize = 4;
 /// Between two changes of a storm.
 const GUST_EVERY: Duration = Duration::from_millis(700);
 /// A partner has so many connections at the door.
@@ -223,6 +227,9 @@ impl House {
         );
         let striking = async {
             for (at, strike) in strikes.iter().enumerate() {
+                if at % READY_EVERY == 0 {
+                    self.crew.ready().await;
+                }
                 sleep(strike.pause).await;
                 struck.send_replace(at + 1);
                 self.strike(strike, dice).await;
@@ -273,6 +280,11 @@ impl House {
                 kafka.kill().await;
                 sleep(*away).await;
                 kafka.restart().await;
+                // It listens before it serves, and a broker that never serves is no broker to kill.
+                comes(SERVES, async || {
+                    self.log.topic(RECEIVED_TOPIC).await.is_ok()
+                })
+                .await;
                 count(&tally.broker_kills);
             }
             Fault::Freeze { role } => self.freeze(*role, strike.throw).await,
@@ -326,7 +338,7 @@ impl House {
             return;
         };
         let name = owner.name_ends_with();
-        let owned = async || {
+        let holds = async || {
             sqlx::query_scalar::<_, i64>(
                 "SELECT count(*) FROM partition_positions WHERE stage = $1 AND right(owner, length($2)) = $2",
             )
@@ -338,13 +350,13 @@ impl House {
         };
         // Who has only just come may own nothing yet, or nothing at all where there are more readers than partitions.
         let owns = comes(JOINED, async || {
-            owned().await.is_some_and(|count| 0 < count)
+            holds().await.is_some_and(|count| 0 < count)
         });
         if !owns.await {
             return;
         }
         owner.freeze();
-        let taken = comes(TAKEOVER, async || owned().await == Some(0)).await;
+        let taken = comes(TAKEOVER, async || holds().await == Some(0)).await;
         owner.thaw();
         assert!(
             taken,
@@ -359,18 +371,16 @@ impl House {
     pub async fn settle(&self) {
         self.crew.ready().await;
         let settled = comes(SETTLE, async || self.is_settled().await.unwrap_or(false));
-        let settled = async { settled.await };
         let settled = tokio::select! {
             settled = settled => settled,
             () = self.crew.tend(&self.tally.ended) => false,
         };
-        if !settled {
-            panic!(
-                "the house does not settle: {}\n{}",
-                self.state().await,
-                self.crew.last_words().await
-            );
-        }
+        assert!(
+            settled,
+            "the house does not settle: {}\n{}",
+            self.state().await,
+            self.crew.last_words().await
+        );
     }
 
     async fn on_the_way(&self) -> Option<OnTheWay> {

@@ -84,6 +84,6 @@ async fn a_log_that_is_behind_the_database_stops_the_stages() {
     clippy::disallowed_methods,
     reason = "tests are told by whoever starts them how long they go on, and from which seed"
 )]
-pub fn asked(name: &str) -> Option<String> {
+fn asked(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -156,15 +156,15 @@ async fn pass_on(
 ) {
     let mut chunk = vec![0; CHUNK];
     loop {
-        let read = from.read(&mut chunk).await.unwrap_or(0);
+        let got = from.read(&mut chunk).await.unwrap_or(0);
         if silent.load(Ordering::Relaxed) {
-            if read == 0 {
+            if got == 0 {
                 // Not even the end is heard.
                 std::future::pending::<()>().await;
             }
             continue;
         }
-        if read == 0 {
+        if got == 0 {
             let _ = to.shutdown().await;
             return;
         }
@@ -172,7 +172,7 @@ async fn pass_on(
         if delay != 0 {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
-        if to.write_all(&chunk[..read]).await.is_err() {
+        if to.write_all(&chunk[..got]).await.is_err() {
             return;
         }
     }

@@ -82,8 +82,11 @@ impl fmt::Display for Strike {
     }
 }
 
+/// Draws a fault of one sort.
+type Sort = fn(&mut Dice) -> Fault;
+
 /// Sorts of faults, with how often each comes among a thousand.
-const SORTS: &[(fn(&mut Dice) -> Fault, u32)] = &[
+const SORTS: &[(Sort, u32)] = &[
     (kill, 440),
     (kill_database, 150),
     (kill_backend, 30),
@@ -120,7 +123,7 @@ pub fn many(count: usize, dice: &mut Dice, has_brokers: bool) -> Vec<Strike> {
 }
 
 /// Where there are no brokers, what would happen to them happens to the database, which is the log as well.
-fn strike(sort: fn(&mut Dice) -> Fault, dice: &mut Dice, has_brokers: bool) -> Strike {
+fn strike(sort: Sort, dice: &mut Dice, has_brokers: bool) -> Strike {
     let fault = match sort(dice) {
         Fault::KillBroker { away } if !has_brokers => Fault::KillDatabase { away },
         fault if has_brokers => fault,

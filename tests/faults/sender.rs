@@ -111,12 +111,11 @@ impl Sender {
                 Parcel::One(event) => self.one(event).await,
             }
         });
-        if sent.await.is_err() {
-            panic!(
-                "a parcel did not come through in {PATIENCE:?}; {:?}",
-                self.surprises()
-            );
-        }
+        assert!(
+            sent.await.is_ok(),
+            "a parcel did not come through in {PATIENCE:?}; {:?}",
+            self.surprises()
+        );
     }
 
     async fn list(&self, events: &[Event]) {

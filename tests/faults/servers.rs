@@ -49,7 +49,7 @@ impl Postgres {
             running: None,
             folder,
         };
-        server.hand_over(server.folder.path());
+        hand_over(server.folder.path());
         let made = server
             .command("initdb")
             .args(["-U", "voorveld", "--auth=trust", "--encoding=UTF8"])
@@ -70,7 +70,7 @@ impl Postgres {
         );
         let file = server.data().join("postgresql.auto.conf");
         std::fs::write(&file, settings).unwrap();
-        server.hand_over(&file);
+        hand_over(&file);
         server.restart().await;
         server
     }
@@ -198,17 +198,6 @@ impl Postgres {
             .kill_on_drop(true);
         command
     }
-
-    fn hand_over(&self, path: &Path) {
-        if getuid().is_root() {
-            let given = std::process::Command::new("chown")
-                .arg("postgres:postgres")
-                .arg(path)
-                .status()
-                .unwrap();
-            assert!(given.success(), "chown {}", path.display());
-        }
-    }
 }
 
 impl Drop for Postgres {
@@ -219,6 +208,18 @@ impl Drop for Postgres {
                 let _ = kill_process(one, Signal::KILL);
             }
         }
+    }
+}
+
+/// Gives it to the user that PostgreSQL runs as, where we are root.
+fn hand_over(path: &Path) {
+    if getuid().is_root() {
+        let given = std::process::Command::new("chown")
+            .arg("postgres:postgres")
+            .arg(path)
+            .status()
+            .unwrap();
+        assert!(given.success(), "chown {}", path.display());
     }
 }
 
