@@ -15,10 +15,13 @@ use tokio::process::{Child, Command};
 use uuid::Uuid;
 use voorveld_tests::{free_port, root};
 
-use crate::patience::until;
+use crate::patience::{comes, until};
 
 /// How long a server may take to start, on a machine that does other things as well.
-const START: Duration = Duration::from_mins(2);
+const START: Duration = Duration::from_mins(5);
+
+/// How much of a server's log is told when it does not start.
+const LOG_TOLD: usize = 4_000;
 
 /// PostgreSQL, with everything on that production has on.
 pub struct Postgres {
@@ -328,13 +331,19 @@ impl Kafka {
 
     /// Starts it on what is there and waits until it answers.
     pub async fn restart(&mut self) {
-        until("Kafka answers", START, async || {
+        let answers = comes(START, async || {
             if self.is_down() {
                 self.spawn();
             }
             TcpStream::connect(("127.0.0.1", self.direct)).await.is_ok()
-        })
-        .await;
+        });
+        if !answers.await {
+            let log = std::fs::read_to_string(self.folder.path().join("kafka.log"));
+            let log = log.unwrap_or_default();
+            let last = log.char_indices().rev().nth(LOG_TOLD);
+            let last = last.map_or(&*log, |(at, _)| &log[at..]);
+            panic!("Kafka does not start; its log ends with\n{last}");
+        }
     }
 
     /// Whether nobody is running it.
