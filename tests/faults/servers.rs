@@ -312,7 +312,10 @@ impl Kafka {
             direct,
             running: None,
         };
-        let cluster = URL_SAFE_NO_PAD.encode(Uuid::new_v4());
+        let mut cluster = Uuid::new_v4().into_bytes();
+        // Its first letter is then no hyphen, which would make it an option.
+        cluster[0] &= 0x7f;
+        let cluster = URL_SAFE_NO_PAD.encode(cluster);
         let formatted = node
             .java("kafka.tools.StorageTool")
             .args(["format", "--standalone", "-t", &cluster, "-c"])
