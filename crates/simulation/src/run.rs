@@ -18,7 +18,7 @@ use voorveld_policy::Policy;
 use voorveld_resolver as resolver;
 use voorveld_resolver::Resolver;
 use voorveld_seal::IndexLabel;
-use voorveld_stage::{Stage, StageError, Work};
+use voorveld_stage::{LANES, Lanes, Stage, StageError, Work};
 use voorveld_store::positions::Step;
 use voorveld_synthetic::Dice;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
@@ -37,6 +37,9 @@ pub(crate) const BEGIN: &str = "2025-01-02T10:00:00Z";
 const A_WHILE: Duration = Duration::from_secs(61);
 /// A run that takes more turns than this to come to rest never does.
 const TURNS_TO_REST: u32 = 4_000;
+
+/// So much a lane remembers: everything here, and still households are let go of.
+const MEMORY_BYTES: usize = 1 << 20;
 
 /// Counted once for all: nobody looks.
 static METRICS: LazyLock<(correlator::Metrics, resolver::Metrics)> = LazyLock::new(|| {
@@ -328,7 +331,11 @@ impl Run {
             let stage = self.stage(database, stage, RECEIVED_TOPIC, &METRICS.1.reading);
             Box::pin(stage.run(work, draining.clone()))
         } else {
-            let work = Correlator::new(correlator_of(&database, &self.clock, policy));
+            let lane = || {
+                let parts = correlator_of(&database, &self.clock, Arc::clone(&policy));
+                Correlator::with_memory(parts, MEMORY_BYTES)
+            };
+            let work = Lanes::new((0..LANES).map(|_| lane()).collect());
             let stage = self.stage(database, stage, RESOLVED_TOPIC, &METRICS.0.reading);
             if self.setting.bug == Some(Bug::CacheKept) {
                 Box::pin(stage.run(Forgetless(work), draining.clone()))
