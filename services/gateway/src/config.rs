@@ -43,7 +43,7 @@ pub const MAX_COLUMNS: usize = 100;
 /// partition for each append, and what is set by set in the database costs less a row in larger sets.
 pub const CHUNK_ROWS: usize = voorveld_bus::MAX_BATCH;
 /// Most text in rows that are taken in together; whichever comes first. Rows are held in a few copies while they are.
-pub const CHUNK_BYTES: usize = 2 * 1024 * 1024;
+pub const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Chunks read ahead of the one being taken in.
 pub const CHUNKS_AHEAD: usize = 2;
 /// Deliveries of one partner that are read at the same time.
