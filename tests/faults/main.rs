@@ -68,7 +68,7 @@ async fn a_database_restored_with_its_log_is_whole_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_is_ahead_of_a_restored_database_is_not_noticed_yet() {
+async fn a_log_that_is_ahead_of_a_restored_database_stops_the_stages() {
     let _turn = ONE_AT_A_TIME.lock().await;
     restore::log_ahead().await;
 }

@@ -193,6 +193,12 @@ impl Log {
         self.backend.appended_at(topic, positions).await
     }
 
+    /// How far `group` has told the log that it is in `topic` ([`Progress`]): `(partition, next offset)`, of the partitions of which it is known. It tells
+    /// only what is done, so a database that is behind this has forgotten something. Where log and database are one, nothing is known.
+    pub async fn noted(&self, topic: &str, group: &str) -> Result<Vec<(i32, i64)>, BusError> {
+        self.backend.noted(topic, group).await
+    }
+
     /// Appends all records and answers `(partition, offset)` for each, in their order, once the log holds them durably (I1).
     ///
     /// After an error any of them may be held or not: append them again. Records of one key keep their order within one call and
@@ -299,6 +305,8 @@ pub trait Backend: Send + Sync {
         topic: &str,
         positions: &[(i32, i64)],
     ) -> Result<Vec<(i32, i64)>, BusError>;
+    /// [`Log::noted`].
+    async fn noted(&self, topic: &str, group: &str) -> Result<Vec<(i32, i64)>, BusError>;
     /// [`Log::append`], of one record at least.
     async fn append(
         &self,

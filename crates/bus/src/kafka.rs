@@ -395,6 +395,14 @@ impl Backend for KafkaLog {
             .await
     }
 
+    async fn noted(&self, topic: &str, group: &str) -> Result<Vec<(i32, i64)>, BusError> {
+        let config = self.config.clone();
+        let (topic, group) = (config.name(topic), config.name(group));
+        let partitions = self.partitions(&topic).await?;
+        self.ask(move |_| look::noted(&config, &topic, &group, partitions))
+            .await
+    }
+
     async fn append(
         &self,
         topic: &str,

@@ -630,6 +630,33 @@ mod only_kafka {
     }
 
     #[sqlx::test(migrations = "../../migrations")]
+    async fn what_a_group_told_the_log_can_be_asked(pool: PgPool) {
+        let world = World::kafka(pool).with_partitions(3).await;
+        let noted = async || world.log.noted(&world.topic, "group").await.unwrap();
+        assert_eq!(noted().await, [], "nobody has told anything");
+        let places = world
+            .append(
+                (0..60)
+                    .map(|n| outgoing(&format!("key {n}"), "x"))
+                    .collect(),
+            )
+            .await;
+        let mut reader = world.reader(SubscribeOptions::default()).await;
+        reader.read(places.len()).await;
+        let ends = world.log.topic(&world.topic).await.unwrap().partitions;
+        let ends: Vec<(i32, i64)> = ends
+            .iter()
+            .map(|range| (range.partition, range.next))
+            .collect();
+        // Telling does not wait for an answer.
+        while noted().await != ends {}
+        reader.subscription.close().await;
+        assert_eq!(noted().await, ends, "also when nobody reads any more");
+        let others = world.log.noted(&world.topic, "others").await.unwrap();
+        assert_eq!(others, []);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
     async fn a_topic_made_anew_is_another_topic(pool: PgPool) {
         let world = World::kafka(pool).with_partitions(2).await;
         let before = world.log.topic(&world.topic).await.unwrap().id;

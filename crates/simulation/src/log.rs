@@ -307,6 +307,19 @@ impl Backend for SimLog {
         Ok(Vec::new())
     }
 
+    async fn noted(&self, topic: &str, _group: &str) -> Result<Vec<(i32, i64)>, BusError> {
+        others_turn().await;
+        let topic = known(topic)?;
+        let world = &mut *self.shared.world();
+        if world.dice.chance(world.faults.statement) {
+            return Err(unavailable("asking how far a group is"));
+        }
+        let noted = world.noted.iter().filter(|((of, _), _)| *of == topic);
+        Ok(noted
+            .map(|((_, partition), next)| (*partition, *next))
+            .collect())
+    }
+
     async fn append(
         &self,
         topic: &str,
@@ -366,7 +379,10 @@ impl Backend for SimLog {
             shared: self.shared.clone(),
             index,
         };
-        let progress = Progress::to(Arc::new(Nobody));
+        let progress = Progress::to(Arc::new(Noting {
+            shared: self.shared.clone(),
+            topic: known(topic)?,
+        }));
         Ok(Subscription::new(events, progress, Box::new(sitting)))
     }
 
@@ -394,8 +410,17 @@ impl Running for Sitting {
     }
 }
 
-struct Nobody;
+/// What a reader tells the log; each topic has one group of readers.
+struct Noting {
+    shared: Shared,
+    topic: &'static str,
+}
 
-impl ProgressSink for Nobody {
-    fn note(&self, _positions: &[(i32, i64)]) {}
+impl ProgressSink for Noting {
+    fn note(&self, positions: &[(i32, i64)]) {
+        let world = &mut *self.shared.world();
+        let noted = positions.iter();
+        let noted = noted.map(|(partition, next)| ((self.topic, *partition), *next));
+        world.noted.extend(noted);
+    }
 }

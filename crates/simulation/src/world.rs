@@ -77,6 +77,8 @@ pub(crate) type CopyAt = (HouseholdId, SignalId, (u32, u32));
 pub(crate) struct World {
     pub tables: Tables,
     pub topics: BTreeMap<&'static str, Vec<Vec<Record>>>,
+    /// What readers told the log of how far they are.
+    pub noted: BTreeMap<(&'static str, i32), i64>,
     /// What the records of `signals.received` are about, as far as they can be read: signal and revision, by partition and offset.
     pub received: BTreeMap<(i32, i64), Option<(Uuid, u32)>>,
     /// The same of `signals.resolved`: household, signal, and revision with filing.
@@ -113,6 +115,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(World {
             tables: Tables::default(),
             topics: [(RECEIVED_TOPIC, empty()), (RESOLVED_TOPIC, empty())].into(),
+            noted: BTreeMap::new(),
             received: BTreeMap::new(),
             resolved: BTreeMap::new(),
             given: Vec::new(),

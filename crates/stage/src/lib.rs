@@ -50,6 +50,21 @@ pub enum StageError {
         /// The first partition that says so.
         partition: i32,
     },
+    /// The log was told of more than the database remembers: the database was put back to an earlier moment.
+    #[error(
+        "{topic}/{partition}: the database says that this stage is at {position}, and the stage has told the log that it is at {noted}: the database was put \
+         back to an earlier moment, and receipts given since then are gone; read *Restoring* in docs/faults.md"
+    )]
+    DatabaseBehind {
+        /// The topic.
+        topic: &'static str,
+        /// The first partition that says so.
+        partition: i32,
+        /// Where the database is.
+        position: i64,
+        /// Where the stage was.
+        noted: i64,
+    },
     /// What this process was given contradicts what was published; a person must look.
     #[error("{0}")]
     Refused(String),
@@ -76,7 +91,10 @@ impl StageError {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Bus(error) => error.is_transient(),
-            Self::AnotherLog { .. } | Self::Refused(_) | Self::NotForUs { .. } => false,
+            Self::AnotherLog { .. }
+            | Self::DatabaseBehind { .. }
+            | Self::Refused(_)
+            | Self::NotForUs { .. } => false,
         }
     }
 
@@ -318,6 +336,17 @@ impl<D: Database> Stage<D> {
                 });
             }
         };
+        for (partition, noted) in self.log.noted(self.topic, self.name).await? {
+            let claim = claims.iter().find(|claim| claim.partition == partition);
+            if let Some(claim) = claim.filter(|claim| claim.next_offset < noted) {
+                return Err(StageError::DatabaseBehind {
+                    topic: self.topic,
+                    partition,
+                    position: claim.next_offset,
+                    noted,
+                });
+            }
+        }
         for claim in &claims {
             held.insert(
                 claim.partition,

@@ -214,8 +214,12 @@ impl Moment {
             .pool
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
-        // It only keeps its moment while others read, and locks nothing.
+        // It only keeps its moment while others read, and nobody waits for it.
         sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0")
+            .execute(&mut *transaction)
+            .await?;
+        // Nor are its rows put elsewhere meanwhile (`VACUUM FULL`): some are read by their place.
+        sqlx::query("LOCK TABLE signals IN ACCESS SHARE MODE")
             .execute(&mut *transaction)
             .await?;
         let name = sqlx::query_scalar!(r#"SELECT pg_export_snapshot() AS "snapshot!""#)

@@ -6,8 +6,8 @@ WITH names AS (
     FROM matches CROSS JOIN unnest(witnesses) AS signal_id JOIN names USING (signal_id)
     GROUP BY household_id, rule_id, anchor
 )
-SELECT m.rule_id || ' ' || coalesce(a.name, m.anchor) || ' = ' || w.names
+SELECT m.rule_id || ' ' || coalesce(a.name, m.anchor) || ' = ' || coalesce(w.names, 'nobody')
 FROM matches m
-JOIN witnesses w USING (household_id, rule_id, anchor)
+LEFT JOIN witnesses w USING (household_id, rule_id, anchor)
 LEFT JOIN names a ON a.id = m.anchor
 ORDER BY 1

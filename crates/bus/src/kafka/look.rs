@@ -1,4 +1,4 @@
-//! When did the log take a record? For people who ask how long something waits; nobody reads on from here.
+//! What is asked of the log without reading on from it: when did it take a record, and how far did a group tell that it is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +16,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long all of them together may take: what was not seen by then is left out.
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
 const DOING: &str = "looking up how long a record waits";
+const ASKING: &str = "asking how far a group is";
 
 /// `(partition, milliseconds since 1970)` of the first record at or after each `(partition, offset)`. Blocks.
 pub(super) fn appended_at(
@@ -63,4 +64,41 @@ pub(super) fn appended_at(
         }
     }
     Ok(seen.into_iter().collect())
+}
+
+/// `(partition, next offset)` as this group has committed them, where it has. Blocks.
+pub(super) fn noted(
+    config: &KafkaConfig,
+    topic: &str,
+    group: &str,
+    partitions: i32,
+) -> Result<Vec<(i32, i64)>, BusError> {
+    let fail = |error| failure(ASKING, topic, error);
+    // Never joins: it only asks.
+    let consumer: BaseConsumer = config
+        .client()
+        .set("group.id", group)
+        .create()
+        .map_err(fail)?;
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition_range(topic, 0, partitions - 1);
+    let patience = Instant::now() + LOOK_WITHIN;
+    let told = loop {
+        match consumer.committed_offsets(asked.clone(), LOOK_WITHIN) {
+            Ok(told) => break told,
+            // Who looks after a group that was never heard of is decided when it is asked for.
+            Err(error) if Instant::now() < patience && fail(error.clone()).is_transient() => {
+                std::thread::sleep(POLL);
+            }
+            Err(error) => return Err(fail(error)),
+        }
+    };
+    let noted = told
+        .elements()
+        .into_iter()
+        .filter_map(|one| match one.offset() {
+            Offset::Offset(next) => Some((one.partition(), next)),
+            _ => None,
+        });
+    Ok(noted.collect())
 }

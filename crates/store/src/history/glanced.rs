@@ -21,7 +21,7 @@ const COLUMNS: usize = 7;
 const DAYS_TO_2000: i32 = 10_957;
 /// No area.
 const NOWHERE: u32 = u32::MAX;
-/// No debtor: an id of one is computed, and never nil.
+/// No debtor: an id of one is random, and never nil.
 const NOBODY: [u8; 16] = [0; 16];
 
 /// Of a signal that counts, what is counted whatever rules say.
