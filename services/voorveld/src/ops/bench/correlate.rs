@@ -1,6 +1,6 @@
 //! `voorveld bench correlate`: from the log of resolved signals to committed matches and tasks, and the bare loop beside it.
 //!
-//! The log is filled once; each run has two databases of its own that are thrown away, one for the correlator and one for the bare loop. All of it
+//! Each run has a log of its own and two databases that are thrown away, one for the correlator and one for the bare loop. All of it
 //! shares the machine, and the figures say so.
 
 use std::process::ExitCode;
@@ -56,24 +56,16 @@ pub async fn run(command: &BenchCorrelate, settings: &Settings) -> anyhow::Resul
         municipality: municipality(settings),
         until: Clock::system().today(),
     };
-    let log = BenchLog::open(settings).await?;
-    let ended = measured(command, settings, &load, &log).await;
-    log.close().await?;
-    ended
-}
-
-async fn measured(
-    command: &BenchCorrelate,
-    settings: &Settings,
-    load: &Load,
-    log: &BenchLog,
-) -> anyhow::Result<ExitCode> {
-    let fill = Stopwatch::start();
-    load.append(&log.log).await?;
-    let fill = fill.elapsed().as_secs_f64();
     let (mut machine, mut runs, mut work) = (None, Vec::new(), Work::default());
     for _ in 0..command.runs {
-        let (on, run, done) = one_run(command, settings, load, log).await?;
+        // A log remembers how far its readers were, so that a database of which it was not is refused: each run has both anew.
+        let log = BenchLog::open(settings).await?;
+        let fill = Stopwatch::start();
+        load.append(&log.log).await?;
+        let fill = fill.elapsed().as_secs_f64();
+        let ended = one_run(command, settings, &load, &log).await;
+        log.close().await?;
+        let (on, run, done) = ended?;
         if !command.json {
             if runs.is_empty() {
                 println!(
