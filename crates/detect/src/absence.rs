@@ -10,10 +10,10 @@ use voorveld_domain::{Cents, KindId, PartnerId, SignalId};
 
 use crate::Signal;
 use crate::condition::{After, Follows, Same};
-use crate::evaluate::Judge;
+use crate::evaluate::{Found, Judge};
 use crate::evidence::{About, Evidence, Measure, Quantity};
 use crate::lens::Seen;
-use crate::matched::{Anchor, Evaluation, Match, MatchKind};
+use crate::matched::{Anchor, Match, MatchKind};
 
 /// Whether something followed a signal, as far as can be said.
 enum Followed {
@@ -37,9 +37,16 @@ struct Wait<'s> {
 }
 
 impl Judge<'_> {
-    /// `asked` all tell an amount.
-    pub(crate) fn risen(&self, asked: &[&Seen], days: u16, by: Cents, into: &mut Vec<Match>) {
-        for (index, seen) in asked.iter().enumerate() {
+    /// What rose with those of the signals asked to which this applies. `asked` all tell an amount.
+    pub(crate) fn risen(
+        &self,
+        asked: &[&Seen],
+        with: impl Fn(&Seen) -> bool,
+        days: u16,
+        by: Cents,
+        into: &mut Vec<Match>,
+    ) {
+        for (index, seen) in asked.iter().enumerate().filter(|(_, seen)| with(seen)) {
             let Some((before, low, high)) = before(&asked[..index], seen, days) else {
                 continue;
             };
@@ -92,7 +99,7 @@ impl Judge<'_> {
         after: &After,
         without: &Follows,
         within: Term,
-        evaluation: &mut Evaluation,
+        into: &mut Found,
     ) {
         for wait in self.waits(asked, after) {
             let seen = asked[wait.after];
@@ -101,11 +108,11 @@ impl Judge<'_> {
             match self.followed(seen, &asked[wait.after + 1..], without, end) {
                 Followed::By => {}
                 Followed::NotYet => {
-                    let look = evaluation.next_look.map_or(end, |known| known.min(end));
-                    evaluation.next_look = Some(look);
+                    let look = into.next_look.map_or(end, |known| known.min(end));
+                    into.next_look = Some(look);
                 }
-                Followed::PerhapsLate => evaluation.awaits_feeds = true,
-                Followed::Not => evaluation.matches.push(Match {
+                Followed::PerhapsLate => into.awaits_feeds = true,
+                Followed::Not => into.matches.push(Match {
                     evidence: self
                         .absence_evidence(signal, without, end, &Quantity::No)
                         .into(),

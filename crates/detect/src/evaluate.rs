@@ -9,7 +9,7 @@ use voorveld_domain::{PartnerType, SignalId};
 
 use crate::condition::{Condition, Predicate, Within};
 use crate::evidence::{About, Evidence, Measure, Quantity};
-use crate::lens::Seen;
+use crate::lens::{Seen, Sight};
 use crate::matched::{Anchor, Evaluation, Match, MatchKind, Verdict};
 use crate::pattern::{Pattern, Stretch};
 use crate::reach::{number_of_types, partner_types};
@@ -53,35 +53,18 @@ fn judged(
     with_verdicts: bool,
 ) -> Evaluation {
     let sight = timeline.sight(rules.lens());
-    let today = day_number(as_of);
-    let mut evaluation = Evaluation {
-        as_of,
-        verdicts: Vec::new(),
-        matches: Vec::new(),
-        next_look: None,
-        awaits_feeds: false,
-    };
-    let counted: Few<'_> = sight
-        .seen()
-        .iter()
-        .filter(|seen| seen.counts_on(today))
-        .collect();
+    let counted = counted_of(&sight, as_of);
     let asking = counted
         .iter()
         .fold(0, |asking, seen| asking | seen.asked_by);
+    let (mut all, mut verdicts) = (Found::default(), Vec::new());
     let mut asked = Few::new();
     for (number, rule) in rules.rules().iter().enumerate() {
-        let bit = 1 << number;
-        if asking & bit == 0 && !with_verdicts {
+        if asking & 1 << number == 0 && !with_verdicts {
             continue;
         }
         asked.clear();
-        asked.extend(
-            counted
-                .iter()
-                .copied()
-                .filter(|seen| seen.asked_by & bit != 0),
-        );
+        asked.extend(asked_of(&counted, number));
         let judge = Judge {
             rule,
             settings: rules.settings(),
@@ -90,21 +73,16 @@ fn judged(
             feeds,
             as_of,
         };
-        let before = evaluation.matches.len();
-        judge.matches(&asked, &mut evaluation);
-        let matches = &mut evaluation.matches[before..];
-        if FEW_TO_SORT < matches.len() {
-            // Each is moved once.
-            matches.sort_by_cached_key(|found| found.anchor);
-        } else {
-            matches.sort_unstable_by_key(|found| found.anchor);
-        }
+        let before = all.matches.len();
+        judge.matches(&asked, &mut all);
+        let matches = &mut all.matches[before..];
+        sort(matches);
         if with_verdicts {
             let why = matches
                 .iter()
                 .max_by_key(|found| (found.window.to_number(), found.anchor))
                 .map_or_else(|| judge.nearest(&asked), |found| found.evidence.to_vec());
-            evaluation.verdicts.push(Verdict {
+            verdicts.push(Verdict {
                 rule: rule.id.clone(),
                 version: rule.version,
                 fired: !matches.is_empty(),
@@ -112,7 +90,49 @@ fn judged(
             });
         }
     }
-    evaluation
+    Evaluation {
+        as_of,
+        verdicts,
+        matches: all.matches,
+        next_look: all.next_look,
+        awaits_feeds: all.awaits_feeds,
+    }
+}
+
+/// What was found, and when that may come out differently.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    pub(crate) matches: Vec<Match>,
+    /// See [`Evaluation::next_look`].
+    pub(crate) next_look: Option<Date>,
+    /// See [`Evaluation::awaits_feeds`].
+    pub(crate) awaits_feeds: bool,
+}
+
+/// The signals that count on a day (S4), in order of events.
+pub(crate) fn counted_of(sight: &Sight, as_of: Date) -> Few<'_> {
+    let today = day_number(as_of);
+    let seen = sight.seen().iter();
+    seen.filter(|seen| seen.counts_on(today)).collect()
+}
+
+/// Those of them that can matter to the rule of this number.
+pub(crate) fn asked_of<'v, 's>(
+    counted: &'v [&'s Seen],
+    number: usize,
+) -> impl Iterator<Item = &'s Seen> + use<'v, 's> {
+    let is_asked = move |seen: &&Seen| seen.asked_by & 1 << number != 0;
+    counted.iter().copied().filter(is_asked)
+}
+
+/// Puts the matches of one rule in order.
+pub(crate) fn sort(matches: &mut [Match]) {
+    if FEW_TO_SORT < matches.len() {
+        // Each is moved once.
+        matches.sort_by_cached_key(|found| found.anchor);
+    } else {
+        matches.sort_unstable_by_key(|found| found.anchor);
+    }
 }
 
 /// One rule with what it needs to look at signals.
@@ -127,35 +147,28 @@ pub(crate) struct Judge<'a> {
 
 impl Judge<'_> {
     /// Adds every match among the signals that can matter to the rule, which are in order of events.
-    fn matches(&self, asked: &[&Seen], evaluation: &mut Evaluation) {
+    pub(crate) fn matches(&self, asked: &[&Seen], into: &mut Found) {
         match &self.rule.condition {
-            Condition::EachSignal(predicate) => evaluation
+            Condition::EachSignal(predicate) => into
                 .matches
                 .extend(asked.iter().map(|seen| self.lone(seen, predicate))),
-            Condition::SingleInMonth {
-                partner_types,
-                preceding_months,
-            } => evaluation.matches.extend(
-                months(asked)
-                    .filter_map(|month| self.single(&month, *partner_types, *preceding_months)),
-            ),
-            Condition::ConcurrentInMonth { partner_types } => evaluation
-                .matches
-                .extend(months(asked).filter_map(|month| self.concurrent(&month, *partner_types))),
-            Condition::ConsecutiveMonths { preceding_months } => evaluation.matches.extend(
-                months(asked).filter_map(|month| self.consecutive(&month, *preceding_months)),
-            ),
+            Condition::SingleInMonth { .. }
+            | Condition::ConcurrentInMonth { .. }
+            | Condition::ConsecutiveMonths { .. } => {
+                let matches = months(asked).filter_map(|month| self.monthly(&month));
+                into.matches.extend(matches);
+            }
             Condition::Within(within) => {
-                self.patterns(asked, self.pattern(within), &mut evaluation.matches);
+                self.patterns(asked, self.pattern(within), &mut into.matches);
             }
             Condition::Risen { of: _, days, by } => {
-                self.risen(asked, *days, *by, &mut evaluation.matches);
+                self.risen(asked, |_| true, *days, *by, &mut into.matches);
             }
             Condition::Absence {
                 after,
                 without,
                 within,
-            } => self.absent(asked, after, without, *within, evaluation),
+            } => self.absent(asked, after, without, *within, into),
         }
     }
 
@@ -184,6 +197,23 @@ impl Judge<'_> {
                 seen.id,
                 Period::numbered(seen.day, seen.day + 1),
             )
+        }
+    }
+
+    /// The match of a month, for a rule that looks at calendar months.
+    pub(crate) fn monthly(&self, month: &Month<'_>) -> Option<Match> {
+        match &self.rule.condition {
+            Condition::SingleInMonth {
+                partner_types,
+                preceding_months,
+            } => self.single(month, *partner_types, *preceding_months),
+            Condition::ConcurrentInMonth { partner_types } => {
+                self.concurrent(month, *partner_types)
+            }
+            Condition::ConsecutiveMonths { preceding_months } => {
+                self.consecutive(month, *preceding_months)
+            }
+            _ => None,
         }
     }
 

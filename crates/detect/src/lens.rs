@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 use voorveld_calendar::{Period, YearMonth, day_number};
 use voorveld_domain::{DebtorId, KindId, PartnerId, PartnerType, SignalDomain, SignalId};
 
@@ -158,6 +159,36 @@ pub(crate) struct Sight {
     seen: Vec<Seen>,
     /// Those that the lens does not name, in order of arrival.
     names: Vec<Name>,
+    /// What came, changed or went since this sight was made.
+    changes: SmallVec<[Change; 1]>,
+}
+
+/// A signal that came or went; one that changed did both.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change {
+    pub(crate) signal: SignalId,
+    /// The rules to whose condition it can matter.
+    pub(crate) asked_by: u128,
+    pub(crate) day: i32,
+    pub(crate) month: i32,
+    series: (Number, Number, Option<Number>),
+}
+
+impl Change {
+    fn of(seen: &Seen) -> Self {
+        Self {
+            signal: seen.id,
+            asked_by: seen.asked_by,
+            day: seen.day,
+            month: seen.month,
+            series: seen.series(),
+        }
+    }
+
+    /// Whether it is of the same partner, kind and debtor, as far as rules compare these.
+    pub(crate) fn is_of_series_of(&self, seen: &Seen) -> bool {
+        self.series == seen.series()
+    }
 }
 
 impl Seen {
@@ -174,6 +205,10 @@ impl Seen {
     /// The order of events: event date, ties by id (T3).
     pub(crate) const fn event_order(&self) -> (i32, SignalId) {
         (self.day, self.id)
+    }
+
+    const fn series(&self) -> (Number, Number, Option<Number>) {
+        (self.partner, self.kind, self.debtor)
     }
 
     /// The amount it tells, in cents.
@@ -289,6 +324,7 @@ impl Sight {
             lens: Arc::clone(lens),
             seen: Vec::with_capacity(signals.len()),
             names: Vec::new(),
+            changes: SmallVec::new(),
         };
         for (at, kept) in signals.iter().enumerate() {
             let seen = sight.look(&kept.signal, at);
@@ -305,6 +341,11 @@ impl Sight {
     /// Every signal, those that do not count too, in order of events.
     pub(crate) fn seen(&self) -> &[Seen] {
         &self.seen
+    }
+
+    /// What came, changed or went since this sight was made, in that order.
+    pub(crate) fn changes(&self) -> &[Change] {
+        &self.changes
     }
 
     /// Where in its timeline a signal is, or would be: quicker than to look there, for these are read anyway.
@@ -335,21 +376,34 @@ impl Sight {
 
     /// Another copy took the place of the one that was there.
     pub(crate) fn replace(&mut self, signal: &Signal, at: usize) {
-        self.seen.retain(|seen| seen.at != place(at));
+        self.take(at);
         self.put(signal, at);
     }
 
     /// The signal at this place was taken out.
     pub(crate) fn remove(&mut self, at: usize) {
+        self.take(at);
         let at = place(at);
-        self.seen.retain(|seen| seen.at != at);
         for seen in self.seen.iter_mut().filter(|seen| at < seen.at) {
             seen.at -= 1;
         }
     }
 
+    fn take(&mut self, at: usize) {
+        let at = place(at);
+        if let Some(index) = self.seen.iter().position(|seen| seen.at == at) {
+            let gone = self.seen.remove(index);
+            self.note(&gone);
+        }
+    }
+
+    fn note(&mut self, seen: &Seen) {
+        self.changes.push(Change::of(seen));
+    }
+
     fn put(&mut self, signal: &Signal, at: usize) {
         let seen = self.look(signal, at);
+        self.note(&seen);
         let order = seen.event_order();
         // Most come in order.
         let index = match self.seen.last() {

@@ -14,6 +14,7 @@ mod evaluate;
 pub mod evidence;
 pub mod explain;
 mod feeds;
+mod findings;
 mod glimpse;
 mod lens;
 pub mod matched;
@@ -37,9 +38,10 @@ pub use condition::{
 pub use evaluate::{evaluate, find_matches};
 pub use evidence::{About, Evidence, EvidenceError, Measure, Quantity};
 pub use feeds::Feeds;
+pub use findings::{Findings, Matches, OfRules};
 pub use glimpse::Glimpse;
 pub use matched::{Anchor, AnchorError, Evaluation, Match, MatchKind, Verdict};
-pub use plan::plan;
+pub use plan::{Planned, Settled, plan, plan_again};
 pub use rule::{
     Cooldown, CooldownFrom, Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet, RuleSetError,
     RuleSetHash, RuleSettings, Sources,

@@ -1,7 +1,9 @@
 //! What keeps a match from raising: threshold, repeat, known client, cooldown, age, activation (K5, K6, K8, K9).
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use jiff::civil::Date;
 use voorveld_calendar::{amsterdam_date, days_between, plus_days};
@@ -26,14 +28,26 @@ pub(crate) struct Mutes<'a> {
 /// What is found out of the tasks once, and only when something asks: a crowded household has thousands of grounds and as many matches.
 #[derive(Default)]
 pub(crate) struct FoundOut<'a> {
+    /// Of each signal, at its place in the timeline, until when somebody saw to it.
+    seeings: OnceCell<Vec<Option<Seeing>>>,
+    /// What was seen to last, as the signals were told that asked first.
+    told: RefCell<Vec<(SignalId, Option<&'a Signal>)>>,
     seen_to: OnceCell<BTreeMap<Series<'a>, Vec<SeenTo<'a>>>>,
-    of_rules: OnceCell<BTreeMap<&'a RuleId, OfRule<'a>>>,
+    of_rules: RefCell<BTreeMap<&'a RuleId, Rc<OfRule<'a>>>>,
 }
+
+/// For so many signals all that was seen to is looked through; for more it is put in order first.
+pub(crate) const FEW_ASKED: usize = 8;
 
 /// Signals of which one can repeat another (K6): of the same debtor, kind and partner. In this order, for debtors tell most apart.
 type Series<'a> = (Option<DebtorId>, &'a KindId, &'a PartnerId);
 
+fn series(signal: &Signal) -> Series<'_> {
+    (signal.debtor, &signal.kind, &signal.partner)
+}
+
 /// A signal that is on a task, and when the last one of those was closed.
+#[derive(Clone, Copy)]
 struct SeenTo<'a> {
     signal: &'a Signal,
     last: Seeing,
@@ -98,66 +112,102 @@ impl<'a> Mutes<'a> {
     fn last_seen_to(&self, signal: &Signal) -> Option<&'a Signal> {
         let received_on = amsterdam_date(signal.first_received_at);
         let window = i32::from(self.settings.repeat_window_days);
-        let is_recent = |known: &SeenTo<'_>| match known.last {
-            Seeing::Goes => true,
-            Seeing::ClosedOn(day) => days_between(day, received_on) <= window,
+        let is_it = |known: &SeenTo<'_>| {
+            known.signal.id != signal.id
+                // What no longer counts mutes nothing either (I5).
+                && known.signal.counts_on(self.settings, self.as_of)
+                && match known.last {
+                    Seeing::Goes => true,
+                    Seeing::ClosedOn(day) => days_between(day, received_on) <= window,
+                }
         };
-        self.seen_to()
-            .get(&(signal.debtor, &signal.kind, &signal.partner))?
-            .iter()
-            .rev()
-            .filter(|known| known.signal.id != signal.id)
-            // What no longer counts mutes nothing either (I5).
-            .filter(|known| known.signal.counts_on(self.settings, self.as_of))
-            .find(|known| is_recent(known))
-            .map(|known| known.signal)
+        let mut told = self.found_out.told.borrow_mut();
+        if let Some((_, last)) = told.iter().find(|(id, _)| *id == signal.id) {
+            return *last;
+        }
+        if told.len() < FEW_ASKED {
+            let mut of_series: Vec<&'a Signal> = self
+                .timeline
+                .iter()
+                .filter(|known| series(known) == series(signal))
+                .collect();
+            of_series.sort_unstable_by_key(|known| Reverse(known.event_order()));
+            let last = of_series.into_iter().find(|known| {
+                let seeing = self.seeing_of(known.id);
+                seeing.is_some_and(|last| {
+                    is_it(&SeenTo {
+                        signal: known,
+                        last,
+                    })
+                })
+            });
+            told.push((signal.id, last));
+            return last;
+        }
+        let of_series = self.seen_to().get(&series(signal))?;
+        let last = of_series.iter().rev().find(|known| is_it(known));
+        last.map(|known| known.signal)
     }
 
-    /// What open and closed tasks of this purpose lean on, in order of events.
-    fn seen_to(&self) -> &BTreeMap<Series<'a>, Vec<SeenTo<'a>>> {
-        self.found_out.seen_to.get_or_init(|| {
-            // Each signal once, at its place in the timeline: in a crowd a signal is on thousands of grounds.
-            let mut seen_to: Vec<Option<SeenTo<'a>>> = Vec::new();
-            seen_to.resize_with(self.timeline.len(), || None);
-            for task in self
-                .tasks
-                .iter()
-                .filter(|task| task.purpose == self.purpose)
-            {
-                let last = match (task.state.is_open(), task.closed) {
-                    (true, _) => Seeing::Goes,
-                    (false, Some(end)) if task.state == TaskState::Closed => {
-                        Seeing::ClosedOn(end.on)
-                    }
-                    _ => continue,
-                };
-                for ground in &task.grounds {
-                    for (place, signal) in self.timeline.places(&ground.witnesses) {
-                        match &mut seen_to[place] {
-                            Some(known) => known.last = known.last.max(last),
-                            free => *free = Some(SeenTo { signal, last }),
-                        }
-                    }
-                }
-            }
-            let mut series: BTreeMap<Series<'a>, Vec<SeenTo<'a>>> = BTreeMap::new();
-            for known in seen_to.into_iter().flatten() {
-                let signal = known.signal;
-                series
-                    .entry((signal.debtor, &signal.kind, &signal.partner))
-                    .or_default()
-                    .push(known);
-            }
-            for one in series.values_mut() {
-                one.sort_by_key(|known| known.signal.event_order());
-            }
-            series
+    /// What open and closed tasks of this purpose lean on: each signal once, though in a crowd one is on thousands of grounds.
+    fn all_seen_to(&self) -> impl Iterator<Item = SeenTo<'a>> {
+        let seeings = self.found_out.seeings.get_or_init(|| self.seeings());
+        let places = seeings.iter().enumerate();
+        places.filter_map(|(place, last)| {
+            let signal = self.timeline.at(place);
+            last.map(|last| SeenTo { signal, last })
         })
     }
 
-    fn of_rule(&self, rule: &RuleId) -> Option<&OfRule<'a>> {
-        let of_rules = self.found_out.of_rules.get_or_init(|| {
-            let mut of_rules: BTreeMap<&'a RuleId, OfRule<'a>> = BTreeMap::new();
+    /// The tasks that somebody sees or saw to, and until when.
+    fn seen_tasks(&self) -> impl Iterator<Item = (&'a KnownTask, Seeing)> {
+        let of_purpose = self.tasks.iter();
+        let of_purpose = of_purpose.filter(|task| task.purpose == self.purpose);
+        of_purpose.filter_map(|task| match (task.state.is_open(), task.closed) {
+            (true, _) => Some((task, Seeing::Goes)),
+            (false, Some(end)) if task.state == TaskState::Closed => {
+                Some((task, Seeing::ClosedOn(end.on)))
+            }
+            _ => None,
+        })
+    }
+
+    fn seeing_of(&self, id: SignalId) -> Option<Seeing> {
+        let leans_on = |task: &KnownTask| task.grounds.iter().any(|ground| ground.leans_on(id));
+        let tasks = self.seen_tasks().filter(|(task, _)| leans_on(task));
+        tasks.map(|(_, last)| last).max()
+    }
+
+    fn seeings(&self) -> Vec<Option<Seeing>> {
+        let mut seeings: Vec<Option<Seeing>> = vec![None; self.timeline.len()];
+        let mut finder = self.timeline.finder();
+        for (task, last) in self.seen_tasks() {
+            let witnesses = task.grounds.iter().flat_map(|ground| &ground.witnesses);
+            for place in witnesses.filter_map(|id| finder.find(*id)) {
+                seeings[place] = seeings[place].max(Some(last));
+            }
+        }
+        seeings
+    }
+
+    /// The same by series, each in order of events.
+    fn seen_to(&self) -> &BTreeMap<Series<'a>, Vec<SeenTo<'a>>> {
+        self.found_out.seen_to.get_or_init(|| {
+            let mut all: BTreeMap<Series<'a>, Vec<SeenTo<'a>>> = BTreeMap::new();
+            for known in self.all_seen_to() {
+                all.entry(series(known.signal)).or_default().push(known);
+            }
+            for one in all.values_mut() {
+                one.sort_by_key(|known| known.signal.event_order());
+            }
+            all
+        })
+    }
+
+    fn of_rule(&self, rule: &'a RuleId) -> Rc<OfRule<'a>> {
+        let mut of_rules = self.found_out.of_rules.borrow_mut();
+        Rc::clone(of_rules.entry(rule).or_insert_with(|| {
+            let mut of_rule = OfRule::default();
             // What was raised by mistake silences nobody.
             let stands =
                 |task: &&KnownTask| task.state.is_open() || task.state == TaskState::Closed;
@@ -167,8 +217,7 @@ impl<'a> Mutes<'a> {
                 .filter(|task| task.purpose == self.purpose)
                 .filter(stands)
             {
-                for ground in &task.grounds {
-                    let of_rule = of_rules.entry(&ground.rule).or_default();
+                for ground in task.grounds.iter().filter(|ground| ground.rule == *rule) {
                     of_rule.added_on = of_rule.added_on.max(Some(ground.added_on));
                     if !task
                         .closed
@@ -185,16 +234,14 @@ impl<'a> Mutes<'a> {
                     }
                 }
             }
-            of_rules
-        });
-        of_rules.get(rule)
+            Rc::new(of_rule)
+        }))
     }
 
     /// The grounds that this match gave to tasks that are closed.
-    pub(crate) fn closed_grounds(&self, found: &Match) -> &[&'a Ground] {
-        self.of_rule(&found.rule)
-            .and_then(|of_rule| of_rule.closed.get(&found.anchor))
-            .map_or(&[], Vec::as_slice)
+    pub(crate) fn closed_grounds(&self, found: &'a Match) -> Vec<&'a Ground> {
+        let closed = &self.of_rule(&found.rule).closed;
+        closed.get(&found.anchor).cloned().unwrap_or_default()
     }
 
     /// Whether none of these signals tells more than the last one that somebody saw to (`unless_risen`).
@@ -219,7 +266,11 @@ impl<'a> Mutes<'a> {
     }
 
     /// What keeps this match from raising by itself, if anything; `unanswered` are its unanswered witnesses in order of events.
-    pub(crate) fn suppressed(&self, rule: &Rule, unanswered: &[&Signal]) -> Option<SuppressedBy> {
+    pub(crate) fn suppressed(
+        &self,
+        rule: &'a Rule,
+        unanswered: &[&Signal],
+    ) -> Option<SuppressedBy> {
         self.threshold(rule, unanswered)
             .or_else(|| {
                 self.repeat(rule, unanswered)
@@ -247,9 +298,9 @@ impl<'a> Mutes<'a> {
             })
     }
 
-    fn cooldown(&self, rule: &Rule) -> Option<SuppressedBy> {
+    fn cooldown(&self, rule: &'a Rule) -> Option<SuppressedBy> {
         let cooldown = rule.cooldown.as_ref()?;
-        let of_rule = self.of_rule(&rule.id)?;
+        let of_rule = self.of_rule(&rule.id);
         let from = match cooldown.from {
             CooldownFrom::Raising => of_rule.added_on,
             CooldownFrom::Result => of_rule

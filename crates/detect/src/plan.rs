@@ -3,7 +3,7 @@
 //! Planning twice changes nothing: what a plan asks for, done, is what the next plan finds. So a batch that is repeated after a
 //! crash leaves no trace (I4).
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
@@ -12,22 +12,23 @@ use voorveld_domain::{HoldReason, Outcome, Purpose, RuleId, SignalId, TaskId, Ta
 
 use crate::condition::Condition;
 use crate::evaluate::last_useful_day;
-use crate::mute::{FoundOut, Mutes};
+use crate::findings::Matches;
+use crate::mute::{FEW_ASKED, FoundOut, Mutes};
 use crate::predicate::is_unmutable;
 use crate::rule::{Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet};
 use crate::task::{
     Ground, GroundKey, Guards, KnownTask, Plan, SuppressedBy, Suppression, TaskChange,
 };
 use crate::timeline::Marked;
-use crate::{Anchor, Evaluation, Match, Signal, Timeline};
+use crate::{Anchor, Match, OfRules, Signal, Timeline};
 
-/// What must become of this household's tasks, given what is true of it.
+/// What must become of this household's tasks, given what is found of it.
 ///
 /// `tasks`: the open ones, and the closed ones that are kept. Records of one household are judged one by one, in log order (K2):
 /// absorb, evaluate, plan, apply, next.
 #[must_use]
 pub fn plan(
-    evaluation: &Evaluation,
+    found: &impl OfRules,
     timeline: &Timeline,
     tasks: &[KnownTask],
     guards: &Guards,
@@ -35,57 +36,152 @@ pub fn plan(
     calendar: &Calendar,
     as_of: Date,
 ) -> Plan {
-    let mut purposes: BTreeMap<Purpose, Vec<(&Rule, &Raises, &Match)>> = BTreeMap::new();
-    for task in tasks.iter().filter(|task| task.state.is_open()) {
+    let household = Planned {
+        timeline,
+        tasks,
+        guards,
+        rules,
+        calendar,
+        as_of,
+    };
+    plan_again(found, household, &mut Settled::default())
+}
+
+/// Everything of a household and its day that a plan depends on besides what is found.
+#[derive(Debug, Clone, Copy)]
+pub struct Planned<'a> {
+    /// Its signals.
+    pub timeline: &'a Timeline,
+    /// The open tasks, and the closed ones that are kept.
+    pub tasks: &'a [KnownTask],
+    /// What keeps or changes the raising of tasks.
+    pub guards: &'a Guards,
+    /// The rules it was found by.
+    pub rules: &'a RuleSet,
+    /// For terms.
+    pub calendar: &'a Calendar,
+    /// The day (T2).
+    pub as_of: Date,
+}
+
+/// The same as [`plan`], which looks again only at what was found since the last plan.
+///
+/// `settled` is what the last plan for this household left, which was done; empty when there was none. Planning twice changes nothing: whatever did not change
+/// since, neither match nor ground, is where it belongs.
+#[must_use]
+pub fn plan_again(found: &impl OfRules, of: Planned<'_>, settled: &mut Settled) -> Plan {
+    let mut purposes: BTreeMap<Purpose, Vec<Asking<'_>>> = BTreeMap::new();
+    for task in of.tasks.iter().filter(|task| task.state.is_open()) {
         purposes.entry(task.purpose).or_default();
     }
-    for found in &evaluation.matches {
-        if let Some(rule) = rules.get(&found.rule)
+    for matches in found.of_rules() {
+        let asking = matches.rule().and_then(|rule| of.rules.get(rule));
+        if let Some(rule) = asking
             && let Some(raises) = rule.raises()
         {
-            purposes
-                .entry(rule.purpose)
-                .or_default()
-                .push((rule, raises, found));
+            let of_purpose = purposes.entry(rule.purpose).or_default();
+            of_purpose.push(Asking {
+                rule,
+                raises,
+                matches,
+            });
         }
     }
     let mut whole = Plan::default();
-    for (purpose, matches) in purposes {
+    let mut before = std::mem::take(&mut settled.0);
+    if found.is_anew() {
+        before.clear();
+    }
+    for (purpose, asking) in purposes {
         let planner = Planner {
             mutes: Mutes {
                 purpose,
-                timeline,
-                tasks,
-                guards,
-                settings: rules.settings(),
-                as_of,
+                timeline: of.timeline,
+                tasks: of.tasks,
+                guards: of.guards,
+                settings: of.rules.settings(),
+                as_of: of.as_of,
                 found_out: FoundOut::default(),
             },
-            answered: answered(purpose, timeline, tasks, guards),
-            calendar,
+            answered: answered(purpose, of.timeline, of.tasks, of.guards),
+            calendar: of.calendar,
         };
-        planner.plan(&matches, &mut whole);
+        let left = planner.plan(&asking, before.remove(&purpose), &mut whole);
+        settled.0.extend(left.map(|left| (purpose, left)));
     }
     whole
 }
 
+/// What plans left as it belongs, by purpose.
+#[derive(Debug, Clone, Default)]
+pub struct Settled(BTreeMap<Purpose, SettledTask>);
+
+/// The open task of a purpose after a plan that was done.
+#[derive(Debug, Clone)]
+struct SettledTask {
+    footing: Footing,
+    /// What raised nothing and joined nothing.
+    suppressed: Vec<Suppression>,
+}
+
+/// What a plan stood on besides what was found; the next one stands on the same, unless people did something meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Footing {
+    task: TaskId,
+    state: TaskState,
+    facts: Facts,
+    grounds: usize,
+    /// Of all states.
+    tasks: Vec<TaskState>,
+    answered_elsewhere: usize,
+    as_of: Date,
+}
+
+/// The matches of one rule that asks for a task.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    rule: &'a Rule,
+    raises: &'a Raises,
+    matches: Matches<'a>,
+}
+
+impl<'a> Asking<'a> {
+    /// Its matches at these anchors, as far as there are.
+    fn at(self, anchors: impl Iterator<Item = Anchor>) -> impl Iterator<Item = Pressing<'a>> {
+        anchors.filter_map(move |anchor| {
+            let place = (self.matches.all).binary_search_by_key(&anchor, |found| found.anchor);
+            Some((self.rule, self.raises, &self.matches.all[place.ok()?]))
+        })
+    }
+
+    fn all(self) -> impl Iterator<Item = Pressing<'a>> {
+        let found = self.matches.all.iter();
+        found.map(move |found| (self.rule, self.raises, found))
+    }
+
+    /// A day that comes changes what it asks for.
+    const fn is_dated(self) -> bool {
+        matches!(self.raises.deadline, Deadline::SupplyEnd { .. })
+    }
+}
+
+/// A match of a rule that asks for a task.
+type Pressing<'a> = (&'a Rule, &'a Raises, &'a Match);
+
 /// The signals of this purpose that a closed task answered (K4). A task that was withdrawn or merged answered nothing.
 fn answered(purpose: Purpose, timeline: &Timeline, tasks: &[KnownTask], guards: &Guards) -> Marked {
-    let mut answered = Marked::default();
-    for task in tasks
+    let on_closed = tasks
         .iter()
         .filter(|task| task.purpose == purpose && task.state == TaskState::Closed)
-    {
-        for ground in &task.grounds {
-            answered.mark(timeline, &ground.witnesses);
-        }
-    }
-    for (known, signal) in &guards.answered_elsewhere {
-        if *known == purpose {
-            answered.mark(timeline, &[*signal]);
-        }
-    }
-    answered
+        .flat_map(|task| &task.grounds)
+        .flat_map(|ground| &ground.witnesses)
+        .copied();
+    let elsewhere = guards
+        .answered_elsewhere
+        .iter()
+        .filter(|(known, _)| *known == purpose)
+        .map(|(_, signal)| *signal);
+    Marked::of(timeline, on_closed.chain(elsewhere))
 }
 
 /// One purpose of one household.
@@ -105,7 +201,13 @@ struct Candidate<'a> {
     found: &'a Match,
     /// Its unanswered witnesses, once something depends on which they are: of the thousands of matches of a crowded household one record
     /// changes a few.
-    unanswered: OnceCell<Vec<&'a Signal>>,
+    unanswered: OnceCell<Unanswered<'a>>,
+}
+
+/// Signals in order of events, and where each is in the timeline.
+struct Unanswered<'a> {
+    signals: Vec<&'a Signal>,
+    places: Vec<usize>,
 }
 
 impl<'a> Candidate<'a> {
@@ -161,27 +263,85 @@ impl<'a> Standing<'a> {
     }
 }
 
+/// An open task that is looked after.
+struct Tended<'a> {
+    task: &'a KnownTask,
+    /// What it asks for before anything presses.
+    base: Facts,
+    /// Its grounds that are looked at again.
+    on: Standing<'a>,
+    /// How many it has besides; they are where they belong.
+    rest: usize,
+    /// What comes to it already.
+    joining: BTreeMap<Key<'a>, Ground>,
+    /// What raised nothing and joined nothing, of what is not looked at again.
+    suppressed: Vec<Suppression>,
+}
+
+impl<'a> Tended<'a> {
+    fn of(task: &'a KnownTask, on: Standing<'a>) -> Self {
+        Self {
+            task,
+            base: Facts::of(task),
+            on,
+            rest: 0,
+            joining: BTreeMap::new(),
+            suppressed: Vec::new(),
+        }
+    }
+}
+
+/// Which signals grounds lean on already.
+struct OnTask<'a> {
+    timeline: &'a Timeline,
+    grounds: Vec<&'a Ground>,
+    /// How often it was asked.
+    asked: Cell<usize>,
+    marked: OnceCell<Marked>,
+}
+
+impl OnTask<'_> {
+    /// Whether the signal at this place of the timeline is one of them.
+    fn has(&self, place: usize) -> bool {
+        let asked = self.asked.get();
+        if asked < FEW_ASKED {
+            self.asked.set(asked + 1);
+            let id = self.timeline.at(place).id;
+            return self.grounds.iter().any(|ground| ground.leans_on(id));
+        }
+        let witnesses = || self.grounds.iter().flat_map(|ground| &ground.witnesses);
+        self.marked
+            .get_or_init(|| Marked::of(self.timeline, witnesses().copied()))
+            .is_marked(place)
+    }
+}
+
 /// What grounds ask of their task, together.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Facts {
     urgency: Urgency,
     due_on: Date,
     ladder_step: u8,
 }
 
+impl Facts {
+    const fn of(task: &KnownTask) -> Self {
+        Self {
+            urgency: task.urgency,
+            due_on: task.due_on,
+            ladder_step: task.ladder_step,
+        }
+    }
+}
+
 impl<'a> Planner<'a> {
-    fn plan(&self, matches: &[(&'a Rule, &'a Raises, &'a Match)], whole: &mut Plan) {
-        let mut candidates: Vec<Candidate<'a>> = matches
-            .iter()
-            .filter(|(rule, _, found)| self.unanswered_of(rule, found).next().is_some())
-            .map(|(rule, raises, found)| Candidate {
-                rule,
-                raises,
-                found,
-                unanswered: OnceCell::new(),
-            })
-            .collect();
-        self.exclude(&mut candidates, whole);
+    /// Plans for all that was found, or for what is news beside what the last plan left. Says what this one leaves.
+    fn plan(
+        &self,
+        asking: &[Asking<'a>],
+        before: Option<SettledTask>,
+        whole: &mut Plan,
+    ) -> Option<SettledTask> {
         let mut open: Vec<&'a KnownTask> = self
             .mutes
             .tasks
@@ -189,11 +349,85 @@ impl<'a> Planner<'a> {
             .filter(|task| task.purpose == self.mutes.purpose && task.state.is_open())
             .collect();
         open.sort_by_key(|task| (task.state != TaskState::Claimed, task.raised_on, task.id));
-        if let Some((task, others)) = open.split_first() {
-            self.tend(task, others, &candidates, whole);
-        } else {
-            self.raise(&candidates, whole);
+        if let ([task], Some(before)) = (&open[..], before)
+            && before.footing == self.footing(task, Facts::of(task), task.grounds.len())
+            && self.mutes.guards.excluded.is_empty()
+        {
+            let news = asking.iter().flat_map(|one| {
+                let anchors = one.matches.news.iter().copied();
+                one.at(anchors).chain(one.all().filter(|_| one.is_dated()))
+            });
+            let mut candidates = self.candidates(news);
+            candidates.sort_unstable_by(|a, b| a.key().cmp(&b.key()));
+            candidates.dedup_by(|a, b| a.key() == b.key());
+            let mut keys: BTreeSet<Key<'a>> = candidates.iter().map(Candidate::key).collect();
+            for one in asking {
+                let lost = one.matches.lost.iter().map(|lost| lost.anchor);
+                let around = one.matches.news.iter().copied().chain(lost);
+                keys.extend(around.map(|anchor| (&one.rule.id, anchor)));
+            }
+            let grounds = keys
+                .iter()
+                .filter_map(|(rule, anchor)| task.ground(rule, *anchor));
+            let standing = Standing(grounds.map(|ground| (ground.name(), ground)).collect());
+            // What goes may go on in what was kept silent so far.
+            let may_go_on =
+                standing.beside(&candidates).1.is_empty() || before.suppressed.is_empty();
+            if may_go_on {
+                let mut suppressed = before.suppressed;
+                suppressed.retain(|one| !keys.contains(&(&one.rule, one.anchor)));
+                let tended = Tended {
+                    rest: task.grounds.len() - standing.0.len(),
+                    suppressed,
+                    ..Tended::of(task, standing)
+                };
+                return self.tend(tended, &candidates, whole);
+            }
         }
+        let mut candidates = self.candidates(asking.iter().flat_map(|one| one.all()));
+        self.exclude(&mut candidates, whole);
+        match open.split_first() {
+            Some((task, [])) => {
+                let tended = Tended::of(task, Standing::of(task));
+                self.tend(tended, &candidates, whole)
+            }
+            Some((task, others)) => {
+                self.merge(task, others, &candidates, whole);
+                None
+            }
+            None => {
+                self.raise(&candidates, whole);
+                None
+            }
+        }
+    }
+
+    fn footing(&self, task: &KnownTask, facts: Facts, grounds: usize) -> Footing {
+        Footing {
+            task: task.id,
+            state: task.state,
+            facts,
+            grounds,
+            tasks: self.mutes.tasks.iter().map(|task| task.state).collect(),
+            answered_elsewhere: self.mutes.guards.answered_elsewhere.len(),
+            as_of: self.mutes.as_of,
+        }
+    }
+
+    /// Those that have something unanswered to say.
+    fn candidates(&self, matches: impl Iterator<Item = Pressing<'a>>) -> Vec<Candidate<'a>> {
+        matches
+            // Without an answer every match has something to say.
+            .filter(|(rule, _, found)| {
+                self.answered.is_empty() || self.unanswered_of(rule, found).next().is_some()
+            })
+            .map(|(rule, raises, found)| Candidate {
+                rule,
+                raises,
+                found,
+                unanswered: OnceCell::new(),
+            })
+            .collect()
     }
 
     /// Leaves out what is about people whom nobody is to approach, so that its grounds go (K10); the safety desk hears of everybody.
@@ -214,34 +448,66 @@ impl<'a> Planner<'a> {
 
     /// The unanswered witnesses of a candidate, in order of events; at least one.
     fn unanswered<'c>(&self, candidate: &'c Candidate<'a>) -> &'c [&'a Signal] {
+        &self.say(candidate).signals
+    }
+
+    fn say<'c>(&self, candidate: &'c Candidate<'a>) -> &'c Unanswered<'a> {
         candidate.unanswered.get_or_init(|| {
-            let mut signals: Vec<&'a Signal> = self
+            let mut unanswered: Vec<(usize, &'a Signal)> = self
                 .unanswered_of(candidate.rule, candidate.found)
                 .collect();
-            signals.sort_unstable_by_key(|signal| signal.event_order());
-            signals
+            unanswered.sort_by_cached_key(|(_, signal)| signal.event_order());
+            let (places, signals) = unanswered.into_iter().unzip();
+            Unanswered { signals, places }
         })
     }
 
-    fn unanswered_of(&self, rule: &Rule, found: &Match) -> impl Iterator<Item = &'a Signal> {
+    fn unanswered_of(
+        &self,
+        rule: &'a Rule,
+        found: &'a Match,
+    ) -> impl Iterator<Item = (usize, &'a Signal)> {
+        self.unanswered_among(rule, found, &found.witnesses)
+    }
+
+    fn unanswered_among(
+        &self,
+        rule: &'a Rule,
+        found: &'a Match,
+        witnesses: &'a [SignalId],
+    ) -> impl Iterator<Item = (usize, &'a Signal)> {
         self.mutes
             .timeline
-            .places(&found.witnesses)
-            .map(|(place, signal)| (self.answered.is_marked(place), signal))
-            .filter(|(answered, signal)| !answered || self.speaks_anew(rule, found, signal))
-            .map(|(_, signal)| signal)
+            .places(witnesses)
+            .map(|(place, signal)| (self.answered.is_marked(place), place, signal))
+            .filter(|(answered, _, signal)| !answered || self.speaks_anew(rule, found, signal))
+            .map(|(_, place, signal)| (place, signal))
+    }
+
+    /// What a candidate has to say that is not on the task yet, in order of events.
+    fn fresh(&self, candidate: &Candidate<'a>, known: &OnTask<'_>) -> Vec<&'a Signal> {
+        let Unanswered { signals, places } = self.say(candidate);
+        let both = signals.iter().zip(places);
+        both.filter(|(_, place)| !known.has(**place))
+            .map(|(signal, _)| *signal)
+            .collect()
+    }
+
+    fn suppressed(&self, candidate: &Candidate<'a>) -> Option<SuppressedBy> {
+        let unanswered = self.unanswered(candidate);
+        self.mutes.suppressed(candidate.rule, unanswered)
     }
 
     /// Whether what it has to say is what a ground that went leaned on.
     fn leans_on(&self, candidate: &Candidate<'a>, lost: &Ground) -> bool {
         self.unanswered(candidate)
             .iter()
-            .any(|signal| lost.witnesses.binary_search(&signal.id).is_ok())
+            .any(|signal| lost.leans_on(signal.id))
     }
 
     /// An answered signal whose correction says something that nothing mutes and that no closed task knew: it became a crisis, or a safety
     /// marker became acute (I10, M6). Only rules that look at a signal by itself ask this; whatever joins signals takes K4 to the letter.
-    fn speaks_anew(&self, rule: &Rule, found: &Match, signal: &Signal) -> bool {
+    fn speaks_anew(&self, rule: &Rule, found: &'a Match, signal: &Signal) -> bool {
         let nothing_mutes = matches!(rule.effect, Effect::Hold(_))
             || (rule.muted_by == MutedBy::default() && is_unmutable(signal, self.mutes.settings));
         let elsewhere = (self.mutes.purpose, signal.id);
@@ -309,8 +575,8 @@ impl<'a> Planner<'a> {
         });
     }
 
-    /// A task is open: evidence joins it, grounds that went are told, and a second task of this purpose ends in it.
-    fn tend(
+    /// Two tasks of this purpose are open, since two households became one (K10): the others end in the first.
+    fn merge(
         &self,
         task: &'a KnownTask,
         others: &[&'a KnownTask],
@@ -318,19 +584,14 @@ impl<'a> Planner<'a> {
         whole: &mut Plan,
     ) {
         let has_match = |ground: &Ground| {
-            let key = (&ground.rule, ground.anchor);
+            let key = ground.name();
             candidates
                 .binary_search_by(|candidate| candidate.key().cmp(&key))
                 .is_ok()
         };
-        let mut standing = Standing::of(task);
+        let mut on = Standing::of(task);
         let mut joining: BTreeMap<Key<'_>, Ground> = BTreeMap::new();
-        let before = Facts {
-            urgency: task.urgency,
-            due_on: task.due_on,
-            ladder_step: task.ladder_step,
-        };
-        let mut base = before;
+        let mut base = Facts::of(task);
         for other in others {
             whole.changes.push(TaskChange::Merge {
                 task: other.id,
@@ -341,15 +602,48 @@ impl<'a> Planner<'a> {
             base.ladder_step = base.ladder_step.max(other.ladder_step);
             for ground in &other.grounds {
                 // What no longer stands ends with the task it was on.
-                if has_match(ground) && standing.put(ground) {
-                    joining.insert((&ground.rule, ground.anchor), ground.clone());
+                if has_match(ground) && on.put(ground) {
+                    joining.insert(ground.name(), ground.clone());
                 }
             }
         }
-        let mut known = Marked::default();
-        for ground in standing.grounds() {
-            known.mark(self.mutes.timeline, &ground.witnesses);
-        }
+        let tended = Tended {
+            task,
+            base,
+            on,
+            rest: 0,
+            joining,
+            suppressed: Vec::new(),
+        };
+        self.tend(tended, candidates, whole);
+    }
+
+    /// A task is open: evidence joins it, and grounds that went are told.
+    fn tend(
+        &self,
+        tended: Tended<'a>,
+        candidates: &[Candidate<'a>],
+        whole: &mut Plan,
+    ) -> Option<SettledTask> {
+        let Tended {
+            task,
+            base,
+            on: standing,
+            rest,
+            mut joining,
+            mut suppressed,
+        } = tended;
+        let before = Facts::of(task);
+        let known = OnTask {
+            timeline: self.mutes.timeline,
+            grounds: if rest == 0 {
+                standing.grounds().collect()
+            } else {
+                task.grounds.iter().collect()
+            },
+            asked: Cell::new(0),
+            marked: OnceCell::new(),
+        };
         self.hold(candidates, Some(&known), whole);
 
         let (beside, lost) = standing.beside(candidates);
@@ -368,29 +662,27 @@ impl<'a> Planner<'a> {
                     continue;
                 }
             }
-            let fresh: Vec<&Signal> = self
-                .unanswered(candidate)
-                .iter()
-                .copied()
-                .filter(|signal| !known.has(self.mutes.timeline, signal.id))
-                .collect();
-            let repeat = !fresh.is_empty() && self.mutes.repeat(candidate.rule, &fresh).is_some();
-            let by = self
-                .mutes
-                .suppressed(candidate.rule, self.unanswered(candidate));
             if let Some(ground) = ground {
                 // A repeat stays one until something comes that repeats nothing; only then does it press.
-                let still_repeat = ground.repeat && (fresh.is_empty() || repeat);
+                let still_repeat = ground.repeat && {
+                    let fresh = self.fresh(candidate, &known);
+                    fresh.is_empty() || self.mutes.repeat(candidate.rule, &fresh).is_some()
+                };
                 let changed = Ground {
                     added_on: ground.added_on,
                     ..self.ground(candidate, still_repeat)
                 };
                 joining.insert(candidate.key(), changed);
-                let too_late = matches!(
-                    by,
-                    Some(SuppressedBy::TooOld { .. } | SuppressedBy::BeforeActivation)
-                );
-                if !still_repeat && !too_late {
+                let too_late = || {
+                    let can_be = candidate.rule.not_older_than_days.is_some()
+                        || candidate.rule.active_from.is_some();
+                    can_be
+                        && matches!(
+                            self.suppressed(candidate),
+                            Some(SuppressedBy::TooOld { .. } | SuppressedBy::BeforeActivation)
+                        )
+                };
+                if !still_repeat && !too_late() {
                     pressing.push(candidate);
                 }
                 if ground.repeat && !still_repeat {
@@ -398,11 +690,14 @@ impl<'a> Planner<'a> {
                 }
                 continue;
             }
+            let fresh = self.fresh(candidate, &known);
+            let repeat = !fresh.is_empty() && self.mutes.repeat(candidate.rule, &fresh).is_some();
+            let by = self.suppressed(candidate);
             let continues = lost.iter().any(|lost| self.leans_on(candidate, lost));
             if let Some(by @ SuppressedBy::Threshold { .. }) = by
                 && !continues
             {
-                whole.suppressed.push(suppression(candidate, by));
+                suppressed.push(suppression(candidate, by));
                 continue;
             }
             // What could not have raised does not press; what goes on in another form does, without a step of its own.
@@ -433,6 +728,7 @@ impl<'a> Planner<'a> {
         });
         let keys = |lost: &[&Ground]| lost.iter().map(|ground| ground.key()).collect();
         let (replaced, gone): (Vec<GroundKey>, Vec<GroundKey>) = (keys(&replaced), keys(&gone));
+        let grounds = rest + standing_now.len();
         if !joining.is_empty() || facts != before {
             whole.changes.push(TaskChange::Join {
                 task: task.id,
@@ -443,14 +739,21 @@ impl<'a> Planner<'a> {
                 ladder_step: facts.ladder_step,
             });
         }
-        if standing_now.is_empty() {
+        whole.suppressed.extend(suppressed.iter().cloned());
+        if grounds == 0 {
             whole.changes.extend(self.without_grounds(task, gone));
-        } else if !gone.is_empty() {
+            return None;
+        }
+        if !gone.is_empty() {
             whole.changes.push(TaskChange::Annotate {
                 task: task.id,
                 gone,
             });
         }
+        self.mutes.guards.excluded.is_empty().then(|| SettledTask {
+            footing: self.footing(task, facts, grounds),
+            suppressed,
+        })
     }
 
     /// All grounds went (K10). The safety desk's tasks are never withdrawn: it alone lifts their hold (K11).
@@ -470,16 +773,18 @@ impl<'a> Planner<'a> {
     }
 
     /// A safety marker that no task of the safety desk knows yet holds the household (I10); what the desk lifted stays lifted.
-    fn hold(&self, candidates: &[Candidate<'a>], known: Option<&Marked>, whole: &mut Plan) {
+    fn hold(&self, candidates: &[Candidate<'a>], known: Option<&OnTask<'_>>, whole: &mut Plan) {
         if self.mutes.guards.held == Some(HoldReason::Safety) {
             return;
         }
+        let is_new = |place: usize| known.is_none_or(|known| !known.has(place));
         let signals: BTreeSet<SignalId> = candidates
             .iter()
             .filter(|candidate| matches!(candidate.rule.effect, Effect::Hold(_)))
-            .flat_map(|candidate| self.unanswered(candidate))
-            .map(|signal| signal.id)
-            .filter(|id| !known.is_some_and(|known| known.has(self.mutes.timeline, *id)))
+            .map(|candidate| self.say(candidate))
+            .flat_map(|say| say.signals.iter().zip(&say.places))
+            .filter(|(_, place)| is_new(**place))
+            .map(|(signal, _)| signal.id)
             .collect();
         if !signals.is_empty() {
             whole.changes.push(TaskChange::Hold {
@@ -533,14 +838,13 @@ impl<'a> Planner<'a> {
     /// The last day of the term this match asks for. It counts from first receipt of the signal that brought it (T5): when that one
     /// was answered already, from that of the first one that was not.
     fn due_on(&self, candidate: &Candidate<'a>) -> Date {
-        let unanswered = self.unanswered(candidate);
-        let brought = unanswered
-            .iter()
-            .find(|signal| signal.id == candidate.found.brought_by)
+        let (rule, found) = (candidate.rule, candidate.found);
+        let itself = self.unanswered_among(rule, found, std::slice::from_ref(&found.brought_by));
+        let (_, brought) = itself
+            .last()
             .or_else(|| {
-                unanswered
-                    .iter()
-                    .min_by_key(|signal| signal.receipt_order())
+                self.unanswered_of(rule, found)
+                    .min_by_key(|(_, signal)| signal.receipt_order())
             })
             .expect("a candidate has an unanswered witness");
         let received_on = amsterdam_date(brought.first_received_at);

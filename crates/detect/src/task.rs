@@ -35,13 +35,37 @@ pub struct KnownTask {
 }
 
 impl KnownTask {
-    /// Puts a ground in place: there is one of each name.
+    /// Puts a ground in place: there is one of each name. Where grounds are in order of what names them, as the database gives them, they stay so.
     pub fn put(&mut self, ground: Ground) {
-        let is_it =
-            |known: &&mut Ground| known.rule == ground.rule && known.anchor == ground.anchor;
-        match self.grounds.iter_mut().find(is_it) {
-            Some(known) => *known = ground,
-            None => self.grounds.push(ground),
+        match self.place_of(&ground.rule, ground.anchor) {
+            Ok(known) => self.grounds[known] = ground,
+            Err(free) => self.grounds.insert(free, ground),
+        }
+    }
+
+    /// The ground of this name.
+    #[must_use]
+    pub fn ground(&self, rule: &RuleId, anchor: Anchor) -> Option<&Ground> {
+        let place = self.place_of(rule, anchor).ok()?;
+        Some(&self.grounds[place])
+    }
+
+    /// Where the ground of a name is, or may be put. Quick where they are in order.
+    fn place_of(&self, rule: &RuleId, anchor: Anchor) -> Result<usize, usize> {
+        let in_order = |known: &Ground| known.name().cmp(&(rule, anchor));
+        self.grounds.binary_search_by(in_order).or_else(|free| {
+            // Anchors tell most apart, and are compared sooner.
+            let is_it = |known: &Ground| known.anchor == anchor && known.rule == *rule;
+            self.grounds.iter().position(is_it).ok_or(free)
+        })
+    }
+
+    /// Takes out the grounds of these names.
+    pub fn without(&mut self, gone: &[GroundKey]) {
+        if !gone.is_empty() {
+            let gone: BTreeSet<(&RuleId, Anchor)> =
+                gone.iter().map(|key| (&key.rule, key.anchor)).collect();
+            self.grounds.retain(|ground| !gone.contains(&ground.name()));
         }
     }
 }
@@ -78,6 +102,18 @@ pub struct Ground {
 }
 
 impl Ground {
+    /// Whether it leans on this signal.
+    #[must_use]
+    pub fn leans_on(&self, signal: SignalId) -> bool {
+        self.witnesses.binary_search(&signal).is_ok()
+    }
+
+    /// The same as [`Self::key`], without a copy.
+    #[must_use]
+    pub const fn name(&self) -> (&RuleId, Anchor) {
+        (&self.rule, self.anchor)
+    }
+
     /// What names a ground within its task.
     #[must_use]
     pub fn key(&self) -> GroundKey {

@@ -84,10 +84,15 @@ impl Timeline {
 
     /// From now on keeps what these rules ask of each signal by itself, so that judging by them does not ask again. Judging by others still can.
     pub fn look_by(&mut self, rules: &RuleSet) {
-        let is_kept = |sight: &Sight| sight.is_through(rules.lens());
-        if !self.sight.as_ref().is_some_and(is_kept) {
+        if !self.is_kept_up(rules.lens()) {
             self.sight = Some(Sight::of(rules.lens(), &self.by_id));
         }
+    }
+
+    /// Whether what rules with this lens ask of each signal is kept up as signals come in.
+    pub(crate) fn is_kept_up(&self, lens: &Arc<Lens>) -> bool {
+        let is_kept = |sight: &Sight| sight.is_through(lens);
+        self.sight.as_ref().is_some_and(is_kept)
     }
 
     /// Its signals as rules with this lens see them.
@@ -96,6 +101,11 @@ impl Timeline {
             Some(sight) if sight.is_through(lens) => Cow::Borrowed(sight),
             _ => Cow::Owned(Sight::of(lens, &self.by_id)),
         }
+    }
+
+    /// The signal at a place.
+    pub(crate) fn at(&self, place: usize) -> &Signal {
+        &self.by_id[place].signal
     }
 
     /// The signal that is seen.
@@ -129,28 +139,20 @@ impl Timeline {
             .map(|index| &*self.by_id[index].signal)
     }
 
-    /// Those of these signals that it holds, each with its place; `ids` are sorted, so that each is looked for from where the last one was.
+    /// Looks for ids in it, each from where the last one was.
+    pub(crate) const fn finder(&self) -> Finder<'_> {
+        Finder {
+            signals: self,
+            from: 0,
+        }
+    }
+
+    /// Those of these signals that it holds, each with its place; quicker where `ids` are sorted.
     pub(crate) fn places(&self, ids: &[SignalId]) -> impl Iterator<Item = (usize, &Signal)> {
-        let mut from = 0;
+        let mut finder = self.finder();
         ids.iter().filter_map(move |id| {
-            debug_assert!(from == 0 || self.by_id[from - 1].id <= *id, "sorted");
-            let rest = &self.by_id[from..];
-            // Far in steps that double, then back: many ids are near each other, and few are far apart.
-            let mut step = 1;
-            while step < rest.len() && rest[step].id <= *id {
-                step *= 2;
-            }
-            let (low, high) = (step / 2, rest.len().min(step));
-            match rest[low..high].binary_search_by_key(id, |known| known.id) {
-                Ok(place) => {
-                    from += low + place;
-                    Some((from, &*self.by_id[from].signal))
-                }
-                Err(free) => {
-                    from += low + free;
-                    None
-                }
-            }
+            let place = finder.find(*id)?;
+            Some((place, &*self.by_id[place].signal))
         })
     }
 
@@ -214,6 +216,32 @@ impl Timeline {
     }
 }
 
+/// Where signals are in a timeline: quick for ids that come in order, and near each other.
+pub(crate) struct Finder<'a> {
+    signals: &'a Timeline,
+    /// Where the last one was, or would be.
+    from: usize,
+}
+
+impl Finder<'_> {
+    pub(crate) fn find(&mut self, id: SignalId) -> Option<usize> {
+        let by_id = &self.signals.by_id;
+        if by_id.get(self.from).is_none_or(|known| id < known.id) {
+            self.from = 0;
+        }
+        let rest = &by_id[self.from..];
+        // Far in steps that double, then back: many ids are near each other, and few are far apart.
+        let mut step = 1;
+        while step < rest.len() && rest[step].id <= id {
+            step *= 2;
+        }
+        let (low, high) = (step / 2, rest.len().min(step));
+        let place = rest[low..high].binary_search_by_key(&id, |known| known.id);
+        self.from += low + place.unwrap_or_else(|free| free);
+        place.ok().map(|_| self.from)
+    }
+}
+
 /// Some signals of a timeline that does not change meanwhile, by their places in it: quicker than a set of ids where there are thousands.
 #[derive(Debug, Default)]
 pub(crate) struct Marked {
@@ -221,24 +249,27 @@ pub(crate) struct Marked {
 }
 
 impl Marked {
-    /// Marks those of these signals that the timeline holds; `ids` are sorted.
-    pub(crate) fn mark(&mut self, timeline: &Timeline, ids: &[SignalId]) {
-        self.places.resize(timeline.len(), false);
-        for (place, _) in timeline.places(ids) {
-            self.places[place] = true;
+    /// Those of these signals that the timeline holds. Quickest where `ids` are mostly in order.
+    pub(crate) fn of(timeline: &Timeline, ids: impl Iterator<Item = SignalId>) -> Self {
+        let mut marked = Self::default();
+        let mut finder = timeline.finder();
+        for place in ids.filter_map(|id| finder.find(id)) {
+            if marked.places.is_empty() {
+                marked.places.resize(timeline.len(), false);
+            }
+            marked.places[place] = true;
         }
+        marked
+    }
+
+    /// Whether there is none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.places.is_empty()
     }
 
     /// Whether the signal at this place is one of them.
     pub(crate) fn is_marked(&self, place: usize) -> bool {
         self.places.get(place).is_some_and(|marked| *marked)
-    }
-
-    /// Whether this signal is one of them.
-    pub(crate) fn has(&self, timeline: &Timeline, id: SignalId) -> bool {
-        timeline
-            .places(&[id])
-            .any(|(place, _)| self.is_marked(place))
     }
 }
 

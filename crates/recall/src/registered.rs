@@ -137,8 +137,11 @@ impl Heeded {
         retention: &Retention,
         as_of: Date,
     ) -> Cow<'a, Timeline> {
+        // Most are so young that their kind needs not be looked up.
+        let old = retention.first_over_on(as_of);
         timeline.judged(|signal| {
-            if retention.is_over(&signal.kind, signal.event_date, as_of) {
+            if signal.event_date <= old && retention.is_over(&signal.kind, signal.event_date, as_of)
+            {
                 Standing::Expired
             } else if self.objections.covers(signal) {
                 Standing::Objected

@@ -11,6 +11,7 @@ use voorveld_domain::KindId;
 #[derive(Debug, Clone, Default)]
 pub struct Retention {
     days: BTreeMap<KindId, u16>,
+    shortest: u16,
     longest: u16,
 }
 
@@ -18,7 +19,12 @@ impl FromIterator<(KindId, u16)> for Retention {
     fn from_iter<I: IntoIterator<Item = (KindId, u16)>>(kinds: I) -> Self {
         let days: BTreeMap<KindId, u16> = kinds.into_iter().collect();
         let longest = days.values().copied().max().unwrap_or(u16::MAX);
-        Self { days, longest }
+        let shortest = days.values().copied().min().unwrap_or(u16::MAX);
+        Self {
+            days,
+            shortest,
+            longest,
+        }
     }
 }
 
@@ -38,6 +44,12 @@ impl Retention {
     pub fn is_over(&self, kind: &KindId, event_date: Date, as_of: Date) -> bool {
         let days = self.days.get(kind).copied().unwrap_or(self.longest);
         plus_days(event_date, i32::from(days)) <= as_of
+    }
+
+    /// The last event date of which anything has expired on a day.
+    #[must_use]
+    pub fn first_over_on(&self, as_of: Date) -> Date {
+        plus_days(as_of, -i32::from(self.shortest))
     }
 
     /// For how many days the kind is kept that is kept longest.

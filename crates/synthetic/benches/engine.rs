@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench -p voorveld-synthetic                     # a million signals of two hundred thousand households, five runs
 //! cargo bench -p voorveld-synthetic -- 50000 10000 3    # smaller: signals, households, runs
+//! cargo bench -p voorveld-synthetic -- crowd 5000       # one household of so many signals, planned too
 //! ```
 //!
 //! `voorveld bench engine` is the same in the program itself, with the machine and versions above the figures.
@@ -10,7 +11,7 @@
 use std::process::ExitCode;
 
 use voorveld_policy::Policy;
-use voorveld_synthetic::engine::{Load, measure, median};
+use voorveld_synthetic::engine::{Load, feed_crowd, measure, median};
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures")]
 fn seconds(work: &mut dyn FnMut()) -> f64 {
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
     // cargo adds `--bench` to what it was told to hand on.
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u32>().ok());
     let mut next = |otherwise| numbers.next().unwrap_or(otherwise);
+    if std::env::args().any(|argument| argument == "crowd") {
+        return crowd(next(5_000), next(5));
+    }
     let load = Load {
         seed: 2026,
         signals: next(1_000_000),
@@ -59,5 +63,29 @@ fn main() -> ExitCode {
         "{two:.2} times the loop with the same {} matches and witnesses; {all:.2} times with all default rules",
         runs.matches
     );
+    ExitCode::SUCCESS
+}
+
+/// One household with so many signals: judged, planned and its tasks kept, at every record.
+fn crowd(signals: u32, times: u32) -> ExitCode {
+    let load = Load {
+        seed: 2026,
+        signals,
+        households: 1,
+    };
+    let policy = Policy::shipped();
+    let mut runs = Vec::new();
+    let mut grounds = 0;
+    for _ in 0..times {
+        let mut taken = 0.0;
+        let mut clock = |work: &mut dyn FnMut()| taken += seconds(work);
+        let tasks = feed_crowd(&load, policy.rules(), policy.calendar(), &mut clock);
+        grounds = tasks.iter().map(|task| task.grounds.len()).sum();
+        runs.push(taken);
+    }
+    println!(
+        "{signals} signals of one household, judged and planned one by one, {times} runs; {grounds} grounds"
+    );
+    line("all default rules", &runs);
     ExitCode::SUCCESS
 }

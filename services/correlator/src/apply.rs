@@ -1,12 +1,12 @@
 //! What a plan asks for, done to the tasks in hand, and noted for the database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_detect::explain::Words;
-use voorveld_detect::{Anchor, Ground, GroundKey, KnownTask, RuleSet, TaskChange};
-use voorveld_domain::{Purpose, RuleId, TaskId, TaskState};
+use voorveld_detect::{Ground, GroundKey, KnownTask, RuleSet, TaskChange};
+use voorveld_domain::{Purpose, TaskId, TaskState};
 use voorveld_store::judgements::{
     GoneGround, GroundRow, NewHold, NewTask, SystemEvent, TaskBecomes,
 };
@@ -126,7 +126,7 @@ pub(crate) fn apply(
                 ladder_step,
             } => {
                 change_task(household, task, |known, becomes| {
-                    without(known, &replaced);
+                    known.without(&replaced);
                     for ground in &grounds {
                         known.put(ground.clone());
                     }
@@ -144,7 +144,7 @@ pub(crate) fn apply(
             }
             TaskChange::Annotate { task, gone } => {
                 change_task(household, task, |known, becomes| {
-                    without(known, &gone);
+                    known.without(&gone);
                     becomes.annotated = true;
                 });
                 lose(household, task, &gone, false, writes);
@@ -161,7 +161,7 @@ pub(crate) fn apply(
             }
             TaskChange::Flag { task, gone } => {
                 change_task(household, task, |known, becomes| {
-                    without(known, &gone);
+                    known.without(&gone);
                     becomes.flagged = true;
                 });
                 lose(household, task, &gone, false, writes);
@@ -292,15 +292,6 @@ fn change_task(
         annotated,
     });
     change(known, becomes);
-}
-
-fn without(task: &mut KnownTask, gone: &[GroundKey]) {
-    if !gone.is_empty() {
-        let gone: BTreeSet<(&RuleId, Anchor)> =
-            gone.iter().map(|key| (&key.rule, key.anchor)).collect();
-        task.grounds
-            .retain(|ground| !gone.contains(&(&ground.rule, ground.anchor)));
-    }
 }
 
 fn put(task: TaskId, grounds: &[Ground], rules: &RuleSet, words: &Words, writes: &mut Writes) {

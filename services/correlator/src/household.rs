@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{
-    Evaluation, Feeds, Guards, KnownTask, Match, Plan, RuleSet, Signal, Timeline, find_matches,
-    plan,
+    Feeds, Findings, Guards, KnownTask, Match, Plan, Planned, RuleSet, Settled, Signal, Timeline,
+    plan_again,
 };
 use voorveld_domain::{
     AreaId, DebtorId, HoldReason, HouseholdId, MunicipalityCode, SignalId, TaskId,
@@ -159,8 +159,11 @@ pub(crate) struct Household {
     pub touched: BTreeSet<SignalId>,
     /// Tasks that changed, and into what; also those that are new.
     pub becomes: BTreeMap<TaskId, TaskBecomes>,
-    /// The last judgement.
-    pub evaluation: Option<Evaluation>,
+    /// What was found last.
+    pub findings: Option<Findings>,
+    /// What the last plan left as it belongs.
+    settled: Settled,
+
     /// The last plan.
     pub plan: Plan,
 }
@@ -179,7 +182,8 @@ impl Household {
             registered_until: None,
             touched: BTreeSet::new(),
             becomes: BTreeMap::new(),
-            evaluation: None,
+            findings: None,
+            settled: Settled::default(),
             plan: Plan::default(),
         }
     }
@@ -208,6 +212,19 @@ impl Household {
             },
             ..Self::new(id, memory)
         })
+    }
+
+    /// Takes a copy in; says whether it is news.
+    pub(crate) fn absorb(&mut self, row: TimelineRow) -> Result<Absorbed, StoreError> {
+        let (signal, came_at) = (row.signal, row.came_at);
+        let absorbed = self.memory.absorb(row)?;
+        if !matches!(absorbed, Absorbed::Repeat) {
+            self.touched.insert(signal);
+            if !self.guards.came_at.is_empty() {
+                self.guards.came_at.insert(signal, came_at);
+            }
+        }
+        Ok(absorbed)
     }
 
     /// A match of this household as a row.
@@ -247,29 +264,33 @@ impl Household {
             heeded.known_client || known_client_until(&timeline).is_some_and(|last| as_of <= last);
         self.guards.excluded = heeded.excluded;
         self.registered_until = heeded.changes_on;
-        if rules.has_newcomers() {
+        if rules.has_newcomers() && self.guards.came_at.is_empty() {
             self.guards.came_at = self.memory.came_at();
         }
-        let evaluation = find_matches(rules, &timeline, calendar, feeds, as_of);
-        self.plan = plan(
-            &evaluation,
+        let findings = Findings::renewed(
+            self.findings.take(),
+            rules,
             &timeline,
-            &self.tasks,
-            &self.guards,
+            calendar,
+            feeds,
+            as_of,
+        );
+        let household = Planned {
+            timeline: &timeline,
+            tasks: &self.tasks,
+            guards: &self.guards,
             rules,
             calendar,
             as_of,
-        );
+        };
+        self.plan = plan_again(&findings, household, &mut self.settled);
         self.as_of = Some(as_of);
-        self.evaluation = Some(evaluation);
+        self.findings = Some(findings);
     }
 
     /// When this may come out differently without a signal.
     pub(crate) fn next_look(&self) -> Option<Date> {
-        let evaluated = self
-            .evaluation
-            .as_ref()
-            .and_then(|evaluation| evaluation.next_look);
+        let evaluated = self.findings.as_ref().and_then(Findings::next_look);
         let client_no_more = known_client_until(&self.memory.timeline)
             .filter(|last| self.guards.known_client && *last < Date::MAX)
             .filter(|last| self.as_of.is_some_and(|as_of| as_of <= *last))

@@ -270,10 +270,10 @@ impl<D: Database> Correlator<D> {
         };
         let mut shadow_rows = Vec::new();
         for one in households.values() {
-            let Some(evaluation) = &one.evaluation else {
+            let Some(findings) = &one.findings else {
                 continue;
             };
-            let found = evaluation.matches.iter().map(|found| one.match_row(found));
+            let found = findings.matches().map(|found| one.match_row(found));
             all.matches.extend(found);
             let muted = one.plan.suppressed.iter().map(|muted| SuppressionRow {
                 household: one.id,
@@ -281,12 +281,12 @@ impl<D: Database> Correlator<D> {
                 anchor: muted.anchor.to_string(),
                 municipality: one.memory.municipality,
                 reason: muted.by.code(),
-                as_of: evaluation.as_of,
+                as_of: findings.as_of(),
             });
             all.suppressions.extend(muted);
             let next_look = one.next_look();
             debug_assert!(
-                next_look.is_none_or(|due| evaluation.as_of < due),
+                next_look.is_none_or(|due| findings.as_of() < due),
                 "a day to come"
             );
             all.judged.push((
@@ -294,9 +294,9 @@ impl<D: Database> Correlator<D> {
                 one.memory.municipality,
                 one.memory.partition,
                 Judged {
-                    as_of: evaluation.as_of,
+                    as_of: findings.as_of(),
                     next_look,
-                    awaits_feeds: evaluation.awaits_feeds,
+                    awaits_feeds: findings.awaits_feeds(),
                 },
             ));
             let mut looks = vec![next_look];
@@ -547,7 +547,7 @@ impl<D: Database> Work for Correlator<D> {
                 continue;
             }
             let cause = Cause::record(&row, one.record.request_id.as_deref());
-            match household.memory.absorb(row)? {
+            match household.absorb(row)? {
                 Absorbed::Repeat => {
                     repeated += 1;
                     continue;
@@ -557,7 +557,6 @@ impl<D: Database> Work for Correlator<D> {
                 Absorbed::Instead(before) => writes.superseded.push(*before),
             }
             absorbed += 1;
-            household.touched.insert(signal);
             let as_of = convert::as_of(one.resolved.received_at, household.as_of);
             self.judge(household, as_of, &cause, &mut writes);
         }

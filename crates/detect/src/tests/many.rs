@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::civil::date;
 use uuid::Uuid;
 use voorveld_calendar::{Calendar, Period, plus_days};
-use voorveld_domain::{DebtorId, PartnerType};
+use voorveld_domain::{DebtorId, Outcome, PartnerType, Standing};
 
-use super::world::{debt_signal, default_rules, noon, number_of, rule_set};
+use super::world::{World, cents, debt_signal, default_rules, noon, number_of, rule_set};
 use crate::lens::Seen;
 use crate::window::brought_by;
 use crate::*;
@@ -115,4 +115,74 @@ fn what_made_something_true_to_stay_so_is_found_however_many_there_are() {
     assert_eq!(who_brought(3, false, |_| true), Some(1));
     // True of two, and of four again.
     assert_eq!(who_brought(5, false, |signals| signals.len() != 3), Some(4));
+}
+
+/// Of an institution: on one day a file with a year of signals comes in, then corrections of some and withdrawals of others, and in between somebody sees to it.
+/// At each record, whoever takes up what was found and planned before finds and plans what a look at everything does (see [`World::judge`]).
+#[test]
+fn a_crowd_is_planned_around_what_changed() {
+    const SIGNALS: u32 = 260;
+    let partner_types = [PartnerType::Rent, PartnerType::Energy, PartnerType::Water];
+    let signal = |number: u32| {
+        let on = plus_days(
+            date(2024, 7, 1),
+            i32::try_from(number * 151 % 365).expect("few"),
+        );
+        let partner_type = partner_types[number as usize % 3];
+        let mut signal = debt_signal(number + 1, partner_type, on);
+        signal.first_received_at = noon(date(2025, 7, 1));
+        signal.received_at = signal.first_received_at;
+        signal.debtor = (!number.is_multiple_of(9))
+            .then(|| DebtorId::from_uuid(Uuid::from_u128(u128::from(number % 17))));
+        signal.amount = Some(cents(if number.is_multiple_of(5) {
+            2_000
+        } else {
+            30_000
+        }));
+        signal.crisis = number.is_multiple_of(41);
+        signal.supply_ends_on = number
+            .is_multiple_of(53)
+            .then(|| plus_days(date(2025, 7, 2), i32::try_from(number / 20).expect("few")));
+        signal
+    };
+    let mut rules = default_rules();
+    let mut two_kinds = rules[0].clone();
+    two_kinds.id = "debt.two_kinds".parse().expect("a rule id");
+    two_kinds.muted_by.threshold = false;
+    two_kinds.condition = Condition::Within(Within {
+        window: Window::Days(20),
+        test: Test::Reaches {
+            of: Predicate::Any,
+            reach: Reach::Kinds(2),
+        },
+        counting: Counting::Runs,
+        per: [Same::Debtor].into(),
+    });
+    rules.push(two_kinds);
+    let settings = RuleSettings {
+        threshold: Some(cents(5_000)),
+        ..RuleSettings::default()
+    };
+    let rules = RuleSet::new(rules, settings, RuleSetHash([0; 32])).expect("a sound set");
+    let mut world = World::new(rules);
+    for number in 0..SIGNALS {
+        world.record(signal(number));
+        if number == 150 {
+            world.close(Outcome::NoContact);
+            world.judge();
+        }
+        if number.is_multiple_of(13) {
+            let mut again = signal(number / 2);
+            again.revision = again.revision.next();
+            if number.is_multiple_of(2) {
+                again.standing = Standing::Withdrawn;
+            } else {
+                again.amount = Some(cents(45_000));
+                again.event_date = plus_days(again.event_date, -40);
+            }
+            world.record(again);
+        }
+    }
+    let grounds: usize = world.tasks.iter().map(|task| task.grounds.len()).sum();
+    assert!(40 < grounds, "hardly a crowd: {grounds}");
 }

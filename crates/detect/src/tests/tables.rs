@@ -924,5 +924,6 @@ fn a_ground_takes_the_place_of_the_one_of_its_name() {
         ..ground.clone()
     };
     task.put(elsewhere.clone());
-    assert_eq!(task.grounds, [later(&ground), of_another_rule, elsewhere]);
+    // In order of what names them.
+    assert_eq!(task.grounds, [of_another_rule, later(&ground), elsewhere]);
 }

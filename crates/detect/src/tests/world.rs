@@ -220,6 +220,8 @@ pub(super) struct World {
     pub(super) calendar: Calendar,
     pub(super) feeds: Feeds,
     pub(super) as_of: Date,
+    /// What was found and settled last, as whoever judges live keeps it.
+    kept: (Option<Findings>, Settled),
 }
 
 impl World {
@@ -234,22 +236,25 @@ impl World {
             calendar: Calendar::national(),
             feeds: Feeds::default(),
             as_of: Date::MIN,
+            kept: (None, Settled::default()),
         }
     }
 
     /// The timeline with what is under objection, or expired, taken out of the count.
     fn judged(&self) -> Timeline {
-        let judged = self.timeline.judged(|signal| {
-            let is_over = |days| plus_days(signal.event_date, days) <= self.as_of;
-            if self.kept_days.is_some_and(is_over) {
-                Standing::Expired
-            } else if self.objections.covers(signal) {
-                Standing::Objected
-            } else {
-                Standing::Counted
-            }
-        });
+        let judged = self.timeline.judged(|signal| self.standing(signal));
         judged.into_owned()
+    }
+
+    fn standing(&self, signal: &Signal) -> Standing {
+        let is_over = |days| plus_days(signal.event_date, days) <= self.as_of;
+        if self.kept_days.is_some_and(is_over) {
+            Standing::Expired
+        } else if self.objections.covers(signal) {
+            Standing::Objected
+        } else {
+            Standing::Counted
+        }
     }
 
     pub(super) fn evaluate(&self) -> Evaluation {
@@ -274,6 +279,40 @@ impl World {
         )
     }
 
+    /// Who takes up what was found and settled before finds and plans the same.
+    fn plan_as_live(&mut self, planned: &Plan) {
+        self.timeline.look_by(&self.rules);
+        let standing = |signal: &Signal| self.standing(signal);
+        let timeline = self.timeline.judged(standing);
+        let (found, mut settled) = std::mem::take(&mut self.kept);
+        let found = Findings::renewed(
+            found,
+            &self.rules,
+            &timeline,
+            &self.calendar,
+            &self.feeds,
+            self.as_of,
+        );
+        assert!(found.matches().eq(&self.evaluate().matches), "found again");
+        let household = Planned {
+            timeline: &timeline,
+            tasks: &self.tasks,
+            guards: &self.guards,
+            rules: &self.rules,
+            calendar: &self.calendar,
+            as_of: self.as_of,
+        };
+        let mut again = plan_again(&found, household, &mut settled);
+        let mut planned = planned.clone();
+        for plan in [&mut again, &mut planned] {
+            plan.suppressed
+                .sort_by(|a, b| (&a.rule, a.anchor).cmp(&(&b.rule, b.anchor)));
+        }
+        assert_eq!(again, planned, "planned again");
+        drop(timeline);
+        self.kept = (Some(found), settled);
+    }
+
     /// One record: absorb, evaluate, plan, apply (K2).
     pub(super) fn record(&mut self, signal: Signal) -> Plan {
         self.as_of = self
@@ -286,6 +325,7 @@ impl World {
     /// A wake-up, or the last part of a record. What a plan asks for, done, must satisfy the next plan.
     pub(super) fn judge(&mut self) -> Plan {
         let planned = self.plan();
+        self.plan_as_live(&planned);
         let looks = [self.evaluate().next_look, planned.look_again_on];
         let is_over = |day: &Date| *day <= self.as_of;
         assert!(!looks.iter().flatten().any(is_over), "{looks:?}");

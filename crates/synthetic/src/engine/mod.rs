@@ -3,6 +3,7 @@
 //!
 //! The one part of this crate that knows the engine. The engine knows nothing of it: what is measured is what judges live.
 
+mod crowd;
 mod hand;
 mod measure;
 mod rules;
@@ -15,6 +16,7 @@ use jiff::civil::Date;
 use voorveld_calendar::Calendar;
 use voorveld_detect::{Anchor, Feeds, Match, RuleSet, Signal, Timeline, find_matches};
 
+pub use crowd::feed_crowd;
 pub use hand::{Hand, HandMatch, HandRecord};
 pub use measure::{Clock, Differ, Runs, measure, median};
 pub use rules::{THREE_OF_ONE_KIND, TWO_KINDS, reference_rules, rules_in_sql};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_calendar::amsterdam_date;
-use voorveld_detect::{Closure, Ground, KnownTask, Match, RuleSet};
+use voorveld_detect::{Closure, Findings, Ground, KnownTask, Match, RuleSet};
 use voorveld_domain::{AreaId, Purpose, TaskId, TaskState, TeamId, Urgency};
 use voorveld_store::StoreError;
 use voorveld_store::history::{Act, Deed, Woken};
@@ -138,7 +138,7 @@ impl Replay<'_> {
         let (row, place) = (row.clone(), Place::Record(row.came_at));
         let cause = Cause::record(&row, None);
         let as_of = convert::as_of(row.received_at, self.household.as_of);
-        if matches!(self.household.memory.absorb(row)?, Absorbed::Repeat) {
+        if matches!(self.household.absorb(row)?, Absorbed::Repeat) {
             return Ok(());
         }
         self.judge(as_of, &cause, place);
@@ -319,10 +319,9 @@ impl Replay<'_> {
         let timeline = &self.household.memory.timeline;
         let matches = self
             .household
-            .evaluation
-            .map(|evaluation| evaluation.matches)
-            .unwrap_or_default()
+            .findings
             .into_iter()
+            .flat_map(Findings::into_matches)
             .filter_map(|found| Some((day_of(&found, timeline)?, found)))
             .collect();
         Replayed {

@@ -106,11 +106,24 @@ fn a_timeline_that_is_kept_up_is_seen_as_a_new_one() {
             };
             let mut kept = Timeline::default();
             kept.look_by(&rules);
+            let mut found = None;
             for copy in shuffled(history.copies.clone(), dice) {
                 let id = copy.id;
                 kept.absorb(copy);
                 if dice.once_in(6) {
                     kept.erase(id);
+                }
+                // Now and then several came since.
+                if !dice.once_in(3) {
+                    let (calendar, feeds) = (Calendar::national(), history.feeds());
+                    let before = found.take();
+                    let renewed =
+                        Findings::renewed(before, &rules, &kept, &calendar, &feeds, history.as_of);
+                    let whole = find_matches(&rules, &kept, &calendar, &feeds, history.as_of);
+                    assert!(renewed.matches().eq(&whole.matches), "found again");
+                    assert_eq!(renewed.next_look(), whole.next_look);
+                    assert_eq!(renewed.awaits_feeds(), whole.awaits_feeds);
+                    found = Some(renewed);
                 }
             }
             let anew: Timeline = kept.iter().cloned().collect();
