@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use smallvec::SmallVec;
 use voorveld_calendar::{Calendar, YearMonth, day_number};
 use voorveld_domain::{RuleId, SignalId};
 
@@ -106,8 +107,9 @@ impl OfRules for Findings {
 impl Findings {
     /// What these rules find, taking up what they found before the last records came in.
     ///
-    /// `before` is of the same timeline, to which something happened since. What else it depends on is compared here: on another day, by other rules, or
-    /// where something was registered, all rules are asked. Rules that wait for something are asked whatever came, for feeds may be complete now.
+    /// `before` is of the same timeline, to which something happened since. What else it depends on is compared here: by other rules, or where something
+    /// was registered, all rules are asked. A day that came ends the retention of some signals, and rules that wait for something are asked whatever came, for a term
+    /// may be over or a feed complete.
     #[must_use]
     pub fn renewed(
         before: Option<Self>,
@@ -126,19 +128,21 @@ impl Findings {
             feeds,
             as_of,
         };
-        let seen = timeline.is_kept_up(rules.lens()).then(|| SeenUntil {
+        let seen = sight.changes().map(|changes| SeenUntil {
             lens: Arc::clone(rules.lens()),
-            changes: sight.changes().len(),
+            changes: changes.len(),
         });
-        let known = before.filter(|known| known.as_of == as_of);
+        let known = before.filter(|known| known.as_of <= as_of);
         let since = known.and_then(|known| {
             let until = known.seen?;
-            let goes_on = seen.is_some() && Arc::ptr_eq(&until.lens, rules.lens());
-            goes_on.then_some((known.of_rules, until.changes))
+            let noted = sight.changes()?;
+            let mut changes: SmallVec<[Change; 2]> = noted.get(until.changes..)?.into();
+            changes.extend(sight.ended(known.as_of, as_of));
+            Arc::ptr_eq(&until.lens, rules.lens()).then_some((known.of_rules, changes))
         });
         let is_anew = since.is_none();
         let of_rules = match since {
-            Some((of_rules, changes)) => asking.again(of_rules, changes),
+            Some((of_rules, changes)) => asking.again(of_rules, &changes),
             None => asking.all(),
         };
         Self {
@@ -231,8 +235,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Asks those rules again to which a change since can matter.
-    fn again(&self, mut of_rules: Vec<OfRule>, since: usize) -> Vec<OfRule> {
-        let changes = &self.sight.changes()[since..];
+    fn again(&self, mut of_rules: Vec<OfRule>, changes: &[Change]) -> Vec<OfRule> {
         let waiting = of_rules
             .iter()
             .map(|one| one.number)

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use smallvec::SmallVec;
+use jiff::civil::Date;
 use voorveld_calendar::{Period, YearMonth, day_number};
 use voorveld_domain::{DebtorId, KindId, PartnerId, PartnerType, SignalDomain, SignalId};
 
@@ -159,8 +159,8 @@ pub(crate) struct Sight {
     seen: Vec<Seen>,
     /// Those that the lens does not name, in order of arrival.
     names: Vec<Name>,
-    /// What came, changed or went since this sight was made.
-    changes: SmallVec<[Change; 1]>,
+    /// What came or went since somebody wanted to know.
+    changes: Option<Vec<Change>>,
 }
 
 /// A signal that came or went; one that changed did both.
@@ -324,7 +324,7 @@ impl Sight {
             lens: Arc::clone(lens),
             seen: Vec::with_capacity(signals.len()),
             names: Vec::new(),
-            changes: SmallVec::new(),
+            changes: None,
         };
         for (at, kept) in signals.iter().enumerate() {
             let seen = sight.look(&kept.signal, at);
@@ -343,9 +343,21 @@ impl Sight {
         &self.seen
     }
 
-    /// What came, changed or went since this sight was made, in that order.
-    pub(crate) fn changes(&self) -> &[Change] {
-        &self.changes
+    /// What came or went since it was to be noted, in that order.
+    pub(crate) fn changes(&self) -> Option<&[Change]> {
+        self.changes.as_deref()
+    }
+
+    /// From now on notes what comes and goes.
+    pub(crate) fn note_changes(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// What counted on one day and does so no more on a later one, as its retention ended.
+    pub(crate) fn ended(&self, before: Date, now: Date) -> impl Iterator<Item = Change> {
+        let (before, now) = (day_number(before), day_number(now));
+        let ended = move |seen: &&Seen| seen.counts_on(before) && !seen.counts_on(now);
+        self.seen.iter().filter(ended).map(Change::of)
     }
 
     /// Where in its timeline a signal is, or would be: quicker than to look there, for these are read anyway.
@@ -398,7 +410,9 @@ impl Sight {
     }
 
     fn note(&mut self, seen: &Seen) {
-        self.changes.push(Change::of(seen));
+        if let Some(changes) = &mut self.changes {
+            changes.push(Change::of(seen));
+        }
     }
 
     fn put(&mut self, signal: &Signal, at: usize) {

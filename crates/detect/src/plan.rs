@@ -134,7 +134,6 @@ struct Footing {
     /// Of all states.
     tasks: Vec<TaskState>,
     answered_elsewhere: usize,
-    as_of: Date,
 }
 
 /// The matches of one rule that asks for a task.
@@ -410,7 +409,6 @@ impl<'a> Planner<'a> {
             grounds,
             tasks: self.mutes.tasks.iter().map(|task| task.state).collect(),
             answered_elsewhere: self.mutes.guards.answered_elsewhere.len(),
-            as_of: self.mutes.as_of,
         }
     }
 

@@ -36,6 +36,8 @@ impl Eq for Timeline {}
 impl Timeline {
     /// More signals than a household has: past this it is an institution that nobody excluded (K14), and whoever holds it reports it.
     pub const CROWDED_SIGNALS: usize = 500;
+    /// With more than these it is quicker to judge around what changed than whole.
+    pub const MANY_SIGNALS: usize = 50;
 
     /// Keeps the greatest copy of each signal: `max` does not care who came first, or twice. Tells whether anything changed.
     pub fn absorb(&mut self, signal: impl Into<Arc<Signal>>) -> bool {
@@ -89,8 +91,16 @@ impl Timeline {
         }
     }
 
+    /// The same, and notes what changes, so that what was found can be taken up ([`crate::Findings`]). Worth it where there are many.
+    pub fn look_again_by(&mut self, rules: &RuleSet) {
+        self.look_by(rules);
+        if let Some(sight) = &mut self.sight {
+            sight.note_changes();
+        }
+    }
+
     /// Whether what rules with this lens ask of each signal is kept up as signals come in.
-    pub(crate) fn is_kept_up(&self, lens: &Arc<Lens>) -> bool {
+    fn is_kept_up(&self, lens: &Arc<Lens>) -> bool {
         let is_kept = |sight: &Sight| sight.is_through(lens);
         self.sight.as_ref().is_some_and(is_kept)
     }

@@ -257,7 +257,11 @@ impl Household {
         as_of: Date,
     ) {
         // The next record of this batch finds its household as these rules see it.
-        self.memory.timeline.look_by(rules);
+        if Timeline::MANY_SIGNALS < self.memory.timeline.len() {
+            self.memory.timeline.look_again_by(rules);
+        } else {
+            self.memory.timeline.look_by(rules);
+        }
         let heeded = self.registered.about(self.id, &self.memory.timeline, as_of);
         let timeline = heeded.judged(&self.memory.timeline, retention, as_of);
         self.guards.known_client =

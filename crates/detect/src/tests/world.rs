@@ -281,7 +281,7 @@ impl World {
 
     /// Who takes up what was found and settled before finds and plans the same.
     fn plan_as_live(&mut self, planned: &Plan) {
-        self.timeline.look_by(&self.rules);
+        self.timeline.look_again_by(&self.rules);
         let standing = |signal: &Signal| self.standing(signal);
         let timeline = self.timeline.judged(standing);
         let (found, mut settled) = std::mem::take(&mut self.kept);

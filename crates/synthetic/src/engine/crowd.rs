@@ -29,7 +29,7 @@ pub fn feed_crowd(
         }
         timed(&mut || {
             for (_, as_of, signal) in chunk.drain(..) {
-                timeline.look_by(rules);
+                timeline.look_again_by(rules);
                 timeline.absorb(signal);
                 let findings =
                     Findings::renewed(found.take(), rules, &timeline, calendar, &feeds, as_of);

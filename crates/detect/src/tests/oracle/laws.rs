@@ -105,8 +105,9 @@ fn a_timeline_that_is_kept_up_is_seen_as_a_new_one() {
                 )
             };
             let mut kept = Timeline::default();
-            kept.look_by(&rules);
+            kept.look_again_by(&rules);
             let mut found = None;
+            let mut today = plus_days(history.as_of, -200);
             for copy in shuffled(history.copies.clone(), dice) {
                 let id = copy.id;
                 kept.absorb(copy);
@@ -115,11 +116,13 @@ fn a_timeline_that_is_kept_up_is_seen_as_a_new_one() {
                 }
                 // Now and then several came since.
                 if !dice.once_in(3) {
+                    let days = i32::try_from(dice.below(30)).expect("few");
+                    today = plus_days(today, if dice.once_in(2) { days } else { 0 });
                     let (calendar, feeds) = (Calendar::national(), history.feeds());
                     let before = found.take();
                     let renewed =
-                        Findings::renewed(before, &rules, &kept, &calendar, &feeds, history.as_of);
-                    let whole = find_matches(&rules, &kept, &calendar, &feeds, history.as_of);
+                        Findings::renewed(before, &rules, &kept, &calendar, &feeds, today);
+                    let whole = find_matches(&rules, &kept, &calendar, &feeds, today);
                     assert!(renewed.matches().eq(&whole.matches), "found again");
                     assert_eq!(renewed.next_look(), whole.next_look);
                     assert_eq!(renewed.awaits_feeds(), whole.awaits_feeds);
