@@ -14,6 +14,8 @@ pub mod holds;
 pub mod homes;
 pub mod households;
 pub mod housekeeping;
+#[cfg(test)]
+mod indexes;
 pub mod judgements;
 pub mod measured;
 pub mod partners;

@@ -438,7 +438,7 @@ fn check_municipalities(
 ) -> Result<BTreeSet<MunicipalityCode>, SettingsError> {
     if raw.is_empty() && !embedded {
         return unfit(
-            "municipalities is empty: name the CBS codes that are served, such as [\"0518\"]",
+            "municipalities is empty: name the CBS codes that are served, such as [\"0518\"] in a file or --set municipalities=0518",
         );
     }
     let example = [EXAMPLE_MUNICIPALITY.to_owned()];
