@@ -134,6 +134,7 @@ struct Footing {
     /// Of all states.
     tasks: Vec<TaskState>,
     answered_elsewhere: usize,
+    held: Option<HoldReason>,
 }
 
 /// The matches of one rule that asks for a task.
@@ -409,6 +410,7 @@ impl<'a> Planner<'a> {
             grounds,
             tasks: self.mutes.tasks.iter().map(|task| task.state).collect(),
             answered_elsewhere: self.mutes.guards.answered_elsewhere.len(),
+            held: self.mutes.guards.held,
         }
     }
 

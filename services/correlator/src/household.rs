@@ -163,7 +163,6 @@ pub(crate) struct Household {
     pub findings: Option<Findings>,
     /// What the last plan left as it belongs.
     settled: Settled,
-
     /// The last plan.
     pub plan: Plan,
 }
