@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod console;
+mod copying;
 pub mod deliveries;
 pub mod erasures;
 pub mod error;

@@ -8,6 +8,7 @@ use voorveld_domain::{
     Presence, Revision, SignalDomain, SignalId, Standing,
 };
 
+use crate::copying::Rows;
 use crate::{Store, StoreError, Tx};
 
 /// A signal on a timeline.
@@ -230,6 +231,36 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?;
         Ok(())
+    }
+
+    /// Writes copies of signals of which their household had none.
+    pub async fn add_timelines(&mut self, rows: &[&TimelineRow]) -> Result<(), StoreError> {
+        let mut new = Rows::default();
+        for row in rows {
+            new.column(row.household.uuid()).column(row.signal.uuid());
+            new.column(row.municipality.to_string().as_str());
+            new.column(row.revision.get().cast_signed());
+            new.column(row.filing.get().cast_signed());
+            new.column(row.presence == Presence::LivesHere);
+            new.column(row.standing.code()).column(row.partner.as_str());
+            new.column(row.partner_type.code())
+                .column(row.kind.as_str());
+            new.column(row.domain.as_str()).column(row.event_date);
+            new.column(row.first_received_at).column(row.received_at);
+            new.column(row.amount.map(|amount| amount.get().cast_signed()));
+            new.column(row.crisis).column(row.warm_handover);
+            new.column(row.supply_ends_on).column(row.age_unknown);
+            new.column(row.debtor.map(DebtorId::uuid));
+            new.column(row.area.as_ref().map(AreaId::as_str));
+            new.column(row.fields.as_ref());
+            new.column(row.request_id.as_deref())
+                .column(row.came_at)
+                .end();
+        }
+        let into = "signals (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type, kind, domain, \
+                    event_date, first_received_at, received_at, amount_cents, crisis, warm_handover, supply_ends_on, age_unknown, debtor_id, area_id, \
+                    fields, request_id, came_at)";
+        self.copy(into, new).await
     }
 
     /// Writes the greatest copies; each (household, signal) at most once in `rows`.

@@ -2,7 +2,7 @@
 //!
 //! What is read of households is read in one go and what is written of them is written in one go, since neither means anything without the rest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -53,6 +53,8 @@ pub struct Judgements<'a> {
     pub timelines: Vec<TimelineRow>,
     /// Who was judged, where and how far.
     pub judged: Vec<(HouseholdId, MunicipalityCode, i32, Judged)>,
+    /// Who of them was never judged before: of these nothing is stored that came of judging.
+    pub first: BTreeSet<HouseholdId>,
     /// All matches of who was judged.
     pub matches: Vec<MatchRow>,
     /// All matches of who was judged that raise nothing.
@@ -346,10 +348,22 @@ impl Transaction for Tx {
     ) -> Result<(), StoreError> {
         let it = judgements;
         self.keep_superseded(&it.superseded).await?;
-        self.write_timelines(&it.timelines).await?;
+        let known: HashSet<(HouseholdId, SignalId)> = it
+            .superseded
+            .iter()
+            .map(|row| (row.household, row.signal))
+            .collect();
+        let (changed, new): (Vec<&TimelineRow>, Vec<&TimelineRow>) = it
+            .timelines
+            .iter()
+            .partition(|row| known.contains(&(row.household, row.signal)));
+        self.add_timelines(&new).await?;
+        let changed: Vec<TimelineRow> = changed.into_iter().cloned().collect();
+        self.write_timelines(&changed).await?;
         if !it.judged.is_empty() {
             let ids: Vec<HouseholdId> = it.judged.iter().map(|one| one.0).collect();
-            self.replace_matches(&ids, &it.matches, it.rule_set).await?;
+            self.replace_matches(&ids, &it.first, &it.matches, it.rule_set)
+                .await?;
             self.replace_suppressions(&ids, &it.suppressions).await?;
             self.write_judged(&it.judged).await?;
             if let Some((publication, rows)) = &it.shadow {
@@ -360,7 +374,8 @@ impl Transaction for Tx {
         // A task that ends makes room before another of its purpose is raised (I8).
         self.change_tasks(&it.changed, now).await?;
         self.raise_tasks(&it.raised, now).await?;
-        self.put_grounds(&it.grounds, it.rule_set).await?;
+        let fresh: BTreeSet<TaskId> = it.raised.iter().map(|task| task.id).collect();
+        self.put_grounds(&fresh, &it.grounds, it.rule_set).await?;
         self.lose_grounds(&it.gone).await?;
         self.write_system_events(&it.events, now).await?;
         self.hold(&it.holds, now).await?;

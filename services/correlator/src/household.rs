@@ -147,6 +147,8 @@ pub(crate) struct Household {
     pub id: HouseholdId,
     pub memory: Remembered,
     pub as_of: Option<Date>,
+    /// It was never judged before this batch.
+    pub is_first: bool,
     pub tasks: Vec<KnownTask>,
     /// Tasks that bore a mark (flagged, annotated) before this batch.
     pub marks: BTreeMap<TaskId, (bool, bool)>,
@@ -174,6 +176,7 @@ impl Household {
             id,
             memory,
             as_of: None,
+            is_first: true,
             tasks: Vec::new(),
             marks: BTreeMap::new(),
             guards: Guards::default(),
@@ -197,6 +200,7 @@ impl Household {
     ) -> Result<Self, StoreError> {
         Ok(Self {
             as_of,
+            is_first: as_of.is_none(),
             marks: tasks
                 .iter()
                 .map(|task| (task.id, (task.flagged, task.annotated)))

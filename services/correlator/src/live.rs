@@ -289,6 +289,9 @@ impl<D: Database> Correlator<D> {
                 next_look.is_none_or(|due| findings.as_of() < due),
                 "a day to come"
             );
+            if one.is_first {
+                all.first.insert(one.id);
+            }
             all.judged.push((
                 one.id,
                 one.memory.municipality,

@@ -1,5 +1,7 @@
 //! What comes of judging, written set by set: a fixed number of statements, however many households.
 
+use std::collections::BTreeSet;
+
 use jiff::{Timestamp, civil::Date};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
@@ -9,6 +11,7 @@ use voorveld_domain::{
 };
 
 use super::{Judged, JudgedGround, corrupt, ids};
+use crate::copying::Rows;
 use crate::{StoreError, Tx};
 
 /// A match to write.
@@ -173,13 +176,25 @@ impl Tx {
 
     /// Makes the matches of these households exactly `rows`; a row that says the same is left alone. What goes is a difference of two sets and what
     /// comes is joined with what is there, not searched row by row: PostgreSQL does not know how long an array is, and a crowded household has
-    /// thousands of matches of which a batch changes a few. `ON CONFLICT` alone would lock each of those.
+    /// thousands of matches of which a batch changes a few. `ON CONFLICT` alone would lock each of those. Households that were never judged before (`first`) have none.
     pub async fn replace_matches(
         &mut self,
         households: &[HouseholdId],
+        first: &BTreeSet<HouseholdId>,
         rows: &[MatchRow],
         rule_set: &str,
     ) -> Result<(), StoreError> {
+        let (new, rows): (Vec<&MatchRow>, Vec<&MatchRow>) =
+            rows.iter().partition(|row| first.contains(&row.household));
+        self.copy_matches(&new, rule_set).await?;
+        let households: Vec<HouseholdId> = households
+            .iter()
+            .filter(|household| !first.contains(household))
+            .copied()
+            .collect();
+        if households.is_empty() {
+            return Ok(());
+        }
         let owners: Vec<Uuid> = rows.iter().map(|row| row.household.uuid()).collect();
         let rules: Vec<String> = rows.iter().map(|row| row.rule.to_string()).collect();
         let anchors: Vec<String> = rows.iter().map(|row| row.anchor.clone()).collect();
@@ -197,7 +212,7 @@ impl Tx {
                 SELECT household_id, rule_id, anchor FROM matches WHERE household_id = ANY($1)
                 EXCEPT SELECT * FROM UNNEST($2::uuid[], $3::text[], $4::text[])) AS gone
              WHERE m.household_id = gone.household_id AND m.rule_id = gone.rule_id AND m.anchor = gone.anchor",
-            &ids(households),
+            &ids(&households),
             &owners,
             &rules,
             &anchors,
@@ -222,11 +237,26 @@ impl Tx {
             &witnesses,
             &evidence,
             rule_set,
-            &ids(households),
+            &ids(&households),
         )
         .execute(&mut *self.inner)
         .await?;
         Ok(())
+    }
+
+    async fn copy_matches(&mut self, rows: &[&MatchRow], rule_set: &str) -> Result<(), StoreError> {
+        let mut new = Rows::default();
+        for row in rows {
+            new.column(row.household.uuid()).column(row.rule.as_str());
+            new.column(row.anchor.as_str());
+            new.column(row.municipality.to_string().as_str());
+            new.column(row.version.cast_signed()).column(rule_set);
+            new.column(uuid_array(&row.witnesses).as_str());
+            new.column(&serde_json::Value::from(row.evidence.clone()));
+            new.end();
+        }
+        let into = "matches (household_id, rule_id, anchor, municipality, rule_version, rule_set, witnesses, evidence)";
+        self.copy(into, new).await
     }
 
     /// Makes the suppressions of these households exactly `rows`.
@@ -283,45 +313,25 @@ impl Tx {
         rows: &[NewTask],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
+        let mut new = Rows::default();
+        for row in rows {
+            let becomes = row.becomes;
+            let is_over = matches!(becomes.state, TaskState::Withdrawn | TaskState::Merged);
+            new.column(row.id.uuid());
+            new.column(row.municipality.to_string().as_str());
+            new.column(row.household.uuid()).column(row.purpose.code());
+            new.column(becomes.state.code())
+                .column(becomes.urgency.code());
+            new.column(becomes.ladder_step).column(becomes.due_on);
+            new.column(row.team.as_str()).column(row.area.as_str());
+            new.column(row.raised_as_of)
+                .column(row.request_id.as_deref());
+            new.column(becomes.flagged).column(becomes.annotated);
+            new.column(now).column(is_over.then_some(now)).end();
         }
-        let uuids = |pick: fn(&NewTask) -> Uuid| rows.iter().map(pick).collect::<Vec<Uuid>>();
-        let words = |pick: fn(&NewTask) -> String| rows.iter().map(pick).collect::<Vec<String>>();
-        let days = |pick: fn(&NewTask) -> Date| {
-            rows.iter()
-                .map(|row| pick(row).to_sqlx())
-                .collect::<Vec<jiff_sqlx::Date>>()
-        };
-        let flags = |pick: fn(&NewTask) -> bool| rows.iter().map(pick).collect::<Vec<bool>>();
-        let steps: Vec<i32> = rows.iter().map(|row| row.becomes.ladder_step).collect();
-        let requests: Vec<Option<String>> = rows.iter().map(|row| row.request_id.clone()).collect();
-        sqlx::query!(
-            "INSERT INTO tasks (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id,
-                raised_as_of, request_id, flagged, annotated, raised_at, closed_at)
-             SELECT n.*, $15, CASE WHEN n.state IN ('withdrawn', 'merged') THEN $15::timestamptz END FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int[], $8::date[],
-                $9::text[], $10::text[], $11::date[], $12::text[], $13::bool[], $14::bool[])
-               AS n (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id, raised_as_of,
-                     request_id, flagged, annotated)",
-            &uuids(|row| row.id.uuid()),
-            &words(|row| row.municipality.to_string()),
-            &uuids(|row| row.household.uuid()),
-            &words(|row| row.purpose.code().to_owned()),
-            &words(|row| row.becomes.state.code().to_owned()),
-            &words(|row| row.becomes.urgency.code().to_owned()),
-            &steps,
-            &days(|row| row.becomes.due_on) as _,
-            &words(|row| row.team.to_string()),
-            &words(|row| row.area.to_string()),
-            &days(|row| row.raised_as_of) as _,
-            &requests as _,
-            &flags(|row| row.becomes.flagged),
-            &flags(|row| row.becomes.annotated),
-            now.to_sqlx() as _,
-        )
-        .execute(&mut *self.inner)
-        .await?;
-        Ok(())
+        let into = "tasks (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id, raised_as_of, \
+                    request_id, flagged, annotated, raised_at, closed_at)";
+        self.copy(into, new).await
     }
 
     /// Changes tasks that are locked by [`Tx::lock_and_read_tasks`].
@@ -371,12 +381,16 @@ impl Tx {
         }
     }
 
-    /// Puts grounds in place by (task, rule, anchor).
+    /// Puts grounds in place by (task, rule, anchor). Tasks that were raised in this transaction (`fresh`) have none yet.
     pub async fn put_grounds(
         &mut self,
+        fresh: &BTreeSet<TaskId>,
         rows: &[GroundRow],
         rule_set: &str,
     ) -> Result<(), StoreError> {
+        let (new, rows): (Vec<&GroundRow>, Vec<&GroundRow>) =
+            rows.iter().partition(|row| fresh.contains(&row.task));
+        self.copy_grounds(&new, rule_set).await?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -429,6 +443,26 @@ impl Tx {
         Ok(())
     }
 
+    async fn copy_grounds(
+        &mut self,
+        rows: &[&GroundRow],
+        rule_set: &str,
+    ) -> Result<(), StoreError> {
+        let mut new = Rows::default();
+        for row in rows {
+            let ground = &row.ground;
+            new.column(row.task.uuid()).column(ground.rule.as_str());
+            new.column(ground.anchor.as_str());
+            new.column(ground.version.cast_signed()).column(rule_set);
+            new.column(uuid_array(&ground.witnesses).as_str());
+            new.column(&serde_json::Value::from(ground.evidence.clone()));
+            new.column(row.words.as_str()).column(ground.due_on);
+            new.column(ground.added_as_of).column(ground.repeat).end();
+        }
+        let into = "task_grounds (task_id, rule_id, anchor, rule_version, rule_set, witnesses, evidence, words, due_on, added_as_of, repeat)";
+        self.copy(into, new).await
+    }
+
     /// Notes that grounds no longer stand.
     pub async fn lose_grounds(&mut self, rows: &[GoneGround]) -> Result<(), StoreError> {
         if rows.is_empty() {
@@ -460,24 +494,13 @@ impl Tx {
         rows: &[SystemEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
+        let mut new = Rows::default();
+        for row in rows {
+            new.column(row.task.uuid()).column(now);
+            new.column(row.event).column(&row.detail).end();
         }
-        let tasks: Vec<Uuid> = rows.iter().map(|row| row.task.uuid()).collect();
-        let events: Vec<String> = rows.iter().map(|row| row.event.to_owned()).collect();
-        let details: Vec<serde_json::Value> = rows.iter().map(|row| row.detail.clone()).collect();
-        sqlx::query!(
-            "INSERT INTO task_events (task_id, happened_at, event, detail)
-             SELECT n.task_id, $4, n.event, n.detail
-             FROM UNNEST($1::uuid[], $2::text[], $3::jsonb[]) WITH ORDINALITY AS n (task_id, event, detail, place) ORDER BY n.place",
-            &tasks,
-            &events,
-            &details,
-            now.to_sqlx() as _,
-        )
-        .execute(&mut *self.inner)
-        .await?;
-        Ok(())
+        self.copy("task_events (task_id, happened_at, event, detail)", new)
+            .await
     }
 
     /// Puts holds on households; one that is held for that reason stays held.
@@ -518,6 +541,15 @@ impl Tx {
 
 /// The text form of an array of uuids.
 pub(super) fn uuid_array(signals: &[SignalId]) -> String {
-    let texts: Vec<String> = signals.iter().map(ToString::to_string).collect();
-    format!("{{{}}}", texts.join(","))
+    let mut text = String::with_capacity(2 + signals.len() * 37);
+    text.push('{');
+    for (index, signal) in signals.iter().enumerate() {
+        if 0 < index {
+            text.push(',');
+        }
+        let mut room = uuid::Uuid::encode_buffer();
+        text.push_str(signal.uuid().hyphenated().encode_lower(&mut room));
+    }
+    text.push('}');
+    text
 }
