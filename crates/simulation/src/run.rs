@@ -18,7 +18,7 @@ use voorveld_policy::Policy;
 use voorveld_resolver as resolver;
 use voorveld_resolver::Resolver;
 use voorveld_seal::IndexLabel;
-use voorveld_stage::{LANES, Lanes, Stage, StageError, Work};
+use voorveld_stage::{Stage, StageError, Work};
 use voorveld_store::positions::Step;
 use voorveld_synthetic::Dice;
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC};
@@ -215,7 +215,8 @@ impl Run {
             world.act(&Act::Publish(0), BEGIN.parse().expect("an instant"));
         }
         let roughness = 1 + dice.below(4);
-        let mut many = || 1 + dice.below(3) as usize;
+        // Each is one reader: a process has two of a stage.
+        let mut many = || 1 + dice.below(4) as usize;
         let wanted = if setting.is_rough {
             [(resolver::STAGE, many()), (correlator::STAGE, many())]
         } else {
@@ -331,11 +332,8 @@ impl Run {
             let stage = self.stage(database, stage, RECEIVED_TOPIC, &METRICS.1.reading);
             Box::pin(stage.run(work, draining.clone()))
         } else {
-            let lane = || {
-                let parts = correlator_of(&database, &self.clock, Arc::clone(&policy));
-                Correlator::with_memory(parts, MEMORY_BYTES)
-            };
-            let work = Lanes::new((0..LANES).map(|_| lane()).collect());
+            let parts = correlator_of(&database, &self.clock, policy);
+            let work = Correlator::with_memory(parts, MEMORY_BYTES);
             let stage = self.stage(database, stage, RESOLVED_TOPIC, &METRICS.0.reading);
             if self.setting.bug == Some(Bug::CacheKept) {
                 Box::pin(stage.run(Forgetless(work), draining.clone()))

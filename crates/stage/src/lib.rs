@@ -5,7 +5,6 @@
 //! skip. What a record means is the [`Work`]'s business; that it commits its effects and the given [`Step`]s in one transaction is its promise (I3).
 
 mod database;
-mod lanes;
 mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +20,11 @@ use voorveld_store::positions::{Claimed, Reader, Step};
 use voorveld_store::{Store, StoreError};
 
 pub use database::{Database, STILL_AT_WORK_EVERY, Transaction};
-pub use lanes::{LANES, Lanes};
 pub use metrics::{MetricNames, Metrics, Share};
+
+/// How many readers of a stage a process has, each with partitions, transactions and a memory of its own: while one waits for the database, the other
+/// thinks. More of them make smaller sets, which cost more a record; more processes do as well.
+pub const LANES: usize = 2;
 
 /// How often the log is asked how far it goes while there is more: it is for people who look at a dashboard.
 const LAG_EVERY: Duration = Duration::from_secs(5);
@@ -172,9 +174,7 @@ impl<D: Database> Stage<D> {
                 },
             };
             work.forget();
-            self.metrics.partitions.set(0);
-            self.metrics.stopped_partitions.set(0);
-            self.metrics.lag_records.reset();
+            self.metrics.let_go_of_all();
             match outcome {
                 Ok(Ended::Drained) => return Ok(()),
                 Ok(Ended::Again) => {}

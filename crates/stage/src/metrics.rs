@@ -1,5 +1,9 @@
 //! What every stage counts of its reading. The labels are numbers of partitions; nothing here is about anybody.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use prometheus::{Histogram, HistogramOpts, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// What the numbers of one stage are called.
@@ -17,34 +21,92 @@ pub struct MetricNames {
     pub stopped_partitions: &'static str,
 }
 
-/// The numbers of one stage.
+/// The numbers of one stage, told by one reader; a clone is for another reader, whose partitions are counted with them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub(crate) batch_records: Histogram,
     pub(crate) commit_seconds: Histogram,
-    pub(crate) lag_records: IntGaugeVec,
-    pub(crate) partitions: IntGauge,
-    pub(crate) stopped_partitions: IntGauge,
+    lag_records: Lag,
+    pub(crate) partitions: Share,
+    pub(crate) stopped_partitions: Share,
 }
 
-/// One lane's share of a number that is told for the process as a whole.
+/// One reader's share of a number that is told for the process as a whole. A clone has a share of its own, which is nothing yet.
 #[derive(Debug)]
 pub struct Share {
     gauge: IntGauge,
-    told: i64,
+    told: AtomicI64,
 }
 
 impl Share {
     /// Nothing yet.
     #[must_use]
     pub const fn of(gauge: IntGauge) -> Self {
-        Self { gauge, told: 0 }
+        let told = AtomicI64::new(0);
+        Self { gauge, told }
     }
 
     /// The share is this much now.
-    pub fn set(&mut self, number: i64) {
-        self.gauge.add(number - self.told);
-        self.told = number;
+    pub fn set(&self, number: i64) {
+        self.gauge
+            .add(number - self.told.swap(number, Ordering::Relaxed));
+    }
+
+    pub(crate) fn add(&self, number: i64) {
+        self.told.fetch_add(number, Ordering::Relaxed);
+        self.gauge.add(number);
+    }
+}
+
+impl Clone for Share {
+    fn clone(&self) -> Self {
+        Self::of(self.gauge.clone())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// How far one reader is behind, by partition. A clone has told nothing yet.
+#[derive(Debug)]
+struct Lag {
+    gauges: IntGaugeVec,
+    told: Mutex<BTreeSet<i32>>,
+}
+
+impl Lag {
+    const fn of(gauges: IntGaugeVec) -> Self {
+        let told = Mutex::new(BTreeSet::new());
+        Self { gauges, told }
+    }
+
+    fn set(&self, partition: i32, records: i64) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(partition);
+        self.gauges
+            .with_label_values(&[partition.to_string()])
+            .set(records);
+    }
+
+    fn let_go(&self, is_gone: impl Fn(i32) -> bool) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|partition| {
+            let stays = !is_gone(*partition);
+            if !stays {
+                // Another reader of this process may have told its own since.
+                let _ = self.gauges.remove_label_values(&[partition.to_string()]);
+            }
+            stays
+        });
+    }
+}
+
+impl Clone for Lag {
+    fn clone(&self) -> Self {
+        Self::of(self.gauges.clone())
     }
 }
 
@@ -84,23 +146,85 @@ impl Metrics {
         Ok(Self {
             batch_records,
             commit_seconds,
-            lag_records,
-            partitions,
-            stopped_partitions,
+            lag_records: Lag::of(lag_records),
+            partitions: Share::of(partitions),
+            stopped_partitions: Share::of(stopped_partitions),
         })
     }
 
     pub(crate) fn lag(&self, partition: i32, records: i64) {
-        self.lag_records
-            .with_label_values(&[partition.to_string()])
-            .set(records);
+        self.lag_records.set(partition, records);
     }
 
     /// Another owner has it, and tells.
     pub(crate) fn let_go(&self, partition: i32) {
-        // It may never have been told.
-        self.lag_records
-            .remove_label_values(&[partition.to_string()])
-            .ok();
+        self.lag_records.let_go(|told| told == partition);
+    }
+
+    /// This reader holds nothing any more.
+    pub(crate) fn let_go_of_all(&self) {
+        self.lag_records.let_go(|_| true);
+        self.partitions.set(0);
+        self.stopped_partitions.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: MetricNames = MetricNames {
+        batch_records: "batch_records",
+        commit_seconds: "commit_seconds",
+        lag_records: "lag_records",
+        partitions: "partitions",
+        stopped_partitions: "stopped_partitions",
+    };
+
+    fn told(registry: &Registry) -> Vec<(String, Option<String>, f64)> {
+        let families = registry.gather();
+        let gauges = families
+            .iter()
+            .filter(|one| !one.name().contains('_') || one.name() == "lag_records");
+        gauges
+            .flat_map(|family| {
+                family.get_metric().iter().map(|one| {
+                    let label = one
+                        .get_label()
+                        .first()
+                        .map(|label| label.value().to_owned());
+                    (family.name().to_owned(), label, one.get_gauge().get_value())
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn readers_of_one_process_are_told_together() {
+        let registry = Registry::new();
+        let one = Metrics::new(&registry, NAMES).unwrap();
+        let other = one.clone();
+        one.partitions.set(4);
+        other.partitions.set(3);
+        one.lag(0, 7);
+        other.lag(1, 9);
+        let lag = |partition: &str, records| {
+            (
+                "lag_records".to_owned(),
+                Some(partition.to_owned()),
+                records,
+            )
+        };
+        let partitions = |count| ("partitions".to_owned(), None, count);
+        assert_eq!(
+            told(&registry),
+            [lag("0", 7.0), lag("1", 9.0), partitions(7.0)]
+        );
+        one.let_go(1);
+        assert_eq!(told(&registry).len(), 3, "it is not its own");
+        one.let_go_of_all();
+        assert_eq!(told(&registry), [lag("1", 9.0), partitions(3.0)]);
+        drop(other);
+        assert_eq!(told(&registry).last(), Some(&partitions(0.0)));
     }
 }

@@ -42,6 +42,8 @@ pub struct Written {
     pub deleted: u64,
     /// How many indexes it has, partial ones included.
     pub indexes: u64,
+    /// Rows that were read from the table's beginning to its end, whatever was looked for: more of them a signal as the table grows.
+    pub read_through: u64,
 }
 
 impl Written {
@@ -151,9 +153,9 @@ impl TakenOut {
 impl Store {
     /// What was written to each table that has rows or had them.
     pub async fn written(&self) -> Result<Vec<Written>, StoreError> {
-        let rows: Vec<(String, i64, i64, i64, i64, i64)> = sqlx::query_as(
+        let rows: Vec<(String, i64, i64, i64, i64, i64, i64)> = sqlx::query_as(
             "SELECT s.relname::text, s.n_tup_ins, s.n_tup_upd, s.n_tup_hot_upd, s.n_tup_del,
-                (SELECT count(*) FROM pg_index i WHERE i.indrelid = s.relid)
+                (SELECT count(*) FROM pg_index i WHERE i.indrelid = s.relid), s.seq_tup_read
              FROM pg_stat_user_tables s WHERE s.n_tup_ins > 0 ORDER BY s.n_tup_ins + s.n_tup_upd DESC, s.relname",
         )
         .fetch_all(&self.pool)
@@ -161,13 +163,16 @@ impl Store {
         Ok(rows
             .into_iter()
             .map(
-                |(table, inserted, updated, updated_in_place, deleted, indexes)| Written {
-                    table,
-                    inserted: inserted.unsigned_abs(),
-                    updated: updated.unsigned_abs(),
-                    updated_in_place: updated_in_place.unsigned_abs(),
-                    deleted: deleted.unsigned_abs(),
-                    indexes: indexes.unsigned_abs(),
+                |(table, inserted, updated, updated_in_place, deleted, indexes, read_through)| {
+                    Written {
+                        table,
+                        inserted: inserted.unsigned_abs(),
+                        updated: updated.unsigned_abs(),
+                        updated_in_place: updated_in_place.unsigned_abs(),
+                        deleted: deleted.unsigned_abs(),
+                        indexes: indexes.unsigned_abs(),
+                        read_through: read_through.unsigned_abs(),
+                    }
                 },
             )
             .collect())

@@ -238,7 +238,7 @@ impl Tx {
         let mut new = Rows::default();
         for row in rows {
             new.column(row.household.uuid()).column(row.signal.uuid());
-            new.column(row.municipality.to_string().as_str());
+            new.column(row.municipality.as_str());
             new.column(row.revision.get().cast_signed());
             new.column(row.filing.get().cast_signed());
             new.column(row.presence == Presence::LivesHere);

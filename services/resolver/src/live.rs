@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -41,7 +42,7 @@ pub(crate) const READER: Reader<'static> = Reader {
 
 /// The resolver at work on the partitions it owns.
 pub struct Resolver<D = Store> {
-    pub(crate) parts: Parts<D>,
+    pub(crate) parts: Arc<Parts<D>>,
     draining: CancellationToken,
     /// When it last looked who has become too old.
     pub(crate) looked: Option<Stopwatch>,
@@ -77,9 +78,9 @@ enum Unread {
 impl<D: Database> Resolver<D> {
     /// A resolver that has read nothing yet.
     #[must_use]
-    pub fn new(parts: Parts<D>, draining: CancellationToken) -> Self {
+    pub fn new(parts: impl Into<Arc<Parts<D>>>, draining: CancellationToken) -> Self {
         Self {
-            parts,
+            parts: parts.into(),
             draining,
             looked: None,
             produced: Vec::new(),

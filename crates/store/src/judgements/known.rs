@@ -106,40 +106,15 @@ impl Tx {
         &mut self,
         households: &[HouseholdId],
     ) -> Result<HashMap<HouseholdId, Vec<JudgedTask>>, StoreError> {
-        let ids = ids(households);
-        let grounds = sqlx::query!(
-            "SELECT g.task_id, g.rule_id, g.rule_version, g.anchor, g.witnesses, g.evidence, g.due_on, g.added_as_of, g.repeat
-             FROM task_grounds g JOIN tasks t USING (task_id)
-             WHERE t.household_id = ANY($1) AND g.gone_as_of IS NULL
-             ORDER BY g.task_id, g.rule_id, g.anchor",
-            &ids,
-        )
-        .fetch_all(&mut *self.inner)
-        .await?;
-        let mut by_task: HashMap<Uuid, Vec<JudgedGround>> = HashMap::new();
-        for row in grounds {
-            by_task.entry(row.task_id).or_default().push(JudgedGround {
-                rule: row
-                    .rule_id
-                    .parse()
-                    .map_err(|_| corrupt("task_grounds", "rule_id"))?,
-                version: row.rule_version.cast_unsigned(),
-                anchor: row.anchor,
-                witnesses: row.witnesses.into_iter().map(SignalId::from_uuid).collect(),
-                evidence: serde_json::from_value(row.evidence)
-                    .map_err(|_| corrupt("task_grounds", "evidence"))?,
-                due_on: row.due_on.to_jiff(),
-                added_as_of: row.added_as_of.to_jiff(),
-                repeat: row.repeat,
-            });
-        }
         let rows = sqlx::query!(
             "SELECT task_id, household_id, purpose, state, urgency, due_on, ladder_step, raised_as_of, closed_as_of, outcome, flagged, annotated
              FROM tasks WHERE household_id = ANY($1) ORDER BY household_id, raised_at, task_id",
-            &ids,
+            &ids(households),
         )
         .fetch_all(&mut *self.inner)
         .await?;
+        let of: Vec<Uuid> = rows.iter().map(|row| row.task_id).collect();
+        let mut by_task = self.standing_grounds(&of).await?;
         let mut tasks: HashMap<HouseholdId, Vec<JudgedTask>> = HashMap::new();
         for row in rows {
             let household = HouseholdId::from_uuid(row.household_id);
@@ -172,6 +147,45 @@ impl Tx {
             });
         }
         Ok(tasks)
+    }
+
+    /// The grounds that stand of these tasks, in order of rule and anchor. They are asked for by task and not by household: of a join PostgreSQL expects
+    /// so little that it reads the table from its beginning to its end.
+    async fn standing_grounds(
+        &mut self,
+        tasks: &[Uuid],
+    ) -> Result<HashMap<Uuid, Vec<JudgedGround>>, StoreError> {
+        let mut by_task: HashMap<Uuid, Vec<JudgedGround>> = HashMap::new();
+        if tasks.is_empty() {
+            return Ok(by_task);
+        }
+        let rows = sqlx::query!(
+            "SELECT task_id, rule_id, rule_version, anchor, witnesses, evidence, due_on, added_as_of, repeat
+             FROM task_grounds WHERE task_id = ANY($1) AND gone_as_of IS NULL",
+            tasks,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        for row in rows {
+            by_task.entry(row.task_id).or_default().push(JudgedGround {
+                rule: row
+                    .rule_id
+                    .parse()
+                    .map_err(|_| corrupt("task_grounds", "rule_id"))?,
+                version: row.rule_version.cast_unsigned(),
+                anchor: row.anchor,
+                witnesses: row.witnesses.into_iter().map(SignalId::from_uuid).collect(),
+                evidence: serde_json::from_value(row.evidence)
+                    .map_err(|_| corrupt("task_grounds", "evidence"))?,
+                due_on: row.due_on.to_jiff(),
+                added_as_of: row.added_as_of.to_jiff(),
+                repeat: row.repeat,
+            });
+        }
+        for grounds in by_task.values_mut() {
+            grounds.sort_unstable_by(|a, b| (&a.rule, &a.anchor).cmp(&(&b.rule, &b.anchor)));
+        }
+        Ok(by_task)
     }
 
     /// The matches of a household that raised nothing for this reason when it was last judged: rule and anchor.

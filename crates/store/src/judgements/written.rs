@@ -1,6 +1,6 @@
 //! What comes of judging, written set by set: a fixed number of statements, however many households.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{Timestamp, civil::Date};
 use jiff_sqlx::ToSqlx;
@@ -174,9 +174,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes the matches of these households exactly `rows`; a row that says the same is left alone. What goes is a difference of two sets and what
-    /// comes is joined with what is there, not searched row by row: PostgreSQL does not know how long an array is, and a crowded household has
-    /// thousands of matches of which a batch changes a few. `ON CONFLICT` alone would lock each of those. Households that were never judged before (`first`) have none.
+    /// Makes the matches of these households exactly `rows`; a row that says the same is left alone. What is stored is read and compared here, and what
+    /// differs is sent: PostgreSQL does not know how long an array is, so that a set that is compared there is joined row by row now and then, and a
+    /// crowded household has thousands of matches of which a batch changes a few. Households that were never judged before (`first`) have none.
     pub async fn replace_matches(
         &mut self,
         households: &[HouseholdId],
@@ -184,60 +184,102 @@ impl Tx {
         rows: &[MatchRow],
         rule_set: &str,
     ) -> Result<(), StoreError> {
-        let (new, rows): (Vec<&MatchRow>, Vec<&MatchRow>) =
-            rows.iter().partition(|row| first.contains(&row.household));
-        self.copy_matches(&new, rule_set).await?;
-        let households: Vec<HouseholdId> = households
-            .iter()
-            .filter(|household| !first.contains(household))
-            .copied()
-            .collect();
-        if households.is_empty() {
+        let known = households.iter().filter(|one| !first.contains(one));
+        let known: Vec<Uuid> = known.map(|household| household.uuid()).collect();
+        let mut stored = HashMap::new();
+        if !known.is_empty() {
+            let found = sqlx::query!(
+                "SELECT household_id, rule_id, anchor, rule_version, rule_set, witnesses, evidence FROM matches WHERE household_id = ANY($1)",
+                &known,
+            )
+            .fetch_all(&mut *self.inner)
+            .await?;
+            stored.reserve(found.len());
+            for row in found {
+                let says = (row.rule_version, row.rule_set, row.witnesses, row.evidence);
+                stored.insert((row.household_id, row.rule_id, row.anchor), says);
+            }
+        }
+        let (mut new, mut changed) = (Vec::new(), Vec::new());
+        for row in rows {
+            let key = (
+                row.household.uuid(),
+                row.rule.to_string(),
+                row.anchor.clone(),
+            );
+            match stored.remove(&key) {
+                None => new.push(row),
+                Some((version, set, witnesses, evidence)) => {
+                    let is_same = version == row.version.cast_signed()
+                        && set == rule_set
+                        && witnesses
+                            .into_iter()
+                            .eq(row.witnesses.iter().map(|signal| signal.uuid()))
+                        && is_said_by(&evidence, &row.evidence);
+                    if !is_same {
+                        changed.push(row);
+                    }
+                }
+            }
+        }
+        self.remove_matches(stored.into_keys().collect()).await?;
+        self.change_matches(&changed, rule_set).await?;
+        self.copy_matches(&new, rule_set).await
+    }
+
+    async fn remove_matches(
+        &mut self,
+        keys: Vec<(Uuid, String, String)>,
+    ) -> Result<(), StoreError> {
+        if keys.is_empty() {
             return Ok(());
         }
-        let owners: Vec<Uuid> = rows.iter().map(|row| row.household.uuid()).collect();
-        let rules: Vec<String> = rows.iter().map(|row| row.rule.to_string()).collect();
-        let anchors: Vec<String> = rows.iter().map(|row| row.anchor.clone()).collect();
-        let municipalities: Vec<String> = rows
-            .iter()
-            .map(|row| row.municipality.to_string())
-            .collect();
-        let versions: Vec<i32> = rows.iter().map(|row| row.version.cast_signed()).collect();
-        // PostgreSQL has no arrays of arrays of unequal length: witnesses travel as text arrays in text form.
-        let witnesses: Vec<String> = rows.iter().map(|row| uuid_array(&row.witnesses)).collect();
-        let evidence: Vec<serde_json::Value> =
-            rows.iter().map(|row| row.evidence.clone().into()).collect();
+        let (mut owners, mut rules, mut anchors) = (Vec::new(), Vec::new(), Vec::new());
+        for (owner, rule, anchor) in keys {
+            owners.push(owner);
+            rules.push(rule);
+            anchors.push(anchor);
+        }
         sqlx::query!(
-            "DELETE FROM matches m USING (
-                SELECT household_id, rule_id, anchor FROM matches WHERE household_id = ANY($1)
-                EXCEPT SELECT * FROM UNNEST($2::uuid[], $3::text[], $4::text[])) AS gone
+            "DELETE FROM matches m USING UNNEST($1::uuid[], $2::text[], $3::text[]) AS gone (household_id, rule_id, anchor)
              WHERE m.household_id = gone.household_id AND m.rule_id = gone.rule_id AND m.anchor = gone.anchor",
-            &ids(&households),
             &owners,
             &rules,
             &anchors,
         )
         .execute(&mut *self.inner)
         .await?;
+        Ok(())
+    }
+
+    async fn change_matches(
+        &mut self,
+        rows: &[&MatchRow],
+        rule_set: &str,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let owners: Vec<Uuid> = rows.iter().map(|row| row.household.uuid()).collect();
+        let rules: Vec<String> = rows.iter().map(|row| row.rule.to_string()).collect();
+        let anchors: Vec<String> = rows.iter().map(|row| row.anchor.clone()).collect();
+        let versions: Vec<i32> = rows.iter().map(|row| row.version.cast_signed()).collect();
+        // PostgreSQL has no arrays of arrays of unequal length: witnesses travel as text arrays in text form.
+        let witnesses: Vec<String> = rows.iter().map(|row| uuid_array(&row.witnesses)).collect();
+        let evidence: Vec<serde_json::Value> =
+            rows.iter().map(|row| row.evidence.clone().into()).collect();
         sqlx::query!(
-            "INSERT INTO matches (household_id, rule_id, anchor, municipality, rule_version, rule_set, witnesses, evidence)
-             SELECT n.household_id, n.rule_id, n.anchor, n.municipality, n.rule_version, $8, n.witnesses::uuid[], n.evidence
-             FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::jsonb[])
-               AS n (household_id, rule_id, anchor, municipality, rule_version, witnesses, evidence)
-             LEFT JOIN (SELECT * FROM matches WHERE household_id = ANY($9)) AS known USING (household_id, rule_id, anchor)
-             WHERE (known.rule_version, known.rule_set, known.witnesses, known.evidence)
-               IS DISTINCT FROM (n.rule_version, $8, n.witnesses::uuid[], n.evidence)
-             ON CONFLICT (household_id, rule_id, anchor) DO UPDATE
-               SET rule_version = excluded.rule_version, rule_set = excluded.rule_set, witnesses = excluded.witnesses, evidence = excluded.evidence",
+            "UPDATE matches m SET rule_version = n.rule_version, rule_set = $7, witnesses = n.witnesses::uuid[], evidence = n.evidence
+             FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::jsonb[])
+               AS n (household_id, rule_id, anchor, rule_version, witnesses, evidence)
+             WHERE m.household_id = n.household_id AND m.rule_id = n.rule_id AND m.anchor = n.anchor",
             &owners,
             &rules,
             &anchors,
-            &municipalities,
             &versions,
             &witnesses,
             &evidence,
             rule_set,
-            &ids(&households),
         )
         .execute(&mut *self.inner)
         .await?;
@@ -249,10 +291,10 @@ impl Tx {
         for row in rows {
             new.column(row.household.uuid()).column(row.rule.as_str());
             new.column(row.anchor.as_str());
-            new.column(row.municipality.to_string().as_str());
+            new.column(row.municipality.as_str());
             new.column(row.version.cast_signed()).column(rule_set);
             new.column(uuid_array(&row.witnesses).as_str());
-            new.column(&serde_json::Value::from(row.evidence.clone()));
+            new.column(texts(&row.evidence).as_str());
             new.end();
         }
         let into = "matches (household_id, rule_id, anchor, municipality, rule_version, rule_set, witnesses, evidence)";
@@ -318,7 +360,7 @@ impl Tx {
             let becomes = row.becomes;
             let is_over = matches!(becomes.state, TaskState::Withdrawn | TaskState::Merged);
             new.column(row.id.uuid());
-            new.column(row.municipality.to_string().as_str());
+            new.column(row.municipality.as_str());
             new.column(row.household.uuid()).column(row.purpose.code());
             new.column(becomes.state.code())
                 .column(becomes.urgency.code());
@@ -455,7 +497,7 @@ impl Tx {
             new.column(ground.anchor.as_str());
             new.column(ground.version.cast_signed()).column(rule_set);
             new.column(uuid_array(&ground.witnesses).as_str());
-            new.column(&serde_json::Value::from(ground.evidence.clone()));
+            new.column(texts(&ground.evidence).as_str());
             new.column(row.words.as_str()).column(ground.due_on);
             new.column(ground.added_as_of).column(ground.repeat).end();
         }
@@ -537,6 +579,20 @@ impl Tx {
         .await?;
         Ok(())
     }
+}
+
+/// Whether a stored array says these texts.
+fn is_said_by(stored: &serde_json::Value, texts: &[String]) -> bool {
+    let stored = stored.as_array();
+    stored.is_some_and(|stored| {
+        let stored = stored.iter().map(|text| text.as_str());
+        stored.eq(texts.iter().map(|text| Some(text.as_str())))
+    })
+}
+
+/// A JSON array of texts.
+fn texts(texts: &[String]) -> String {
+    serde_json::to_string(texts).expect("texts are JSON")
 }
 
 /// The text form of an array of uuids.

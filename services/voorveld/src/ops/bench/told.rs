@@ -23,14 +23,15 @@ pub fn written(signals: u32, correlator: &[Written], bare: &[Written]) -> String
             one.updated_in_place,
             one.deleted,
             one.index_entries(),
+            one.read_through,
         ]
     };
-    let line = |name: &str, indexes: u64, written: [u64; 5], bare: [u64; 2]| {
+    let line = |name: &str, indexes: u64, written: [u64; 6], bare: [u64; 2]| {
         let mut row = vec![name.to_owned(), indexes.to_string()];
         row.extend(written.into_iter().chain(bare).map(per_signal));
         row
     };
-    let (mut rows, mut sums, mut bare_sums) = (Vec::new(), [0; 5], [0; 2]);
+    let (mut rows, mut sums, mut bare_sums) = (Vec::new(), [0; 6], [0; 2]);
     for one in correlator {
         let copied = of_bare
             .get(one.table.as_str())
@@ -59,6 +60,7 @@ pub fn written(signals: u32, correlator: &[Written], bare: &[Written]) -> String
             "in place",
             "deleted",
             "index entries",
+            "read through",
             "bare: copied",
             "bare: index entries",
         ],
@@ -73,7 +75,7 @@ pub fn written_json(correlator: &[Written], bare: &[Written]) -> serde_json::Val
         let row = |one: &Written| {
             serde_json::json!({
                 "table": one.table, "inserted": one.inserted, "updated": one.updated, "updatedInPlace": one.updated_in_place,
-                "deleted": one.deleted, "indexes": one.indexes, "indexEntries": one.index_entries(),
+                "deleted": one.deleted, "indexes": one.indexes, "indexEntries": one.index_entries(), "readThrough": one.read_through,
             })
         };
         rows.iter().map(row).collect()
