@@ -269,16 +269,19 @@ impl Store {
         Ok(found.unsigned_abs())
     }
 
-    /// The tasks raised after this line of their histories: the line, and the request that caused it.
-    pub async fn tasks_raised_since(
+    /// Lines of the histories of tasks with a higher number than this, and those of `missing` that stand there by now: the line, and where it raised the
+    /// task, the request that caused it. Lines are numbered before they are committed, so that a lower one may come later.
+    pub async fn lines_of_tasks_since(
         &self,
-        event: i64,
+        highest: i64,
+        missing: &[i64],
     ) -> Result<Vec<(i64, Option<String>)>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT e.event_id, t.request_id FROM task_events e JOIN tasks t USING (task_id)
-             WHERE e.event_id > $1 AND e.event = 'raised' ORDER BY e.event_id",
+            "SELECT e.event_id, CASE WHEN e.event = 'raised' THEN t.request_id END FROM task_events e JOIN tasks t USING (task_id)
+             WHERE e.event_id > $1 OR e.event_id = ANY($2) ORDER BY e.event_id",
         )
-        .bind(event)
+        .bind(highest)
+        .bind(missing)
         .fetch_all(&self.pool)
         .await?)
     }

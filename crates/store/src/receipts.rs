@@ -83,6 +83,8 @@ pub struct NewRevision {
     pub kind: String,
     /// Why the signal is withdrawn by it.
     pub withdrawn: Option<String>,
+    /// The request that said so.
+    pub request_id: String,
 }
 
 /// Where revisions come from.
@@ -92,8 +94,6 @@ pub struct Provenance<'a> {
     pub partner: &'a str,
     /// The delivered file, if any.
     pub delivery: Option<Uuid>,
-    /// The request.
-    pub request_id: &'a str,
     /// The moment.
     pub now: Timestamp,
 }
@@ -326,14 +326,15 @@ impl Tx {
             .map(|new| new.revision.cast_signed())
             .collect();
         let digests: Vec<Vec<u8>> = revisions.iter().map(|new| new.digest.to_vec()).collect();
+        let requests: Vec<String> = revisions.iter().map(|new| new.request_id.clone()).collect();
         sqlx::query!(
-            "INSERT INTO signal_revisions (signal_id, revision, digest, received_at, request_id)
-             SELECT n.*, $4, $5 FROM UNNEST($1::uuid[], $2::int[], $3::bytea[]) AS n",
+            "INSERT INTO signal_revisions (signal_id, revision, digest, request_id, received_at)
+             SELECT n.*, $5 FROM UNNEST($1::uuid[], $2::int[], $3::bytea[], $4::text[]) AS n",
             &signals,
             &numbers,
             &digests,
+            &requests,
             from.now.to_sqlx() as _,
-            from.request_id,
         )
         .execute(&mut *self.inner)
         .await?;
@@ -511,7 +512,6 @@ mod tests {
         Provenance {
             partner: "a",
             delivery: None,
-            request_id: "test",
             now: now(),
         }
     }
@@ -523,6 +523,7 @@ mod tests {
             digest: [digest; 32],
             kind: "rent_arrears".into(),
             withdrawn: withdrawn.map(str::to_owned),
+            request_id: "test".into(),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::config::{
     KEY_BELIEVED, KEYS_REMEMBERED, MAX_DELIVERIES_PER_PARTNER, MAX_SIGNALS_PER_REQUEST,
 };
 use crate::http::Door;
+use crate::intake::Origin;
 
 /// The partner that a request comes from; its key was checked.
 #[derive(Debug, Clone)]
@@ -30,6 +31,16 @@ pub struct Caller {
     pub partner: Arc<Partner>,
     /// Which of its keys it came with, so that what takes long can ask again.
     pub key_prefix: Arc<str>,
+}
+
+impl Caller {
+    /// Where claims come from that are no file's.
+    pub fn origin(&self) -> Origin<'_> {
+        Origin {
+            partner: &self.partner,
+            delivery: None,
+        }
+    }
 }
 
 #[derive(Clone)]

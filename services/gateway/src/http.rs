@@ -25,6 +25,7 @@ use voorveld_store::StoreError;
 
 use crate::auth::Partners;
 use crate::config::{Config, RETRY_AFTER};
+use crate::intake::gather::Gathering;
 use crate::intake::{Intake, TakeError};
 use crate::metrics::Metrics;
 
@@ -41,6 +42,7 @@ const API_VERSION_HEADER: HeaderName = HeaderName::from_static("api-version");
 #[derive(Debug, Clone)]
 pub struct Door {
     pub(crate) intake: Intake,
+    pub(crate) gathering: Gathering,
     pub(crate) partners: Arc<Partners>,
     pub(crate) config: Arc<Config>,
     pub(crate) lifecycle: Lifecycle,
@@ -62,6 +64,7 @@ impl Door {
             .to_json()
             .expect("the document is plain values");
         Self {
+            gathering: Gathering::new(intake.clone(), lifecycle.clone()),
             intake,
             partners,
             config: Arc::new(config),

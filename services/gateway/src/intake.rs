@@ -5,6 +5,7 @@
 //! claims sent again end in the same revisions.
 
 pub mod decide;
+pub mod gather;
 pub mod judge;
 
 use std::collections::{BTreeSet, HashMap};
@@ -47,6 +48,9 @@ pub enum TakeError {
     /// The cryptographic library.
     #[error("sealing an identity failed")]
     Seal(#[from] SealError),
+    /// Who was at it stopped before it was done.
+    #[error("taking in was not finished")]
+    Abandoned,
 }
 
 impl From<CryptoUnavailable> for TakeError {
@@ -63,6 +67,7 @@ impl TakeError {
             Self::Store(error) => error.is_transient(),
             Self::Log(error) => error.is_transient(),
             Self::Seal(_) => false,
+            Self::Abandoned => true,
         }
     }
 }
@@ -74,8 +79,17 @@ pub struct Origin<'a> {
     pub partner: &'a Partner,
     /// The delivered file, if any.
     pub delivery: Option<Uuid>,
-    /// The request.
-    pub request_id: &'a str,
+}
+
+/// A claim that is offered, and what reading it found wrong.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// What it says.
+    pub claim: Claim,
+    /// What could not be read.
+    pub flaws: Vec<Flaw>,
+    /// The request it came with.
+    pub request_id: Arc<str>,
 }
 
 /// What became of one claim.
@@ -104,12 +118,14 @@ pub type RowsOf = dyn Fn(&[Outcome]) -> Vec<RowResult> + Send + Sync;
 /// A judged claim with its keyed names.
 struct Keyed {
     accepted: Accepted,
+    request_id: Arc<str>,
     index: ReferenceIndex,
     digest: Digest,
 }
 
 /// A record to make once the transaction stands.
 struct ToProduce<'a> {
+    request_id: &'a str,
     signal: Uuid,
     revision: u32,
     municipality: &'a str,
@@ -222,8 +238,8 @@ impl Intake {
         }
     }
 
-    fn judge(&self, bench: &Bench<'_>, claim: Claim, flaws: Vec<Flaw>) -> Result<Keyed, Vec<Flaw>> {
-        let accepted = bench.judge(claim, flaws)?;
+    fn judge(&self, bench: &Bench<'_>, offer: Offer) -> Result<Keyed, Vec<Flaw>> {
+        let accepted = bench.judge(offer.claim, offer.flaws)?;
         let said = serde_json::to_vec(&accepted.said).expect("plain values are JSON");
         let whom = serde_json::to_vec(&SealedIdentity::of(&accepted.identity, None))
             .expect("plain values are JSON");
@@ -242,6 +258,7 @@ impl Intake {
         };
         Ok(Keyed {
             accepted,
+            request_id: offer.request_id,
             index,
             digest,
         })
@@ -268,15 +285,15 @@ impl Intake {
     pub async fn take(
         &self,
         origin: Origin<'_>,
-        claims: Vec<(Claim, Vec<Flaw>)>,
+        offers: Vec<Offer>,
         rows: Option<&RowsOf>,
     ) -> Result<Vec<Outcome>, TakeError> {
         let now = self.clock.now();
         let from = provenance(origin, now);
         let bench = self.bench(origin.partner, now);
-        let judged: Vec<Result<Keyed, Vec<Flaw>>> = claims
+        let judged: Vec<Result<Keyed, Vec<Flaw>>> = offers
             .into_iter()
-            .map(|(claim, flaws)| self.judge(&bench, claim, flaws))
+            .map(|offer| self.judge(&bench, offer))
             .collect();
 
         // What may not come in as new may still say what its signal has said before, so that is looked up as well.
@@ -342,6 +359,7 @@ impl Intake {
             note(&mut revisions, receipt, decided, keyed);
             if decided.to_produce {
                 to_produce.push(ToProduce {
+                    request_id: &keyed.request_id,
                     signal: receipt.signal,
                     revision: decided.revision,
                     municipality: keyed.accepted.municipality.as_str(),
@@ -380,12 +398,11 @@ impl Intake {
         &self,
         origin: Origin<'_>,
         signal: Uuid,
-        claim: Claim,
-        flaws: Vec<Flaw>,
+        offer: Offer,
     ) -> Result<Option<Outcome>, TakeError> {
         let now = self.clock.now();
         let bench = self.bench(origin.partner, now);
-        let judged = self.judge(&bench, claim, flaws);
+        let judged = self.judge(&bench, offer);
         let from = provenance(origin, now);
         let mut tx = self.store.begin("correct_signal").await?;
         let Some(receipt) = tx.lock_receipt(&origin.partner.id, signal).await? else {
@@ -417,6 +434,7 @@ impl Intake {
         tx.commit().await?;
         let municipality = keyed.accepted.municipality;
         let to_produce = decided.to_produce.then(|| ToProduce {
+            request_id: &keyed.request_id,
             signal,
             revision: decided.revision,
             municipality: municipality.as_str(),
@@ -453,6 +471,7 @@ impl Intake {
         origin: Origin<'_>,
         signal: Uuid,
         reason: WithdrawalReason,
+        request_id: &str,
     ) -> Result<Option<Outcome>, TakeError> {
         let now = self.clock.now();
         let from = provenance(origin, now);
@@ -473,11 +492,13 @@ impl Intake {
                 digest,
                 kind: receipt.kind.clone(),
                 withdrawn: Some(reason.code().to_owned()),
+                request_id: request_id.to_owned(),
             };
             tx.write_revisions(from, &[revision]).await?;
         }
         tx.commit().await?;
         let to_produce = decided.to_produce.then(|| ToProduce {
+            request_id,
             signal,
             revision: decided.revision,
             municipality: &receipt.municipality,
@@ -551,7 +572,7 @@ impl Intake {
             records.push(Outgoing {
                 key: Bytes::from(signal_key(one.signal)),
                 value: Bytes::from(record.write()),
-                request_id: Some(origin.request_id.to_owned()),
+                request_id: Some(one.request_id.to_owned()),
             });
         }
         self.log.append(RECEIVED_TOPIC, records).await?;
@@ -646,7 +667,6 @@ const fn provenance(origin: Origin<'_>, now: Timestamp) -> Provenance<'_> {
     Provenance {
         partner: origin.partner.id.as_str(),
         delivery: origin.delivery,
-        request_id: origin.request_id,
         now,
     }
 }
@@ -664,6 +684,7 @@ fn note(
             digest: keyed.digest,
             kind: keyed.accepted.said.kind.clone(),
             withdrawn: None,
+            request_id: keyed.request_id.to_string(),
         });
     }
 }

@@ -21,7 +21,7 @@ use crate::config::{
     CHUNK_BYTES, CHUNK_ROWS, CHUNKS_AHEAD, DELIVERY_PATIENCE, DELIVERY_TOUCH, KEY_BELIEVED,
 };
 use crate::http::Door;
-use crate::intake::{Origin, Outcome, TakeError};
+use crate::intake::{Offer, Origin, Outcome, TakeError};
 
 /// Why a delivery stopped before its last row, as its sender reads it.
 pub const PROCESS_STOPPED: &str = "process_stopped";
@@ -224,9 +224,14 @@ impl Taking<'_> {
     async fn take_chunk(&self, at_first: &Partner, chunk: Vec<Row>) -> Result<(), Stop> {
         self.wait_turn(at_first, chunk.len()).await?;
         let numbers: Vec<u64> = chunk.iter().map(|row| row.number).collect();
-        let claims: Vec<_> = chunk
+        let request_id: Arc<str> = self.request_id.into();
+        let offers: Vec<Offer> = chunk
             .into_iter()
-            .map(|row| (row.claim, row.flaws))
+            .map(|row| Offer {
+                claim: row.claim,
+                flaws: row.flaws,
+                request_id: Arc::clone(&request_id),
+            })
             .collect();
         let names = Arc::clone(&self.names);
         let rows = move |outcomes: &[Outcome]| {
@@ -247,9 +252,8 @@ impl Taking<'_> {
                     let origin = Origin {
                         partner: &partner,
                         delivery: Some(self.id),
-                        request_id: self.request_id,
                     };
-                    let taken = self.door.intake.take(origin, claims.clone(), Some(&rows));
+                    let taken = self.door.intake.take(origin, offers.clone(), Some(&rows));
                     taken.await.map_err(Stop::Take)
                 }
             };

@@ -1,5 +1,7 @@
 //! Signals by HTTP: deliver one or up to a thousand, correct, take back, read the receipt.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -21,7 +23,7 @@ use super::read::{PathId, json, media_type, refuse_encoded, small_body, unsuppor
 use super::{BASE, Door};
 use crate::auth::Caller;
 use crate::config::MAX_SIGNALS_PER_REQUEST;
-use crate::intake::{Origin, Outcome};
+use crate::intake::{Offer, Outcome};
 
 /// One signal, or a list of them.
 #[derive(ToSchema)]
@@ -86,6 +88,14 @@ fn envelope(request: &Request) -> Result<Envelope, Problem> {
     }
 }
 
+/// The request at hand, to find again in logs and receipts.
+fn request_id() -> Arc<str> {
+    RequestId::current()
+        .unwrap_or_else(RequestId::new)
+        .to_string()
+        .into()
+}
+
 /// A refusal of a single signal, as a problem in the caller's terms.
 fn refused(flaws: &[Flaw], prefix: &str) -> Problem {
     let detail = if flaws.len() == 1 {
@@ -144,9 +154,7 @@ pub async fn deliver_signals(
     request: Request,
 ) -> Result<Response, Problem> {
     let envelope = envelope(&request)?;
-    let request_id = RequestId::current()
-        .unwrap_or_else(RequestId::new)
-        .to_string();
+    let request_id = request_id();
     let body = json(&small_body(request).await?)?;
     let read: fn(&Value, &str) -> (Claim, Vec<Flaw>) = match envelope {
         Envelope::None => claim_in_json,
@@ -157,10 +165,13 @@ pub async fn deliver_signals(
         Envelope::None => "",
         Envelope::One | Envelope::Batch => "/data",
     };
-    let origin = Origin {
-        partner: &caller.partner,
-        delivery: None,
-        request_id: &request_id,
+    let offer = |one: &Value| {
+        let (claim, flaws) = read(one, "");
+        Offer {
+            claim,
+            flaws: inner(flaws, prefix),
+            request_id: Arc::clone(&request_id),
+        }
     };
     let list = match (&body, envelope) {
         (Value::Array(list), Envelope::None | Envelope::Batch) => list,
@@ -171,11 +182,9 @@ pub async fn deliver_signals(
         }
         (one, _) => {
             door.spend(&caller, 1)?;
-            let (claim, flaws) = read(one, "");
-            let claims = vec![(claim, inner(flaws, prefix))];
             let outcome = door
-                .intake
-                .take(origin, claims, None)
+                .gathering
+                .take(&caller.partner, vec![offer(one)])
                 .await
                 .map_err(|error| door.take_problem(&error))?
                 .pop()
@@ -196,16 +205,10 @@ pub async fn deliver_signals(
             ));
     }
     door.spend(&caller, list.len())?;
-    let claims = list
-        .iter()
-        .map(|one| {
-            let (claim, flaws) = read(one, "");
-            (claim, inner(flaws, prefix))
-        })
-        .collect();
+    let offers = list.iter().map(offer).collect();
     let outcomes = door
-        .intake
-        .take(origin, claims, None)
+        .gathering
+        .take(&caller.partner, offers)
         .await
         .map_err(|error| door.take_problem(&error))?;
     let results = outcomes
@@ -287,20 +290,18 @@ pub async fn correct_signal(
     if !matches!(envelope, Envelope::None) {
         return Err(unsupported("application/json"));
     }
-    let request_id = RequestId::current()
-        .unwrap_or_else(RequestId::new)
-        .to_string();
+    let request_id = request_id();
     let body = json(&small_body(request).await?)?;
     door.spend(&caller, 1)?;
     let (claim, flaws) = claim_in_json(&body, "");
-    let origin = Origin {
-        partner: &caller.partner,
-        delivery: None,
-        request_id: &request_id,
+    let offer = Offer {
+        claim,
+        flaws,
+        request_id,
     };
     let outcome = door
         .intake
-        .correct(origin, id, claim, flaws)
+        .correct(caller.origin(), id, offer)
         .await
         .map_err(|error| door.take_problem(&error))?;
     let Some(outcome) = outcome else {
@@ -331,20 +332,13 @@ pub async fn withdraw_signal(
     if !matches!(envelope, Envelope::None) {
         return Err(unsupported("application/json"));
     }
-    let request_id = RequestId::current()
-        .unwrap_or_else(RequestId::new)
-        .to_string();
+    let request_id = request_id();
     let body = json(&small_body(request).await?)?;
     let reason = reason(&body).map_err(|flaws| refused(&flaws, ""))?;
     door.spend(&caller, 1)?;
-    let origin = Origin {
-        partner: &caller.partner,
-        delivery: None,
-        request_id: &request_id,
-    };
     let outcome = door
         .intake
-        .withdraw(origin, id, reason)
+        .withdraw(caller.origin(), id, reason, &request_id)
         .await
         .map_err(|error| door.take_problem(&error))?;
     let Some(outcome) = outcome else {

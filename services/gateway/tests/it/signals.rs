@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use futures::future::join_all;
 use jiff::civil::date;
 use serde_json::json;
 use sqlx::PgPool;
@@ -735,4 +736,95 @@ async fn who_is_refused_while_it_sends_hears_the_refusal(pool: PgPool) {
     let answer = world.ask(request).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     was_sent.await.expect("it was cut off");
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_comes_at_once_is_taken_in_together_and_answered_by_itself(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.json("POST", "/v1/signals", &signal("A-0")).await;
+    let mut held = world.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE signal_receipts")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let mut unknown = signal("A-2");
+    unknown["kind"] = json!("not_a_kind");
+    let bodies = [
+        signal("A-1"),
+        unknown,
+        json!([signal("A-3"), signal("A-4")]),
+        signal("A-1"),
+        signal("A-5"),
+        signal("A-0"),
+    ];
+    let asked = join_all(
+        bodies
+            .iter()
+            .map(|body| world.json("POST", "/v1/signals", body)),
+    );
+    let release = async {
+        let waits = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'signal_receipts' AND NOT l.granted \
+                     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while sqlx::query_scalar::<_, i64>(waits)
+            .fetch_one(&mut *held)
+            .await
+            .unwrap()
+            == 0
+        {}
+        held.commit().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(asked, release);
+    let statuses: Vec<u16> = answers
+        .iter()
+        .map(|answer| answer.status.as_u16())
+        .collect();
+    assert_eq!(statuses, [201, 400, 200, 200, 201, 200]);
+    let refused = answers[1].errors();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    let list = answers[2].json();
+    assert_eq!(list["results"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        answers[3].json()["outcome"],
+        "unchanged",
+        "the same twice, in order"
+    );
+    assert_eq!(id(&answers[3].json()), id(&answers[0].json()));
+    assert_eq!(answers[5].json()["outcome"], "unchanged");
+
+    let (revisions, requests, transactions): (i64, i64, i64) = sqlx::query_as(
+        "SELECT count(*), count(DISTINCT request_id), count(DISTINCT xmin::text) FROM signal_revisions",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!((revisions, requests), (5, 4), "each knows its own request");
+    assert!(transactions <= 3, "{transactions} for five revisions");
+    assert_eq!(world.produced().await.len(), 5);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn who_gives_up_waiting_is_taken_in_all_the_same(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.json("POST", "/v1/signals", &signal("A-0")).await;
+    let mut held = world.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE signal_receipts")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let body = signal("A-1");
+    let asked = world.json("POST", "/v1/signals", &body);
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(50), asked)
+            .await
+            .is_err()
+    );
+    held.commit().await.unwrap();
+    let again = world.json("POST", "/v1/signals", &body).await;
+    assert_eq!(
+        (again.status, again.json()["outcome"].as_str()),
+        (StatusCode::OK, Some("unchanged")),
+        "{}",
+        again.text
+    );
+    assert_eq!(world.produced().await.len(), 2);
 }

@@ -4,6 +4,7 @@
 //! which it was due, so that a house that stalls pays for everybody who would have waited. Each is about a household of its own and raises a task
 //! of its own. The outreach API reads committed tasks and keeps nothing in between, so a task counts as visible when a query finds it committed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,6 +33,8 @@ use crate::ops::office::table;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long the last signals may take.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// For how many lines of history one with a lower number is still waited for.
+const MISSED_LINES: i64 = 20_000;
 /// How often a longer run says how it is doing.
 const TELLS: u32 = 12;
 
@@ -178,19 +181,25 @@ impl Sender<'_> {
     /// Looks for tasks until each signal has one, and says how long each took; and what this process holds meanwhile.
     async fn watch(&self, start: Instant) -> anyhow::Result<(Vec<f64>, Vec<u64>)> {
         let store = &self.house.house.database.store;
-        let (mut took, mut memory, mut seen) = (Vec::new(), vec![held_bytes()], 0);
+        let (mut took, mut memory) = (Vec::new(), vec![held_bytes()]);
+        let (mut highest, mut missing) = (0, BTreeSet::new());
         let whole = self.due(self.all());
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while took.len() < self.all() as usize && start.elapsed() < whole + PATIENCE {
             looks.tick().await;
-            for (event, request) in store.tasks_raised_since(seen).await? {
-                seen = seen.max(event);
+            let asked: Vec<i64> = missing.iter().copied().collect();
+            for (line, request) in store.lines_of_tasks_since(highest, &asked).await? {
+                missing.remove(&line);
+                missing.extend(highest + 1..line);
+                highest = highest.max(line);
                 let request = request.and_then(|text| text.parse::<Uuid>().ok());
                 if let Some(number) = request.and_then(number_of) {
                     took.push(self.since_due(start, number));
                 }
             }
+            // What a transaction that failed had numbered never comes.
+            missing = missing.split_off(&(highest - MISSED_LINES));
             let told = u32::try_from(memory.len()).unwrap_or(TELLS);
             if told < TELLS && whole * told / TELLS <= start.elapsed() {
                 memory.push(held_bytes());
