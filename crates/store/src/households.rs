@@ -1,4 +1,7 @@
 //! Households, the keyed address and person indexes, sealed identities. All keys are keyed hashes: nothing here says who or where.
+//!
+//! Keys are looked up one by one (`LATERAL`, which `OFFSET 0` keeps apart): of a join by four columns PostgreSQL expects a single row, and then compares
+//! each row of the index with each key of the batch.
 
 use std::collections::HashMap;
 
@@ -56,9 +59,9 @@ impl Tx {
         }
         let (municipalities, keys) = blind_columns(proposed.iter().map(|(key, _)| key));
         let found = sqlx::query!(
-            "SELECT a.municipality, a.address_key, a.household_id FROM address_index a
-             JOIN UNNEST($3::text[], $4::bytea[]) AS k (municipality, address_key) USING (municipality, address_key)
-             WHERE a.key_id = $1 AND a.normaliser_version = $2",
+            "SELECT a.municipality, a.address_key, a.household_id FROM UNNEST($3::text[], $4::bytea[]) AS k (municipality, address_key)
+             CROSS JOIN LATERAL (SELECT * FROM address_index a
+                WHERE a.municipality = k.municipality AND a.key_id = $1 AND a.normaliser_version = $2 AND a.address_key = k.address_key OFFSET 0) AS a",
             version.key_id,
             version.normaliser,
             &municipalities,
@@ -141,9 +144,9 @@ impl Tx {
         }
         let (municipalities, keys) = blind_columns(persons.iter());
         let rows = sqlx::query!(
-            "SELECT d.municipality, d.person_key, d.debtor_id FROM debtor_index d
-             JOIN UNNEST($3::text[], $4::bytea[]) AS k (municipality, person_key) USING (municipality, person_key)
-             WHERE d.key_id = $1 AND d.normaliser_version = $2",
+            "SELECT d.municipality, d.person_key, d.debtor_id FROM UNNEST($3::text[], $4::bytea[]) AS k (municipality, person_key)
+             CROSS JOIN LATERAL (SELECT * FROM debtor_index d
+                WHERE d.municipality = k.municipality AND d.key_id = $1 AND d.normaliser_version = $2 AND d.person_key = k.person_key OFFSET 0) AS d",
             version.key_id,
             version.normaliser,
             &municipalities,
@@ -210,9 +213,9 @@ impl Tx {
         }
         let (municipalities, keys) = blind_columns(addresses.iter());
         let rows = sqlx::query!(
-            "SELECT e.municipality, e.address_key FROM excluded_addresses e
-             JOIN UNNEST($3::text[], $4::bytea[]) AS k (municipality, address_key) USING (municipality, address_key)
-             WHERE e.key_id = $1 AND e.normaliser_version = $2",
+            "SELECT e.municipality, e.address_key FROM UNNEST($3::text[], $4::bytea[]) AS k (municipality, address_key)
+             CROSS JOIN LATERAL (SELECT * FROM excluded_addresses e
+                WHERE e.municipality = k.municipality AND e.key_id = $1 AND e.normaliser_version = $2 AND e.address_key = k.address_key OFFSET 0) AS e",
             version.key_id,
             version.normaliser,
             &municipalities,

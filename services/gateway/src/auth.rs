@@ -35,6 +35,7 @@ pub struct Caller {
 
 impl Caller {
     /// Where claims come from that are no file's.
+    #[must_use]
     pub fn origin(&self) -> Origin<'_> {
         Origin {
             partner: &self.partner,

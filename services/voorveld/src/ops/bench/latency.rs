@@ -30,7 +30,7 @@ use crate::config::Settings;
 use crate::ops::office::table;
 
 /// How often it is asked which tasks were raised: the figures are this coarse.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long the last signals may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// For how many lines of history one with a lower number is still waited for.
