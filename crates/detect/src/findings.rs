@@ -236,11 +236,11 @@ impl<'a> Asking<'a> {
 
     /// Asks those rules again to which a change since can matter.
     fn again(&self, mut of_rules: Vec<OfRule>, changes: &[Change]) -> Vec<OfRule> {
-        let waiting = of_rules
+        let waiting: u128 = of_rules
             .iter()
-            .map(|one| one.number)
-            .filter(|number| matches!(self.condition(*number), Condition::Absence { .. }))
-            .fold(0, |waiting, number| waiting | 1 << number);
+            .filter(|one| matches!(self.condition(one.number), Condition::Absence { .. }))
+            .map(|one| 1_u128 << one.number)
+            .sum();
         let asking = changes
             .iter()
             .fold(waiting, |asking, change| asking | change.asked_by);

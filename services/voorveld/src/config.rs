@@ -227,7 +227,7 @@ pub struct Postgres {
 }
 
 /// Connections of a process that was told nothing about it: enough for two cores' worth of batches and pages.
-pub const DEFAULT_CONNECTIONS: u32 = 16;
+pub const DEFAULT_CONNECTIONS: u32 = 20;
 
 /// Brokers.
 #[derive(Debug, Clone)]

@@ -294,6 +294,8 @@ impl World {
             self.as_of,
         );
         assert!(found.matches().eq(&self.evaluate().matches), "found again");
+        let kept = found.clone().into_matches();
+        assert!(kept.eq(found.matches().cloned()), "kept");
         let household = Planned {
             timeline: &timeline,
             tasks: &self.tasks,
