@@ -64,7 +64,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(|connection, _| Box::pin(make_ready(connection)))
+            .after_connect(|connection, _| Box::pin(limit_standing_still(connection)))
             .connect_with(options.application_name("voorveld"))
             .await?;
         Ok(Self { pool })
@@ -138,12 +138,9 @@ impl Store {
 }
 
 /// Said once the connection stands: a pooler in front of the server refuses what is said while connecting.
-///
-/// How to find what is asked for is thought about each time. PostgreSQL would else keep what it thought of after the fifth time: for arrays of a length
-/// that it does not know, over tables that were empty then, so that an hour later a batch reads a whole table for each of its rows.
-async fn make_ready(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+async fn limit_standing_still(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let limit = format!("{}ms", STANDS_STILL_MAX.as_millis());
-    sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, false), set_config('plan_cache_mode', 'force_custom_plan', false)")
+    sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, false)")
         .bind(limit)
         .execute(connection)
         .await
