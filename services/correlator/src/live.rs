@@ -399,7 +399,7 @@ impl<D: Database> Correlator<D> {
     }
 
     fn stop_waiting(&mut self) {
-        // What another lane told stands.
+        // What another reader told stands.
         if self.waiting.take().is_some() {
             self.parts.metrics.waiting_seconds.set(0);
         }
@@ -634,7 +634,7 @@ impl<D: Database> Work for Correlator<D> {
     }
 }
 
-/// Says now and then that somebody is at work; another lane goes on meanwhile.
+/// Says now and then that somebody is at work, lest the server takes it for gone.
 async fn break_silence(
     tx: &mut impl Transaction,
     silence: &mut Stopwatch,
