@@ -16,12 +16,23 @@ use bytes::Bytes;
 use sqlx::postgres::PgListener;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
+use voorveld_chassis::undisturbed;
 
 use crate::contract::{
     Backend, MAX_BATCH, Outgoing, PartitionRange, Record, SubscribeOptions, Subscription,
     TopicSpec, TopicState,
 };
 use crate::{BusError, partition_of};
+
+/// Begins a transaction, whoever stops waiting for it: a `BEGIN` whose answer nobody heard would leave the next borrower of the connection in it.
+async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    undisturbed(async move {
+        #[expect(clippy::disallowed_methods, reason = "nobody can break it off here")]
+        pool.begin().await
+    })
+    .await
+}
 
 /// Told when records were appended; the payload is the topic.
 const APPENDED: &str = "voorveld_log";
@@ -80,7 +91,7 @@ impl PostgresLog {
         let touched: Vec<i32> = counts.keys().copied().collect();
         let added: Vec<i64> = counts.values().copied().collect();
 
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         // In partition order, so that two appenders never wait for each other.
         let mut next: HashMap<i32, i64> = sqlx::query!(
             "SELECT partition, next_offset FROM log_partitions
@@ -159,7 +170,7 @@ impl Backend for PostgresLog {
         let fail = |error| failure("making topics", error);
         for topic in topics {
             let retention_seconds = i64::try_from(topic.retention.as_secs()).unwrap_or(i64::MAX);
-            let mut tx = self.pool.begin().await.map_err(fail)?;
+            let mut tx = begin(&self.pool).await.map_err(fail)?;
             sqlx::query!(
                 "INSERT INTO log_topics (topic, topic_id, partitions, retention_seconds, created_at)
                  VALUES ($1, $2, $3, $4, now())
@@ -297,7 +308,7 @@ impl Backend for PostgresLog {
 
     async fn trim(&self) -> Result<u64, BusError> {
         let fail = |error| failure("trimming the log", error);
-        let mut tx = self.pool.begin().await.map_err(fail)?;
+        let mut tx = begin(&self.pool).await.map_err(fail)?;
         // Locked first and looked at in a second statement, which sees what an appender committed while we waited: in one statement the
         // partition's end would be new and its records old, and a record nobody has read would lie before the first offset (I2).
         // In partition order, like the appenders.
@@ -501,7 +512,7 @@ impl Tables {
 
     /// One look or change at a time per topic, so that shares add up.
     async fn lock_group(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query!(
             "SELECT topic FROM log_topics WHERE topic = $1 FOR UPDATE",
             self.topic

@@ -6,6 +6,10 @@
     clippy::unwrap_used,
     reason = "a test's helpers are tests, which clippy does not see outside #[test] functions"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "nobody breaks a test off in its transaction, and tests are told where Kafka is by whoever starts them"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -121,10 +125,6 @@ impl World {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are told where Kafka is by whoever starts them"
-)]
 fn kafka_for_tests() -> String {
     std::env::var("VOORVELD_TEST_KAFKA").expect(
         "VOORVELD_TEST_KAFKA says where Kafka is: run `export VOORVELD_TEST_KAFKA=$(scripts/kafka.sh start)`, or `make test`",

@@ -11,9 +11,11 @@ pub mod retry;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;
+mod undisturbed;
 
 pub use clock::{Clock, Stopwatch};
 pub use http::RequestId;
 pub use lifecycle::{Lifecycle, shutdown_signal};
 pub use problem::{Problem, ProblemDetail, ProblemType};
 pub use secret::Secret;
+pub use undisturbed::undisturbed;

@@ -106,10 +106,7 @@ impl Tx {
             return Ok(());
         }
         let statement = format!("COPY {into} FROM STDIN");
-        let mut copy = self.inner.copy_in_raw(&statement).await?;
-        copy.send(rows.text.into_bytes()).await?;
-        copy.finish().await?;
-        Ok(())
+        self.inner.copy_in(statement, rows.text.into_bytes()).await
     }
 }
 

@@ -14,11 +14,11 @@ use std::sync::Mutex;
 use futures::future::{Either, select};
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use jiff::{Timestamp, civil::Date};
-use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use voorveld_domain::{HoldReason, HouseholdId, Outcome, Purpose, SignalId, TaskId};
 
+use crate::held::{Held, Lent};
 use crate::{Store, StoreError};
 
 pub use copies::{Copies, Kept, Names};
@@ -203,17 +203,18 @@ pub struct Lifted {
 /// A moment of the database that several connections see.
 struct Moment {
     /// Holds it.
-    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+    transaction: Held,
     /// What others call it.
     name: String,
 }
 
 impl Moment {
     async fn of(store: &Store) -> Result<Self, StoreError> {
-        let mut transaction = store
-            .pool
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await?;
+        let mut transaction = Held::begin(
+            &store.pool,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        )
+        .await?;
         // It only keeps its moment while others read, and nobody waits for it.
         sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0")
             .execute(&mut *transaction)
@@ -229,7 +230,7 @@ impl Moment {
     }
 
     async fn end(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await
     }
 }
 
@@ -418,26 +419,23 @@ impl Store {
         statement: &str,
         mut take: impl AsyncFnMut(&[u8]) -> Result<bool, StoreError>,
     ) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut reading = connection
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await?;
+        let mut connection = Lent::of(&self.pool).await?;
         // What PostgreSQL named itself a moment ago, and it takes no parameter here.
-        let same = format!("SET TRANSACTION SNAPSHOT '{snapshot}'; {READING}");
+        let same = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'; {READING}"
+        );
         sqlx::raw_sql(sqlx::AssertSqlSafe(same))
-            .execute(&mut *reading)
+            .execute(&mut *connection)
             .await?;
-        let mut rows = reading
-            .copy_out_raw(statement)
-            .await
-            .map_err(StoreError::Sql)?;
+        let mut rows = connection.copy_out(statement).await?;
         while let Some(bytes) = rows.try_next().await? {
             if !take(&bytes).await? {
                 return Ok(false);
             }
         }
         drop(rows);
-        reading.commit().await?;
+        sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
+        connection.heard();
         Ok(true)
     }
 

@@ -10,6 +10,7 @@ pub mod deliveries;
 pub mod erasures;
 pub mod error;
 pub mod feeds;
+mod held;
 pub mod history;
 pub mod holds;
 pub mod homes;
@@ -36,9 +37,10 @@ pub mod wake_ups;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool};
 
 pub use error::StoreError;
+use held::Held;
 pub use sqlx::PgPool as Pool;
 
 /// How long a caller waits for a free connection before it is told that the database is down.
@@ -85,7 +87,7 @@ impl Store {
     /// Begins a transaction; dropping it rolls back. `name` says in the log and the metrics what it is for.
     pub async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
         Ok(Tx {
-            inner: self.pool.begin().await?,
+            inner: Held::begin(&self.pool, "BEGIN").await?,
             name,
         })
     }
@@ -150,14 +152,14 @@ async fn limit_standing_still(connection: &mut PgConnection) -> Result<(), sqlx:
 /// An open transaction.
 #[derive(Debug)]
 pub struct Tx {
-    inner: sqlx::Transaction<'static, Postgres>,
+    inner: Held,
     name: &'static str,
 }
 
 impl Tx {
     /// Makes it so, durably.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.inner.commit().await.map_err(StoreError::Sql)
+        self.inner.commit().await
     }
 
     /// Says that somebody is still at work on it ([`STANDS_STILL_MAX`]).

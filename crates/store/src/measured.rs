@@ -3,8 +3,8 @@
 //! Asked of PostgreSQL's own views, which no migration makes; so these queries are not checked when the program is built.
 
 use futures::TryStreamExt;
-use sqlx::postgres::PgPoolCopyExt;
 
+use crate::held::Lent;
 use crate::{Store, StoreError, Tx};
 
 /// Where a row stands among all rows of its table, from zero up to here.
@@ -308,13 +308,15 @@ impl Store {
                 format!("SELECT {place}, t.* FROM {table} t ORDER BY t.ctid")
             };
             let mut lines = Vec::new();
-            let mut out = self
-                .pool
-                .copy_out_raw(&format!("COPY ({rows}) TO STDOUT"))
+            let mut connection = Lent::of(&self.pool).await?;
+            let mut out = connection
+                .copy_out(&format!("COPY ({rows}) TO STDOUT"))
                 .await?;
             while let Some(some) = out.try_next().await? {
                 lines.extend_from_slice(&some);
             }
+            drop(out);
+            connection.heard();
             taken.push(TakenOut::read(table, &lines));
         }
         taken.retain(|table| !table.is_empty());
@@ -328,13 +330,9 @@ impl Tx {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut copy = self
-            .inner
-            .copy_in_raw(&format!("COPY {table} FROM STDIN"))
-            .await?;
-        copy.send(rows).await?;
-        copy.finish().await?;
-        Ok(())
+        self.inner
+            .copy_in(format!("COPY {table} FROM STDIN"), rows.to_vec())
+            .await
     }
 }
 

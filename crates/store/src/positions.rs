@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 
+use crate::held::Held;
 use crate::{Store, StoreError, Tx};
 
 /// A partition that was claimed, and where to go on.
@@ -61,7 +62,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let (partitions, offsets): (Vec<i32>, Vec<i64>) = first.iter().copied().unzip();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = Held::begin(&self.pool, "BEGIN").await?;
         let rows = sqlx::query!(
             r#"INSERT INTO partition_positions AS mine
                  (stage, topic, partition, topic_id, next_offset, epoch, owner, updated_at)

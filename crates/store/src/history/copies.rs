@@ -443,6 +443,7 @@ mod tests {
 
     use super::*;
     use crate::Store;
+    use crate::held::Lent;
     use crate::history::Stretch;
     use crate::history::tests::copy;
 
@@ -551,9 +552,9 @@ mod tests {
         let wanted = Copied::Everything {
             before: Timestamp::MAX,
         };
-        let mut connection = pool.acquire().await.unwrap();
+        let mut connection = Lent::of(&pool).await.unwrap();
         let bytes: Vec<u8> = connection
-            .copy_out_raw(&statement(wanted, Part::all(1)[0]))
+            .copy_out(&statement(wanted, Part::all(1)[0]))
             .await
             .unwrap()
             .try_fold(Vec::new(), |mut all, piece| {

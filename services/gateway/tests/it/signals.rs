@@ -742,11 +742,7 @@ async fn who_is_refused_while_it_sends_hears_the_refusal(pool: PgPool) {
 async fn what_comes_at_once_is_taken_in_together_and_answered_by_itself(pool: PgPool) {
     let world = World::new(pool).await;
     world.json("POST", "/v1/signals", &signal("A-0")).await;
-    let mut held = world.pool.begin().await.unwrap();
-    sqlx::query("LOCK TABLE signal_receipts")
-        .execute(&mut *held)
-        .await
-        .unwrap();
+    let mut held = world.lock("signal_receipts").await;
     let mut unknown = signal("A-2");
     unknown["kind"] = json!("not_a_kind");
     let bodies = [
@@ -806,11 +802,7 @@ async fn what_comes_at_once_is_taken_in_together_and_answered_by_itself(pool: Pg
 async fn who_gives_up_waiting_is_taken_in_all_the_same(pool: PgPool) {
     let world = World::new(pool).await;
     world.json("POST", "/v1/signals", &signal("A-0")).await;
-    let mut held = world.pool.begin().await.unwrap();
-    sqlx::query("LOCK TABLE signal_receipts")
-        .execute(&mut *held)
-        .await
-        .unwrap();
+    let held = world.lock("signal_receipts").await;
     let body = signal("A-1");
     let asked = world.json("POST", "/v1/signals", &body);
     assert!(

@@ -110,6 +110,20 @@ pub const DEBT_TYPES: [&str; 11] = [
 ];
 
 impl World {
+    /// Holds a table, so that nobody gets on with it until this is let go of.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nobody breaks a test off in its transaction"
+    )]
+    pub async fn lock(&self, table: &'static str) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        let mut held = self.pool.begin().await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("LOCK TABLE {table}")))
+            .execute(&mut *held)
+            .await
+            .unwrap();
+        held
+    }
+
     pub async fn new(pool: PgPool) -> Self {
         let log = Log::postgres(pool.clone());
         let topic = TopicSpec {
