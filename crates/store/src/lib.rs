@@ -26,6 +26,7 @@ pub mod publications;
 pub mod queue;
 pub mod receipts;
 pub mod registrations;
+pub mod schema;
 pub mod sessions;
 pub mod summary;
 pub mod task_changes;
@@ -50,8 +51,6 @@ pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// whose machine is gone, must not keep its partitions from who takes over (design, *The correlator*). Far above what is decided between two
 /// statements of ours. Who only reads a moment of the past locks nothing, and says that it may take its time.
 pub const STANDS_STILL_MAX: Duration = Duration::from_secs(30);
-
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
 /// The database, shared by everything in one process.
 #[derive(Debug, Clone)]
@@ -90,34 +89,6 @@ impl Store {
             inner: Held::begin(&self.pool, "BEGIN").await?,
             name,
         })
-    }
-
-    /// Brings the schema up to this release. Only `voorveld migrate` and the embedded default call it.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        MIGRATOR
-            .run(&self.pool)
-            .await
-            .map_err(StoreError::Migration)
-    }
-
-    /// Whether the schema is exactly the one this release knows: every migration applied, none that it has never heard of.
-    pub async fn schema_is_known(&self) -> Result<bool, StoreError> {
-        let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-            .fetch_one(&self.pool)
-            .await?;
-        if !there {
-            return Ok(false);
-        }
-        let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let known: Vec<(i64, Vec<u8>)> = MIGRATOR
-            .iter()
-            .map(|migration| (migration.version, migration.checksum.to_vec()))
-            .collect();
-        Ok(applied == known)
     }
 
     /// Whether the database answers.
@@ -179,17 +150,6 @@ impl Tx {
 mod tests {
     use super::*;
     use sqlx::ConnectOptions;
-
-    #[sqlx::test(migrations = "../../migrations")]
-    async fn a_migrated_schema_is_known_and_a_foreign_one_is_not(pool: PgPool) {
-        let store = Store::from_pool(pool.clone());
-        assert!(store.schema_is_known().await.expect("answers"));
-        sqlx::query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
-            .execute(&pool)
-            .await
-            .expect("deletes");
-        assert!(!store.schema_is_known().await.expect("answers"));
-    }
 
     #[sqlx::test(migrations = "../../migrations")]
     async fn a_transaction_that_stands_still_loses_its_locks(pool: PgPool) {
