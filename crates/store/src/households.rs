@@ -3,7 +3,7 @@
 //! Keys are looked up one by one (`LATERAL`, which `OFFSET 0` keeps apart): of a join by four columns PostgreSQL expects a single row, and then compares
 //! each row of the index with each key of the batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -120,10 +120,8 @@ impl Tx {
                 HouseholdId::from_uuid(row.household_id),
             );
         }
-        let lost: Vec<Uuid> = ids
-            .into_iter()
-            .filter(|id| !settled.iter().any(|row| row.household_id == *id))
-            .collect();
+        let stand: HashSet<Uuid> = settled.iter().map(|row| row.household_id).collect();
+        let lost: Vec<Uuid> = ids.into_iter().filter(|id| !stand.contains(id)).collect();
         if !lost.is_empty() {
             // Another owner met the same address first; its proposal stands and ours leaves no trace.
             sqlx::query!("DELETE FROM households WHERE household_id = ANY($1)", &lost)
@@ -170,13 +168,19 @@ impl Tx {
         version: &IndexVersion,
         proposed: &[(BlindKey, DebtorId)],
     ) -> Result<HashMap<BlindKey, DebtorId>, StoreError> {
-        if proposed.is_empty() {
-            return Ok(HashMap::new());
+        let persons: Vec<BlindKey> = proposed.iter().map(|(key, _)| *key).collect();
+        let mut debtors = self.known_debtors(version, &persons).await?;
+        // In key order, so that two owners that meet here wait for each other instead of deadlocking; and only who is new, so that they seldom do.
+        let mut fresh: Vec<&(BlindKey, DebtorId)> = proposed
+            .iter()
+            .filter(|(key, _)| !debtors.contains_key(key))
+            .collect();
+        if fresh.is_empty() {
+            return Ok(debtors);
         }
-        let mut sorted: Vec<&(BlindKey, DebtorId)> = proposed.iter().collect();
-        sorted.sort_unstable_by_key(|(key, _)| *key);
-        let (municipalities, keys) = blind_columns(sorted.iter().map(|(key, _)| key));
-        let ids: Vec<Uuid> = sorted.iter().map(|(_, debtor)| debtor.uuid()).collect();
+        fresh.sort_unstable_by_key(|(key, _)| *key);
+        let (municipalities, keys) = blind_columns(fresh.iter().map(|(key, _)| key));
+        let ids: Vec<Uuid> = fresh.iter().map(|(_, debtor)| debtor.uuid()).collect();
         let rows = sqlx::query!(
             "INSERT INTO debtor_index AS d (municipality, key_id, normaliser_version, person_key, debtor_id)
              SELECT n.municipality, $1, $2, n.person_key, n.debtor_id
@@ -192,14 +196,13 @@ impl Tx {
         )
         .fetch_all(&mut *self.inner)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok((
-                    blind_key(&row.municipality, &row.person_key)?,
-                    DebtorId::from_uuid(row.debtor_id),
-                ))
-            })
-            .collect()
+        for row in rows {
+            debtors.insert(
+                blind_key(&row.municipality, &row.person_key)?,
+                DebtorId::from_uuid(row.debtor_id),
+            );
+        }
+        Ok(debtors)
     }
 
     /// Which of these keyed addresses are excluded (K14).
