@@ -38,7 +38,7 @@ const A_WHILE: Duration = Duration::from_secs(61);
 /// A run that takes more turns than this to come to rest never does.
 const TURNS_TO_REST: u32 = 4_000;
 
-/// So much a lane remembers: everything here, and still households are let go of.
+/// So much a reader remembers: everything here, and still households are let go of.
 const MEMORY_BYTES: usize = 1 << 20;
 
 /// Counted once for all: nobody looks.

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use voorveld_bus::{BusError, Event, Log, Record, Subscription};
 use voorveld_chassis::retry::Backoff;
-use voorveld_chassis::{Clock, Stopwatch};
+use voorveld_chassis::{Clock, Lifecycle, Stopwatch};
 use voorveld_store::positions::{Claimed, Reader, Step};
 use voorveld_store::{Store, StoreError};
 
@@ -24,7 +24,7 @@ pub use metrics::{MetricNames, Metrics, Share};
 
 /// How many readers of a stage a process has, each with partitions, transactions and a memory of its own: while one waits for the database, the other
 /// thinks. More of them make smaller sets, which cost more a record; more processes do as well.
-pub const LANES: usize = 2;
+pub const READERS: usize = 2;
 
 /// How often the log is asked how far it goes while there is more: it is for people who look at a dashboard.
 const LAG_EVERY: Duration = Duration::from_secs(5);
@@ -127,6 +127,7 @@ pub trait Work: Send {
 }
 
 /// Who reads what.
+#[derive(Clone)]
 pub struct Stage<D = Store> {
     /// Name of the stage: its positions and its consumer group.
     pub name: &'static str,
@@ -154,6 +155,16 @@ struct Held {
 enum Ended {
     Drained,
     Again,
+}
+
+impl Stage {
+    /// Starts as many readers as a process has, each with work of its own; they end when the lifecycle drains.
+    pub fn start<W: Work + 'static>(&self, work: impl Fn() -> W, lifecycle: &Lifecycle) {
+        for _ in 0..READERS {
+            let reader = self.clone().run(work(), lifecycle.draining());
+            lifecycle.spawn(self.name, reader);
+        }
+    }
 }
 
 impl<D: Database> Stage<D> {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use voorveld_bus::Log;
 use voorveld_chassis::{Clock, Lifecycle};
 use voorveld_policy::Policy;
-use voorveld_stage::{LANES, Stage};
+use voorveld_stage::{READERS, Stage};
 use voorveld_store::Store;
 use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
@@ -76,17 +76,17 @@ pub fn start(parts: &Parts, lifecycle: &Lifecycle) {
             lifecycle.draining(),
         ),
     );
-    for _ in 0..LANES {
-        let stage = Stage {
-            name: STAGE,
-            topic: RESOLVED_TOPIC,
-            owner: parts.owner.clone(),
-            log: parts.log.clone(),
-            store: parts.store.clone(),
-            clock: parts.clock.clone(),
-            metrics: parts.metrics.reading.clone(),
-        };
-        let correlator = Correlator::with_memory(parts.clone(), MAX_CACHED_BYTES / LANES);
-        lifecycle.spawn("correlator", stage.run(correlator, lifecycle.draining()));
-    }
+    let stage = Stage {
+        name: STAGE,
+        topic: RESOLVED_TOPIC,
+        owner: parts.owner.clone(),
+        log: parts.log.clone(),
+        store: parts.store.clone(),
+        clock: parts.clock.clone(),
+        metrics: parts.metrics.reading.clone(),
+    };
+    stage.start(
+        || Correlator::with_memory(parts.clone(), MAX_CACHED_BYTES / READERS),
+        lifecycle,
+    );
 }

@@ -19,7 +19,7 @@ use voorveld_bus::Log;
 use voorveld_chassis::{Clock, Lifecycle};
 use voorveld_domain::{AreaId, MunicipalityCode};
 use voorveld_seal::{BlindIndexKey, Opener};
-use voorveld_stage::{LANES, Stage};
+use voorveld_stage::Stage;
 use voorveld_store::Store;
 use voorveld_store::households::ExcludedAddress;
 use voorveld_wire::signal_v1::RECEIVED_TOPIC;
@@ -90,19 +90,19 @@ pub async fn start(parts: Parts, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         );
     }
     let parts = Arc::new(parts);
-    for _ in 0..LANES {
-        let stage = Stage {
-            name: STAGE,
-            topic: RECEIVED_TOPIC,
-            owner: parts.owner.clone(),
-            log: parts.log.clone(),
-            store: parts.store.clone(),
-            clock: parts.clock.clone(),
-            metrics: parts.metrics.reading.clone(),
-        };
-        let resolver = Resolver::new(Arc::clone(&parts), lifecycle.draining());
-        lifecycle.spawn("resolver", stage.run(resolver, lifecycle.draining()));
-    }
+    let stage = Stage {
+        name: STAGE,
+        topic: RECEIVED_TOPIC,
+        owner: parts.owner.clone(),
+        log: parts.log.clone(),
+        store: parts.store.clone(),
+        clock: parts.clock.clone(),
+        metrics: parts.metrics.reading.clone(),
+    };
+    stage.start(
+        || Resolver::new(Arc::clone(&parts), lifecycle.draining()),
+        lifecycle,
+    );
     Ok(())
 }
 
