@@ -1,9 +1,9 @@
 //! The roles of the house, each a process of its own as in production: killed, frozen, started anew, more of them or fewer.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::{Mutex as Moment, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use voorveld_tests::{free_port, root};
 
 use crate::patience::until;
+use crate::servers::log_file;
 
 /// How long a role may take to be ready, with all that happens meanwhile.
 const READY: Duration = Duration::from_mins(5);
@@ -62,6 +63,8 @@ pub struct Site {
 /// A process of the house.
 struct Member {
     role: Role,
+    /// The program it runs.
+    program: PathBuf,
     /// Its settings, and what it logs over all its lives.
     folder: PathBuf,
     admin: u16,
@@ -86,13 +89,9 @@ impl Member {
     }
 
     fn spawn(&mut self) {
-        let log = File::options()
-            .append(true)
-            .create(true)
-            .open(self.log_file())
-            .unwrap();
+        let log = log_file(self.log_file());
         let mut command = match &self.shift {
-            None => Command::new(binary()),
+            None => Command::new(&self.program),
             Some(shift) => {
                 let mut command = Command::new(wrong_clock());
                 command.arg(shift);
@@ -123,11 +122,13 @@ pub struct Crew {
     gateway: u16,
     client: reqwest::Client,
     members: Mutex<Vec<Member>>,
+    /// What who comes new runs.
+    program: Moment<PathBuf>,
 }
 
 impl Crew {
-    /// A house with nobody in it; its schema is up to date.
-    pub async fn hire(folder: PathBuf, site: Site) -> Self {
+    /// A house with nobody in it, in which this program is installed; its schema is the program's.
+    pub async fn hire(folder: PathBuf, site: Site, program: PathBuf) -> Self {
         std::fs::create_dir_all(folder.join("spool")).unwrap();
         let gateway = free_port();
         let crew = Self {
@@ -135,12 +136,51 @@ impl Crew {
             gateway,
             client: reqwest::Client::new(),
             members: Mutex::default(),
+            program: Moment::new(program),
             folder,
             site,
         };
         std::fs::write(crew.settings_file(), crew.settings(free_port())).unwrap();
         crew.run(&["migrate"]).await;
         crew
+    }
+
+    fn program(&self) -> PathBuf {
+        self.program
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Installs a program: who comes from now on runs it, and who is replaced.
+    pub fn install(&self, program: PathBuf) {
+        *self.program.lock().unwrap_or_else(PoisonError::into_inner) = program;
+    }
+
+    /// Asks one of a role that runs another program to leave in an orderly way; who comes instead, as always where somebody ends, runs the one that is
+    /// installed. Whether there was one.
+    pub async fn replace(&self, role: Role) -> bool {
+        let program = self.program();
+        let mut members = self.members.lock().await;
+        let outdated = members
+            .iter_mut()
+            .find(|member| member.role == role && member.program != program);
+        let Some(member) = outdated else {
+            return false;
+        };
+        member.program = program;
+        if let Some(pid) = member.pid() {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        true
+    }
+
+    /// Who runs another program than the one that is installed.
+    pub async fn outdated(&self) -> Vec<Role> {
+        let program = self.program();
+        let members = self.members.lock().await;
+        let outdated = members.iter().filter(|member| member.program != program);
+        outdated.map(|member| member.role).collect()
     }
 
     fn settings_file(&self) -> PathBuf {
@@ -193,7 +233,7 @@ impl Crew {
 
     /// Runs a command of the house to its end.
     pub async fn try_to_run(&self, arguments: &[&str]) -> Output {
-        Command::new(binary())
+        Command::new(self.program())
             .args(arguments)
             .arg("--config")
             .arg(self.settings_file())
@@ -249,6 +289,7 @@ impl Crew {
             std::fs::write(folder.join("voorveld.toml"), self.settings(admin)).unwrap();
             let mut member = Member {
                 role,
+                program: self.program(),
                 folder,
                 admin,
                 running: None,

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use voorveld_synthetic::Dice;
 use voorveld_tests::free_port;
 
+use crate::crew;
 use crate::house::{House, Keys, today};
 use crate::ledger::{Holdings, broken_promises};
 use crate::load;
@@ -104,14 +105,21 @@ pub async fn fills_up(under: Under) {
         let house = match under {
             Under::PostgresAndItsLog => {
                 let postgres = Postgres::start_in(disk.folder()).await;
-                House::furnish(&keys, postgres, None, SHORT_PARTITIONS).await
+                House::furnish(&keys, crew::binary(), postgres, None, SHORT_PARTITIONS).await
             }
             Under::Kafka => {
                 let port = free_port();
                 let proxy = Proxy::towards(port).await;
                 let kafka = Kafka::start_in(disk.folder(), port, proxy.port).await;
                 let postgres = Postgres::start().await;
-                House::furnish(&keys, postgres, Some((kafka, proxy)), SHORT_PARTITIONS).await
+                House::furnish(
+                    &keys,
+                    crew::binary(),
+                    postgres,
+                    Some((kafka, proxy)),
+                    SHORT_PARTITIONS,
+                )
+                .await
             }
         };
         let sender = Sender::admitted(&house.crew, today()).await;

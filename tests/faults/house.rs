@@ -27,6 +27,7 @@ use crate::proxy::Proxy;
 use crate::schedule::{Fault, Road, Strike};
 use crate::sender::Sender;
 use crate::servers::{Kafka, Postgres};
+use crate::upgrade;
 
 const DATABASE: &str = "house";
 /// How long everything may take to come to rest after the last fault.
@@ -61,6 +62,8 @@ pub struct Tally {
     pub slow_roads: AtomicU32,
     pub half_open_roads: AtomicU32,
     pub wrong_clocks: AtomicU32,
+    /// Processes that made place for the program that is installed.
+    pub replaced: AtomicU32,
     /// Processes that ended by themselves and were started again.
     pub ended: AtomicU32,
     /// Copies of records.
@@ -114,7 +117,7 @@ pub fn today() -> Date {
 
 impl House {
     /// An empty house on servers of its own, with the log on a broker or in the database.
-    pub async fn build(keys: &Keys, has_brokers: bool, partitions: i32) -> Self {
+    pub async fn build(keys: &Keys, program: PathBuf, has_brokers: bool, partitions: i32) -> Self {
         let postgres = Postgres::start().await;
         let kafka = if has_brokers {
             let port = free_port();
@@ -124,12 +127,13 @@ impl House {
         } else {
             None
         };
-        Self::furnish(keys, postgres, kafka, partitions).await
+        Self::furnish(keys, program, postgres, kafka, partitions).await
     }
 
-    /// An empty house on these servers.
+    /// An empty house on these servers, in which this program is installed.
     pub async fn furnish(
         keys: &Keys,
+        program: PathBuf,
         postgres: Postgres,
         kafka: Option<(Kafka, Proxy)>,
         partitions: i32,
@@ -153,7 +157,7 @@ impl House {
             partitions,
             keys: keys.folder(),
         };
-        let crew = Crew::hire(folder.path().join("house"), site).await;
+        let crew = Crew::hire(folder.path().join("house"), site, program).await;
         // Few, and each looked at before it is used: the server is killed while they lie idle.
         let pool = PgPoolOptions::new()
             .max_connections(4)
@@ -294,6 +298,16 @@ impl House {
                     tally.rebalances.fetch_add(changes, Ordering::Relaxed);
                     sleep(GUST_EVERY).await;
                 }
+            }
+            Fault::Upgrade => {
+                self.crew.install(crate::crew::binary());
+                self.crew.run(&["migrate"]).await;
+                upgrade::expand(&self.pool).await;
+            }
+            Fault::Replace { role } => {
+                assert!(self.crew.replace(*role).await, "one more {}", role.name());
+                self.crew.ready().await;
+                count(&tally.replaced);
             }
             Fault::Cut { road } => {
                 self.road(*road).cut(dice);

@@ -9,6 +9,12 @@
 //! VOORVELD_FAULTS_SEED=7 VOORVELD_FAULTS_MINUTES=120 cargo test -p voorveld-tests --test faults nights_on_kafka -- --nocapture
 //! ```
 //!
+//! An upgrade is from the program to itself, with a schema that grows meanwhile; by hand, from another release's program, whose schema is migrated meanwhile:
+//!
+//! ```sh
+//! VOORVELD_FAULTS_OLD=/path/to/voorveld cargo test -p voorveld-tests --test faults an_upgrade -- --nocapture
+//! ```
+//!
 //! Each night takes the seed after the last one's, prints its schedule, and says how to repeat it when it fails.
 #![expect(
     clippy::unwrap_used,
@@ -28,6 +34,7 @@ mod restore;
 mod schedule;
 mod sender;
 mod servers;
+mod upgrade;
 
 use tokio::sync::Mutex;
 
@@ -77,6 +84,12 @@ async fn a_log_that_is_ahead_of_a_restored_database_stops_the_stages() {
 async fn a_log_that_is_behind_the_database_stops_the_stages() {
     let _turn = ONE_AT_A_TIME.lock().await;
     restore::log_behind().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_under_load_leaves_no_trace() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    upgrade::under_load().await;
 }
 
 /// What whoever starts a test has asked for.

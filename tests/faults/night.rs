@@ -1,6 +1,7 @@
 //! Nights: the same rounds in peace and in trouble, and the judgement.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use voorveld_chassis::Stopwatch;
 use voorveld_synthetic::Dice;
 
 use crate::asked;
+use crate::crew::binary;
 use crate::echo::Echo;
 use crate::house::{House, Keys, Tally, today};
 use crate::ledger::{Holdings, broken_promises};
@@ -48,7 +50,7 @@ const LONG_PARTITIONS: i32 = 8;
 /// The seed of CI.
 const FIRST_SEED: u64 = 1;
 /// Readers of each stage when a night begins.
-const READERS: usize = 2;
+pub const READERS: usize = 2;
 
 /// Streams of dice: the load has 1.
 const SCHEDULE_STREAM: u64 = 2;
@@ -92,35 +94,118 @@ async fn night(backend: Backend, seed: u64, size: Size) {
             .map(|_| schedule::many(STRIKES, &mut dice, has_brokers))
             .collect()
     };
-    tell_schedule(backend, seed, &strikes);
-    let repeat = repeat(backend, seed, is_short);
-    let keys = Keys::generate().await;
-    // Terms count from the day of receipt: two runs are compared only if midnight did not come between.
-    loop {
-        let day = today();
-        let watch = Stopwatch::start();
-        let calm = calm(&keys, partitions, &rounds).await;
-        eprintln!("in peace: {:?}", watch.elapsed());
-        let watch = Stopwatch::start();
-        let (rough, complaints) = rough(&keys, backend, seed, partitions, &rounds, &strikes).await;
-        eprintln!("in trouble: {:?}", watch.elapsed());
-        if day != today() {
-            continue;
+    let trouble = Trouble {
+        program: binary(),
+        backend,
+        seed,
+        partitions,
+        rounds,
+        strikes,
+    };
+    trouble
+        .leaves_no_trace(&repeat(backend, seed, is_short))
+        .await;
+}
+
+/// What a house goes through.
+pub struct Trouble {
+    /// What is installed when it begins.
+    pub program: PathBuf,
+    /// Where its log is.
+    pub backend: Backend,
+    /// Of the dice that are thrown meanwhile.
+    pub seed: u64,
+    /// Of each topic.
+    pub partitions: i32,
+    /// What it is told.
+    pub rounds: Vec<Vec<Parcel>>,
+    /// What strikes it in each round.
+    pub strikes: Vec<Vec<Strike>>,
+}
+
+impl Trouble {
+    /// In the end the house holds what one holds that was told the same in peace, and every promise is kept. `repeat` says how to do this again.
+    pub async fn leaves_no_trace(&self, repeat: &str) {
+        self.tell_schedule();
+        let keys = Keys::generate().await;
+        // Terms count from the day of receipt: two runs are compared only if midnight did not come between.
+        loop {
+            let day = today();
+            let watch = Stopwatch::start();
+            let calm = calm(&keys, self.partitions, &self.rounds).await;
+            eprintln!("in peace: {:?}", watch.elapsed());
+            let watch = Stopwatch::start();
+            let (rough, complaints) = self.rough(&keys).await;
+            eprintln!("in trouble: {:?}", watch.elapsed());
+            if day != today() {
+                continue;
+            }
+            assert!(
+                !calm.matches.is_empty() && !calm.tasks.is_empty(),
+                "there is something to lose"
+            );
+            let mut all = rough.differences(&calm);
+            all.extend(complaints);
+            assert!(all.is_empty(), "{}\nTo repeat it: {repeat}", all.join("\n"));
+            return;
         }
-        assert!(
-            !calm.matches.is_empty() && !calm.tasks.is_empty(),
-            "there is something to lose"
-        );
-        let mut all = rough.differences(&calm);
-        all.extend(complaints);
-        assert!(all.is_empty(), "{}\nTo repeat it: {repeat}", all.join("\n"));
-        return;
+    }
+
+    /// What the house holds after the night, and what is wrong with it by itself.
+    async fn rough(&self, keys: &Keys) -> (Holdings, Vec<String>) {
+        let house = build(keys, &self.program, self.backend, self.partitions).await;
+        let sender = Sender::admitted(&house.crew, today()).await;
+        house.crew.start(READERS).await;
+        let mut dice = Dice::new(self.seed, HOUSE_STREAM);
+        let mut echo_dice = Dice::new(self.seed, ECHO_STREAM);
+        let mut echo = Echo::default();
+        for (parcels, strikes) in self.rounds.iter().zip(&self.strikes) {
+            let pieces = echo.pieces(&mut echo_dice);
+            house
+                .round(&sender, parcels, &pieces, strikes, &mut dice)
+                .await;
+            house.settle().await;
+            echo.listen(&house.log).await;
+        }
+        let pieces = echo.pieces(&mut echo_dice);
+        house.round(&sender, &[], &pieces, &[], &mut dice).await;
+        house.settle().await;
+        let holdings = Holdings::of(&house.pool).await;
+        let mut complaints = sender.surprises();
+        complaints.extend(broken_promises(&house.pool, &sender.books(), &holdings.places).await);
+        for role in house.crew.outdated().await {
+            complaints.push(format!(
+                "a {} runs what it ran in the beginning",
+                role.name()
+            ));
+        }
+        tell_tally(self.seed, &house.tally, &sender, house.claims().await);
+        if !complaints.is_empty() {
+            eprintln!("{}", house.crew.last_words().await);
+        }
+        house.demolish().await;
+        (holdings, complaints)
+    }
+
+    fn tell_schedule(&self) {
+        let mut told = format!("night of seed {} on {:?}\n", self.seed, self.backend);
+        for (round, strikes) in self.strikes.iter().enumerate() {
+            for strike in strikes {
+                writeln!(told, "  round {round}: {strike}").unwrap();
+            }
+        }
+        eprint!("{told}");
     }
 }
 
 /// An empty house.
 pub async fn house(keys: &Keys, backend: Backend, partitions: i32) -> House {
-    House::build(keys, backend == Backend::Kafka, partitions).await
+    build(keys, &binary(), backend, partitions).await
+}
+
+async fn build(keys: &Keys, program: &Path, backend: Backend, partitions: i32) -> House {
+    let has_brokers = backend == Backend::Kafka;
+    House::build(keys, program.to_owned(), has_brokers, partitions).await
 }
 
 /// What the house holds that was told these rounds in peace.
@@ -138,53 +223,6 @@ pub async fn calm(keys: &Keys, partitions: i32, rounds: &[Vec<Parcel>]) -> Holdi
     let holdings = Holdings::of(&house.pool).await;
     house.demolish().await;
     holdings
-}
-
-/// What the house holds after the night, and what is wrong with it by itself.
-async fn rough(
-    keys: &Keys,
-    backend: Backend,
-    seed: u64,
-    partitions: i32,
-    rounds: &[Vec<Parcel>],
-    strikes: &[Vec<Strike>],
-) -> (Holdings, Vec<String>) {
-    let house = house(keys, backend, partitions).await;
-    let sender = Sender::admitted(&house.crew, today()).await;
-    house.crew.start(READERS).await;
-    let mut dice = Dice::new(seed, HOUSE_STREAM);
-    let mut echo_dice = Dice::new(seed, ECHO_STREAM);
-    let mut echo = Echo::default();
-    for (parcels, strikes) in rounds.iter().zip(strikes) {
-        let pieces = echo.pieces(&mut echo_dice);
-        house
-            .round(&sender, parcels, &pieces, strikes, &mut dice)
-            .await;
-        house.settle().await;
-        echo.listen(&house.log).await;
-    }
-    let pieces = echo.pieces(&mut echo_dice);
-    house.round(&sender, &[], &pieces, &[], &mut dice).await;
-    house.settle().await;
-    let holdings = Holdings::of(&house.pool).await;
-    let mut complaints = sender.surprises();
-    complaints.extend(broken_promises(&house.pool, &sender.books(), &holdings.places).await);
-    tell_tally(seed, &house.tally, &sender, house.claims().await);
-    if !complaints.is_empty() {
-        eprintln!("{}", house.crew.last_words().await);
-    }
-    house.demolish().await;
-    (holdings, complaints)
-}
-
-fn tell_schedule(backend: Backend, seed: u64, strikes: &[Vec<Strike>]) {
-    let mut told = format!("night of seed {seed} on {backend:?}\n");
-    for (round, strikes) in strikes.iter().enumerate() {
-        for strike in strikes {
-            writeln!(told, "  round {round}: {strike}").unwrap();
-        }
-    }
-    eprint!("{told}");
 }
 
 fn tell_tally(seed: u64, tally: &Tally, sender: &Sender, claims: i64) {

@@ -63,6 +63,10 @@ pub enum Fault {
     },
     /// One of a role comes back with a clock that jumps to and fro.
     WrongClock { role: Role },
+    /// The program that is tested is installed, and the schema changes. Never drawn.
+    Upgrade,
+    /// One of a role makes place for the program that is installed. Never drawn.
+    Replace { role: Role },
 }
 
 /// A fault and how long after the one before.

@@ -102,18 +102,11 @@ impl Postgres {
 
     /// Whether nobody is running it: never started, killed, or ended by itself.
     pub fn is_down(&mut self) -> bool {
-        match &mut self.running {
-            Some(child) => child.try_wait().unwrap().is_some(),
-            None => true,
-        }
+        is_down(&mut self.running)
     }
 
     fn spawn(&mut self) {
-        let log = File::options()
-            .append(true)
-            .create(true)
-            .open(self.folder.path().join("server.log"))
-            .unwrap();
+        let log = log_file(self.folder.path().join("server.log"));
         let child = self
             .command("postgres")
             .arg("-D")
@@ -254,6 +247,22 @@ fn children(id: u32) -> Vec<Pid> {
         .collect()
 }
 
+fn is_down(running: &mut Option<Child>) -> bool {
+    match running {
+        Some(child) => child.try_wait().unwrap().is_some(),
+        None => true,
+    }
+}
+
+/// What somebody logs over all its lives.
+pub fn log_file(path: impl AsRef<Path>) -> File {
+    File::options()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap()
+}
+
 /// One node of Apache Kafka.
 pub struct Kafka {
     folder: TempDir,
@@ -351,18 +360,11 @@ impl Kafka {
 
     /// Whether nobody is running it.
     pub fn is_down(&mut self) -> bool {
-        match &mut self.running {
-            Some(child) => child.try_wait().unwrap().is_some(),
-            None => true,
-        }
+        is_down(&mut self.running)
     }
 
     fn spawn(&mut self) {
-        let log = File::options()
-            .append(true)
-            .create(true)
-            .open(self.folder.path().join("kafka.log"))
-            .unwrap();
+        let log = log_file(self.folder.path().join("kafka.log"));
         let child = self
             .java("kafka.Kafka")
             .arg(self.folder.path().join("server.properties"))
