@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use voorveld_tests::{free_port, root};
 
-use crate::patience::until;
+use crate::patience::comes;
 use crate::servers::log_file;
 
 /// How long a role may take to be ready, with all that happens meanwhile.
@@ -306,7 +306,7 @@ impl Crew {
 
     /// Waits until everybody who is wanted is ready.
     pub async fn ready(&self) {
-        until("everybody is ready", READY, async || {
+        let are_ready = comes(READY, async || {
             self.replace_who_ended().await;
             let wanted: Vec<u16> = {
                 let members = self.members.lock().await;
@@ -321,8 +321,12 @@ impl Crew {
                 }
             }
             true
-        })
-        .await;
+        });
+        assert!(
+            are_ready.await,
+            "not everybody is ready\n{}",
+            self.last_words().await
+        );
     }
 
     /// Starts whoever ended by itself again, for ever, as a cluster does.

@@ -306,6 +306,43 @@ fn migrations_are_only_added_never_changed() {
     );
 }
 
+/// What a release before may still need is only taken away by a migration that names the one with which the code moved (migrations/README.md).
+#[test]
+fn a_migration_that_takes_something_away_says_since_when_nobody_needs_it() {
+    const TAKES_AWAY: [&str; 5] = [
+        "DROP TABLE",
+        "DROP COLUMN",
+        "RENAME ",
+        "SET NOT NULL",
+        "SET DATA TYPE",
+    ];
+    let versions: BTreeSet<String> = kept_files()
+        .iter()
+        .filter_map(|name| {
+            Some(
+                name.strip_prefix("migrations/")?
+                    .split_once('_')?
+                    .0
+                    .to_owned(),
+            )
+        })
+        .collect();
+    for name in kept_files() {
+        if !name.starts_with("migrations/2") {
+            continue;
+        }
+        let text = std::fs::read_to_string(root().join(&name)).unwrap();
+        let takes_away = TAKES_AWAY.iter().any(|words| text.contains(words));
+        let since = name
+            .split_once("_contract_")
+            .and_then(|(_, rest)| rest.split('_').next());
+        assert!(
+            !takes_away || since.is_some_and(|since| versions.contains(since)),
+            "{name} takes something away: its name says with which migration the code moved"
+        );
+    }
+}
+
 #[test]
 fn migrations_are_named_by_their_moment_and_none_shares_it() {
     let mut moments = BTreeSet::new();

@@ -50,24 +50,106 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the schema is exactly the one this release knows: every migration applied, none that it has never heard of.
-    pub async fn schema_is_known(&self) -> Result<bool, StoreError> {
+    /// How the schema stands to this release.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn schema(&self) -> Result<Schema, StoreError> {
         let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
             .fetch_one(&self.pool)
             .await?;
         if !there {
-            return Ok(false);
+            return Ok(Schema::Earlier);
         }
-        let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version",
+        let applied: Vec<(i64, Vec<u8>, String)> = sqlx::query_as(
+            "SELECT version, checksum, description FROM _sqlx_migrations WHERE success ORDER BY version",
         )
         .fetch_all(&self.pool)
         .await?;
-        let known: Vec<(i64, Vec<u8>)> = MIGRATOR
-            .iter()
-            .map(|migration| (migration.version, migration.checksum.to_vec()))
-            .collect();
-        Ok(applied == known)
+        let applied = applied
+            .into_iter()
+            .map(|(version, checksum, description)| Migration {
+                version,
+                checksum,
+                description,
+            });
+        let known = MIGRATOR.iter().map(|migration| Migration {
+            version: migration.version,
+            checksum: migration.checksum.to_vec(),
+            description: migration.description.to_string(),
+        });
+        Ok(Schema::between(
+            &applied.collect::<Vec<_>>(),
+            &known.collect::<Vec<_>>(),
+        ))
+    }
+}
+
+/// How the schema of a database stands to a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// It is the release's.
+    Known,
+    /// Migrations of the release are missing.
+    Earlier,
+    /// A later release has added to it, and this one works with it: a process that ends during a rollout comes back, and a rollout can be taken back.
+    Later,
+    /// The release does not work with it.
+    Foreign {
+        /// The first migration that says so: it is not the one that the release knows, or it took something away that the release still needs.
+        migration: i64,
+    },
+}
+
+/// A migration, as a release knows it or as a database had it applied.
+struct Migration {
+    version: i64,
+    checksum: Vec<u8>,
+    /// What its file is called.
+    description: String,
+}
+
+/// How the description of a migration begins that takes away what releases still needed that do not know the version named next
+/// (`20270301120000_contract_20270101120000_old_columns.sql`).
+const CONTRACTS: &str = "contract ";
+
+impl Migration {
+    /// Whether a release that knows nothing after this version can work with it.
+    fn leaves_all_to(&self, newest: i64) -> bool {
+        match self.description.strip_prefix(CONTRACTS) {
+            None => true,
+            Some(rest) => {
+                let since = rest.split(' ').next().and_then(|word| word.parse().ok());
+                since.is_some_and(|since: i64| since <= newest)
+            }
+        }
+    }
+}
+
+impl Schema {
+    /// Both in the order of their versions.
+    fn between(applied: &[Migration], known: &[Migration]) -> Self {
+        let newest = known.last().map_or(0, |migration| migration.version);
+        let mut is_later = false;
+        for migration in applied {
+            let expected = known.iter().find(|one| one.version == migration.version);
+            let fits = match expected {
+                Some(expected) => expected.checksum == migration.checksum,
+                None => newest < migration.version && migration.leaves_all_to(newest),
+            };
+            if !fits {
+                return Self::Foreign {
+                    migration: migration.version,
+                };
+            }
+            is_later |= expected.is_none();
+        }
+        let has = |one: &Migration| applied.iter().any(|two| two.version == one.version);
+        match (known.iter().all(has), is_later) {
+            (false, _) => Self::Earlier,
+            (true, true) => Self::Later,
+            (true, false) => Self::Known,
+        }
     }
 }
 
@@ -88,18 +170,64 @@ mod tests {
 
     use super::*;
 
-    #[sqlx::test(migrations = "../../migrations")]
-    async fn a_migrated_schema_is_known_and_a_foreign_one_is_not(pool: PgPool) {
-        let store = Store::from_pool(pool.clone());
-        assert!(store.schema_is_known().await.expect("answers"));
-        sqlx::query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
-            .execute(&pool)
-            .await
-            .expect("deletes");
-        assert!(!store.schema_is_known().await.expect("answers"));
+    fn migration(version: i64, description: &str) -> Migration {
+        Migration {
+            version,
+            checksum: version.to_be_bytes().to_vec(),
+            description: description.into(),
+        }
     }
 
-    /// The first migration makes `partners`; somebody who holds what it makes next is let pass, and it is there in the end.
+    #[test]
+    fn a_release_works_with_what_a_later_one_added_and_not_with_what_it_took_away() {
+        let of = |names: &[(i64, &str)]| -> Vec<Migration> {
+            names
+                .iter()
+                .map(|(at, name)| migration(*at, name))
+                .collect()
+        };
+        let known = of(&[(1, "signals"), (3, "tasks")]);
+        let between = |names: &[(i64, &str)]| Schema::between(&of(names), &known);
+        let foreign = |migration| Schema::Foreign { migration };
+
+        assert_eq!(between(&[(1, "signals"), (3, "tasks")]), Schema::Known);
+        assert_eq!(between(&[]), Schema::Earlier);
+        assert_eq!(between(&[(1, "signals")]), Schema::Earlier);
+        let later = |name| between(&[(1, "signals"), (3, "tasks"), (5, name)]);
+        assert_eq!(later("grounds"), Schema::Later);
+        assert_eq!(later("contract 3 old columns"), Schema::Later);
+        assert_eq!(later("contract 4 old columns"), foreign(5));
+        assert_eq!(later("contract of all"), foreign(5), "it names no version");
+        assert_eq!(later("contracts"), Schema::Later, "another word");
+        // What came in between is of another line, and what was changed is not what it was.
+        assert_eq!(
+            between(&[(1, "signals"), (2, "x"), (3, "tasks")]),
+            foreign(2)
+        );
+        let mut changed = of(&[(1, "signals"), (3, "tasks")]);
+        changed[0].checksum = vec![0];
+        assert_eq!(Schema::between(&changed, &known), foreign(1));
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn the_schema_of_a_database_is_told(pool: PgPool) {
+        let store = Store::from_pool(pool.clone());
+        assert_eq!(store.schema().await.unwrap(), Schema::Known);
+        sqlx::query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (99990101000000, 'of a release to come', true, '', 0)",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        assert_eq!(store.schema().await.unwrap(), Schema::Later);
+        sqlx::query("DELETE FROM _sqlx_migrations WHERE version = (SELECT min(version) FROM _sqlx_migrations)")
+            .execute(&pool)
+            .await
+            .unwrap();
+        assert_eq!(store.schema().await.unwrap(), Schema::Earlier);
+    }
+
     #[sqlx::test(migrations = false)]
     async fn a_migration_waits_until_a_table_is_free(pool: PgPool) {
         let store = Store::from_pool(pool.clone());
@@ -115,7 +243,7 @@ mod tests {
         };
         let (migrated, ()) = futures::join!(store.migrate(), let_go);
         migrated.unwrap();
-        assert!(store.schema_is_known().await.unwrap());
+        assert_eq!(store.schema().await.unwrap(), Schema::Known);
         let patience: String = sqlx::query_scalar("SHOW lock_timeout")
             .fetch_one(&pool)
             .await

@@ -172,7 +172,7 @@ pub enum Command {
     Push(Push),
     /// Bring the database schema up to this release
     ///
-    /// Roles refuse to start on a schema they do not know. Run this before a rollout: old processes go on working.
+    /// Roles refuse to start on an earlier schema. Run this before a rollout: old processes go on working, and come back when they end.
     #[command(display_order = 10)]
     Migrate,
     /// Check the settings and the rules, and run the rules' own examples

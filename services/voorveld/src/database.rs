@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use voorveld_bus::Log;
 use voorveld_chassis::retry;
 use voorveld_store::Store;
+use voorveld_store::schema::Schema;
 
 use crate::config::{DEFAULT_CONNECTIONS, Settings};
 use crate::embedded::EmbeddedPostgres;
@@ -20,6 +21,15 @@ pub struct Database {
     /// What everybody uses.
     pub store: Store,
     own: Option<(EmbeddedPostgres, PathBuf)>,
+}
+
+/// What is said of a schema that this release does not work with.
+#[must_use]
+pub fn does_not_work_with(migration: i64) -> String {
+    format!(
+        "migration {migration} of the database is not one that this release works with: it is of a later release that took away what this one needs, or \
+         of another program"
+    )
 }
 
 impl Database {
@@ -71,17 +81,21 @@ impl Database {
     }
 
     async fn check_schema(&self, settings: &Settings) -> anyhow::Result<()> {
-        if self.store.schema_is_known().await? {
-            return Ok(());
+        match self.store.schema().await? {
+            Schema::Known => {}
+            Schema::Later => {
+                tracing::info!("the schema is that of a later release, with which this one works");
+            }
+            Schema::Earlier if settings.is_embedded() => {
+                self.store.migrate().await?;
+                tracing::info!("the schema was brought up to date");
+            }
+            Schema::Earlier => bail!(
+                "the schema of the database is that of an earlier release: run `voorveld migrate` first"
+            ),
+            Schema::Foreign { migration } => bail!(does_not_work_with(migration)),
         }
-        if settings.is_embedded() {
-            self.store.migrate().await?;
-            tracing::info!("the schema was brought up to date");
-            return Ok(());
-        }
-        bail!(
-            "the database has another schema than this release knows: run `voorveld migrate` first"
-        );
+        Ok(())
     }
 
     /// The log: on the brokers, or in this database.

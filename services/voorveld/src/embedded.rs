@@ -496,9 +496,9 @@ mod tests {
 
     async fn is_written(database: &EmbeddedPostgres) -> bool {
         let store = Store::connect(database.url(), 1).await.unwrap();
-        let written = store.schema_is_known().await.unwrap();
+        let schema = store.schema().await.unwrap();
         store.close().await;
-        written
+        schema == voorveld_store::schema::Schema::Known
     }
 
     fn server(database: &EmbeddedPostgres) -> Pid {
