@@ -7,7 +7,7 @@ use uuid::Uuid;
 use voorveld_calendar::{Calendar, Period, plus_days};
 use voorveld_domain::{DebtorId, Outcome, PartnerType, Standing};
 
-use super::world::{World, cents, debt_signal, default_rules, noon, number_of, rule_set};
+use super::world::{World, cents, debt_signal, default_rules, noon, number_of, rule_set, signal_id};
 use crate::lens::Seen;
 use crate::window::brought_by;
 use crate::*;
@@ -115,6 +115,41 @@ fn what_made_something_true_to_stay_so_is_found_however_many_there_are() {
     assert_eq!(who_brought(3, false, |_| true), Some(1));
     // True of two, and of four again.
     assert_eq!(who_brought(5, false, |signals| signals.len() != 3), Some(4));
+}
+
+/// A landlord tells the same arrears day after day; the first of them is on a task.
+#[test]
+fn however_many_repeat_what_somebody_sees_to_each_is_told_to_repeat() {
+    let mut each = default_rules().remove(0);
+    each.condition = Condition::EachSignal(Predicate::Any);
+    each.muted_by = MutedBy {
+        repeat: true,
+        ..MutedBy::default()
+    };
+    for many in [2, 7, 8, 9, 10, 40] {
+        let on = |number: u32| {
+            let days = i32::try_from(number).expect("few");
+            debt_signal(number, PartnerType::Rent, plus_days(date(2025, 1, 1), days))
+        };
+        let mut world = World::new(rule_set(vec![each.clone()]));
+        world.record(on(1));
+        for number in 2..many {
+            world.timeline.absorb(on(number));
+        }
+        let planned = world.record(on(many));
+        let [TaskChange::Join { grounds, .. }] = &*planned.changes else {
+            panic!("{many}: they are told on the same task");
+        };
+        let mut repeats: Vec<(Anchor, bool)> = grounds
+            .iter()
+            .map(|ground| (ground.anchor, ground.repeat))
+            .collect();
+        repeats.sort_unstable();
+        let expected: Vec<(Anchor, bool)> = (2..=many)
+            .map(|number| (Anchor::Signal(signal_id(number)), true))
+            .collect();
+        assert_eq!(repeats, expected, "{many}");
+    }
 }
 
 /// Of an institution: on one day a file with a year of signals comes in, then corrections of some and withdrawals of others, and in between somebody sees to it.
