@@ -336,11 +336,12 @@ impl<'a> Asking<'a> {
         let judge = self.judge(one.number);
         let last = month + i32::from(preceding);
         let days = |number: i32| YearMonth::numbered(number).period();
-        let (first_day, last_day) = (
+        // The day after them is of a month that nobody asks for.
+        let (first_day, day_after) = (
             days(month - i32::from(preceding)).from_number(),
-            days(last).to_number() - 1,
+            days(last).to_number(),
         );
-        let asked = self.asked_within(one.number, first_day, last_day);
+        let asked = self.asked_within(one.number, first_day, day_after);
         let now: Vec<Match> = months(&asked)
             .filter(|one| (month..=last).contains(&one.at.number()))
             .filter_map(|month| judge.monthly(&month))

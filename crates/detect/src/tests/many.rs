@@ -7,7 +7,9 @@ use uuid::Uuid;
 use voorveld_calendar::{Calendar, Period, plus_days};
 use voorveld_domain::{DebtorId, Outcome, PartnerType, Standing};
 
-use super::world::{World, cents, debt_signal, default_rules, noon, number_of, rule_set, signal_id};
+use super::world::{
+    World, cents, debt_signal, default_rules, noon, number_of, rule_set, signal_id,
+};
 use crate::lens::Seen;
 use crate::window::brought_by;
 use crate::*;
@@ -150,6 +152,58 @@ fn however_many_repeat_what_somebody_sees_to_each_is_told_to_repeat() {
             .collect();
         assert_eq!(repeats, expected, "{many}");
     }
+}
+
+/// Each is there when the next one comes, and is taken up then ([`World::judge`] compares).
+#[test]
+fn what_rose_before_stands_when_more_comes() {
+    let mut risen = default_rules().remove(0);
+    risen.muted_by = MutedBy::default();
+    risen.condition = Condition::Risen {
+        of: Predicate::Any,
+        days: 60,
+        by: cents(1),
+    };
+    let mut world = World::new(rule_set(vec![risen]));
+    for (number, days) in [(1, 0), (2, 50), (3, 100)] {
+        let mut signal = debt_signal(number, PartnerType::Rent, plus_days(date(2025, 1, 1), days));
+        signal.amount = Some(cents(10_000 * i64::from(number)));
+        world.record(signal);
+    }
+    let rose: Vec<Anchor> = world
+        .evaluate()
+        .matches
+        .iter()
+        .map(|one| one.anchor)
+        .collect();
+    let expected = [2, 3].map(|number| Anchor::Signal(signal_id(number)));
+    assert_eq!(rose, expected);
+}
+
+/// What came and what went are told of together: neither hides the other.
+#[test]
+fn what_came_is_news_though_something_else_went() {
+    let mut each = default_rules().remove(0);
+    each.muted_by = MutedBy::default();
+    each.condition = Condition::EachSignal(Predicate::Any);
+    let mut world = World::new(rule_set(vec![each]));
+    let on = |number: u32| debt_signal(number, PartnerType::Rent, date(2025, 1, 10));
+    world.record(on(1));
+    world.record(on(2));
+    world.timeline.absorb(on(3));
+    let mut taken_back = on(2);
+    taken_back.revision = taken_back.revision.next();
+    taken_back.standing = Standing::Withdrawn;
+    let planned = world.record(taken_back);
+    let joined = planned.changes.iter().any(|change| {
+        let TaskChange::Join { grounds, .. } = change else {
+            return false;
+        };
+        grounds
+            .iter()
+            .any(|ground| ground.anchor == Anchor::Signal(signal_id(3)))
+    });
+    assert!(joined, "{:?}", planned.changes);
 }
 
 /// Of an institution: on one day a file with a year of signals comes in, then corrections of some and withdrawals of others, and in between somebody sees to it.
