@@ -3,17 +3,20 @@
 //! Planning twice changes nothing: what a plan asks for, done, is what the next plan finds. So a batch that is repeated after a
 //! crash leaves no trace (I4).
 
-use std::cell::{Cell, OnceCell};
+mod settled;
+mod standing;
+
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use voorveld_calendar::{Calendar, amsterdam_date, plus_days};
-use voorveld_domain::{HoldReason, Outcome, Purpose, RuleId, SignalId, TaskId, TaskState, Urgency};
+use voorveld_domain::{HoldReason, Outcome, Purpose, SignalId, TaskId, TaskState, Urgency};
 
 use crate::condition::Condition;
 use crate::evaluate::last_useful_day;
 use crate::findings::Matches;
-use crate::mute::{FEW_ASKED, FoundOut, Mutes};
+use crate::mute::{FoundOut, Mutes};
 use crate::predicate::is_unmutable;
 use crate::rule::{Deadline, Effect, Ladder, MutedBy, Raises, Rule, RuleSet};
 use crate::task::{
@@ -21,6 +24,10 @@ use crate::task::{
 };
 use crate::timeline::Marked;
 use crate::{Anchor, Match, OfRules, Signal, Timeline};
+
+pub use settled::Settled;
+use settled::{Facts, Footing, SettledTask};
+use standing::{Key, OnTask, Standing, Tended};
 
 /// What must become of this household's tasks, given what is found of it.
 ///
@@ -112,31 +119,6 @@ pub fn plan_again(found: &impl OfRules, of: Planned<'_>, settled: &mut Settled) 
     whole
 }
 
-/// What plans left as it belongs, by purpose.
-#[derive(Debug, Clone, Default)]
-pub struct Settled(BTreeMap<Purpose, SettledTask>);
-
-/// The open task of a purpose after a plan that was done.
-#[derive(Debug, Clone)]
-struct SettledTask {
-    footing: Footing,
-    /// What raised nothing and joined nothing.
-    suppressed: Vec<Suppression>,
-}
-
-/// What a plan stood on besides what was found; the next one stands on the same, unless people did something meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Footing {
-    task: TaskId,
-    state: TaskState,
-    facts: Facts,
-    grounds: usize,
-    /// Of all states.
-    tasks: Vec<TaskState>,
-    answered_elsewhere: usize,
-    held: Option<HoldReason>,
-}
-
 /// The matches of one rule that asks for a task.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
@@ -191,9 +173,6 @@ struct Planner<'a> {
     calendar: &'a Calendar,
 }
 
-/// What names a match and the ground it gives, without a copy of the rule's name.
-type Key<'a> = (&'a RuleId, Anchor);
-
 /// A match that has something unanswered to say.
 struct Candidate<'a> {
     rule: &'a Rule,
@@ -213,124 +192,6 @@ struct Unanswered<'a> {
 impl<'a> Candidate<'a> {
     const fn key(&self) -> Key<'a> {
         (&self.found.rule, self.found.anchor)
-    }
-}
-
-/// The grounds of a task in order of what names them.
-struct Standing<'a>(Vec<(Key<'a>, &'a Ground)>);
-
-impl<'a> Standing<'a> {
-    fn of(task: &'a KnownTask) -> Self {
-        let mut grounds: Vec<(Key<'a>, &'a Ground)> = task
-            .grounds
-            .iter()
-            .map(|ground| ((&ground.rule, ground.anchor), ground))
-            .collect();
-        // Most are in order already, which this sort makes use of.
-        grounds.sort_by_key(|(key, _)| *key);
-        Self(grounds)
-    }
-
-    /// Beside each candidate its ground, if it has one, and the grounds that have no match; both are walked once, in order.
-    fn beside(&self, candidates: &[Candidate<'a>]) -> (Vec<Option<&'a Ground>>, Vec<&'a Ground>) {
-        let (mut beside, mut lost) = (Vec::with_capacity(candidates.len()), Vec::new());
-        let mut grounds = self.0.iter().peekable();
-        for candidate in candidates {
-            let key = candidate.key();
-            while let Some((_, before)) = grounds.next_if(|(known, _)| *known < key) {
-                lost.push(*before);
-            }
-            let own = grounds.next_if(|(known, _)| *known == key);
-            beside.push(own.map(|(_, ground)| *ground));
-        }
-        lost.extend(grounds.map(|(_, ground)| *ground));
-        (beside, lost)
-    }
-
-    /// Puts a ground in where there is none of that name. Says whether it did.
-    fn put(&mut self, ground: &'a Ground) -> bool {
-        let key = (&ground.rule, ground.anchor);
-        let place = self.0.binary_search_by(|(known, _)| known.cmp(&key));
-        let free = place.err();
-        if let Some(free) = free {
-            self.0.insert(free, (key, ground));
-        }
-        free.is_some()
-    }
-
-    fn grounds(&self) -> impl Iterator<Item = &'a Ground> {
-        self.0.iter().map(|(_, ground)| *ground)
-    }
-}
-
-/// An open task that is looked after.
-struct Tended<'a> {
-    task: &'a KnownTask,
-    /// What it asks for before anything presses.
-    base: Facts,
-    /// Its grounds that are looked at again.
-    on: Standing<'a>,
-    /// How many it has besides; they are where they belong.
-    rest: usize,
-    /// What comes to it already.
-    joining: BTreeMap<Key<'a>, Ground>,
-    /// What raised nothing and joined nothing, of what is not looked at again.
-    suppressed: Vec<Suppression>,
-}
-
-impl<'a> Tended<'a> {
-    fn of(task: &'a KnownTask, on: Standing<'a>) -> Self {
-        Self {
-            task,
-            base: Facts::of(task),
-            on,
-            rest: 0,
-            joining: BTreeMap::new(),
-            suppressed: Vec::new(),
-        }
-    }
-}
-
-/// Which signals grounds lean on already.
-struct OnTask<'a> {
-    timeline: &'a Timeline,
-    grounds: Vec<&'a Ground>,
-    /// How often it was asked.
-    asked: Cell<usize>,
-    marked: OnceCell<Marked>,
-}
-
-impl OnTask<'_> {
-    /// Whether the signal at this place of the timeline is one of them.
-    fn has(&self, place: usize) -> bool {
-        let asked = self.asked.get();
-        if asked < FEW_ASKED {
-            self.asked.set(asked + 1);
-            let id = self.timeline.at(place).id;
-            return self.grounds.iter().any(|ground| ground.leans_on(id));
-        }
-        let witnesses = || self.grounds.iter().flat_map(|ground| &ground.witnesses);
-        self.marked
-            .get_or_init(|| Marked::of(self.timeline, witnesses().copied()))
-            .is_marked(place)
-    }
-}
-
-/// What grounds ask of their task, together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Facts {
-    urgency: Urgency,
-    due_on: Date,
-    ladder_step: u8,
-}
-
-impl Facts {
-    const fn of(task: &KnownTask) -> Self {
-        Self {
-            urgency: task.urgency,
-            due_on: task.due_on,
-            ladder_step: task.ladder_step,
-        }
     }
 }
 
@@ -634,16 +495,12 @@ impl<'a> Planner<'a> {
             mut suppressed,
         } = tended;
         let before = Facts::of(task);
-        let known = OnTask {
-            timeline: self.mutes.timeline,
-            grounds: if rest == 0 {
-                standing.grounds().collect()
-            } else {
-                task.grounds.iter().collect()
-            },
-            asked: Cell::new(0),
-            marked: OnceCell::new(),
+        let grounds = if rest == 0 {
+            standing.grounds().collect()
+        } else {
+            task.grounds.iter().collect()
         };
+        let known = OnTask::of(self.mutes.timeline, grounds);
         self.hold(candidates, Some(&known), whole);
 
         let (beside, lost) = standing.beside(candidates);
