@@ -206,6 +206,34 @@ fn what_came_is_news_though_something_else_went() {
     assert!(joined, "{:?}", planned.changes);
 }
 
+/// Where people did something since the last plan, all is looked at, not only what came ([`World::judge`] compares).
+#[test]
+fn what_was_answered_elsewhere_meanwhile_is_noticed_with_whatever_comes() {
+    let mut each = default_rules().remove(0);
+    each.muted_by = MutedBy::default();
+    each.condition = Condition::EachSignal(Predicate::Any);
+    let mut world = World::new(rule_set(vec![each]));
+    let on = |number: u32| {
+        let day = i8::try_from(number).expect("a day");
+        debt_signal(number, PartnerType::Rent, date(2025, 1, day))
+    };
+    world.record(on(1));
+    world.record(on(2));
+    let purpose = world.open().purpose;
+    let answered = (purpose, signal_id(2));
+    world.guards.answered_elsewhere.insert(answered);
+    world.record(on(3));
+    let mut leaned_on: Vec<u128> = world
+        .open()
+        .grounds
+        .iter()
+        .flat_map(|ground| &ground.witnesses)
+        .map(|id| number_of(*id))
+        .collect();
+    leaned_on.sort_unstable();
+    assert_eq!(leaned_on, [1, 3]);
+}
+
 /// Of an institution: on one day a file with a year of signals comes in, then corrections of some and withdrawals of others, and in between somebody sees to it.
 /// At each record, whoever takes up what was found and planned before finds and plans what a look at everything does (see [`World::judge`]).
 #[test]
