@@ -786,6 +786,34 @@ fn an_old_ground_that_changes_does_not_shorten_the_term() {
 }
 
 #[test]
+fn an_old_ground_presses_once_it_is_said_to_be_of_these_days() {
+    let mut world = World::new(rules_with("debt.high_amount", |rule| {
+        rule.not_older_than_days = Some(31);
+    }));
+    // Nobody else presses: another month, and long enough ago to be opeenvolgend to nothing.
+    world.record(debt_signal(1, PartnerType::Water, date(2025, 9, 10)));
+    let mut high = debt_signal(2, PartnerType::Rent, date(2025, 1, 10));
+    high.amount = Some(cents(60_000));
+    high.received_at = noon(date(2025, 9, 10));
+    high.first_received_at = high.received_at;
+    world.record(high.clone());
+    let is_on = |world: &mut World| {
+        let grounds = &world.open().grounds;
+        let high_amount = rule_id("debt.high_amount");
+        grounds.iter().any(|one| one.rule == high_amount)
+    };
+    assert!(is_on(&mut world));
+    assert_eq!(world.open().urgency, Urgency::Routine);
+    let of_august = corrected(&high, |signal| {
+        signal.event_date = date(2025, 8, 20);
+        signal.amount = Some(cents(70_000));
+    });
+    world.record(of_august);
+    assert!(is_on(&mut world));
+    assert_eq!(world.open().urgency, Urgency::Raised);
+}
+
+#[test]
 fn a_task_raised_by_mistake_starts_no_cooldown() {
     let mut world = World::new(rules_with("debt.crisis", |rule| {
         rule.cooldown = Some(Cooldown {
