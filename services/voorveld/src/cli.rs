@@ -474,6 +474,9 @@ pub struct BenchLatency {
     /// For how many seconds
     #[arg(long = "for", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
+    /// Show what each statement took, and what was written; it costs some time itself
+    #[arg(long, conflicts_with = "json")]
+    pub statements: bool,
     /// The same seed gives the same households
     #[arg(long, value_name = "N", default_value_t = 2026)]
     pub seed: u64,
@@ -514,6 +517,9 @@ pub struct BenchChain {
     /// How often; the medians are printed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub runs: u32,
+    /// Show what each statement took, and what was written, of the last run; it costs some time itself
+    #[arg(long, conflicts_with = "json")]
+    pub statements: bool,
     /// The same seed gives the same file
     #[arg(long, value_name = "N", default_value_t = 2026)]
     pub seed: u64,

@@ -12,7 +12,7 @@ use voorveld_correlator::{Metrics, Parts};
 use voorveld_policy::Policy;
 
 use super::machine::{Usage, forget_peak};
-use super::room::{Room, attended};
+use super::room::{Room, attended, server_cpu_seconds};
 
 /// How often it is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -107,7 +107,10 @@ impl Progress<'_> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let watch = Stopwatch::start();
-        let (own, server) = (Usage::now(), self.room.server_cpu_seconds().await?);
+        let (own, server) = (
+            Usage::now(),
+            server_cpu_seconds(&self.room.database.store).await?,
+        );
         let mut first_commit_seconds = None;
         let now = loop {
             let now = self.committed();
@@ -133,7 +136,7 @@ impl Progress<'_> {
             batches: now.batches - before.batches,
             batch_seconds: now.seconds - before.seconds,
             cpu_seconds: used.cpu_seconds - own.cpu_seconds,
-            server_cpu_seconds: self.room.server_cpu_seconds().await? - server,
+            server_cpu_seconds: server_cpu_seconds(&self.room.database.store).await? - server,
             peak_bytes: used.peak_bytes,
             first_commit_seconds: first_commit_seconds.unwrap_or_default(),
         })

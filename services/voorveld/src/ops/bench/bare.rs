@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 
 use super::alone::Taken;
 use super::machine::{Usage, forget_peak};
-use super::room::Room;
+use super::room::{Room, server_cpu_seconds};
 
 const READER: Reader<'static> = Reader {
     stage: "bare",
@@ -31,7 +31,10 @@ pub async fn run(room: &Room, log: &Log, rows: &[TakenOut], records: u64) -> any
     let mut subscription = log.subscribe(READER.topic, READER.stage).await?;
     let mut claims = joined(&mut subscription, log, store, &clock).await?;
     let watch = Stopwatch::start();
-    let (own, server) = (Usage::now(), room.server_cpu_seconds().await?);
+    let (own, server) = (
+        Usage::now(),
+        server_cpu_seconds(&room.database.store).await?,
+    );
     let (mut done, mut batches, mut batch_seconds, mut first) = (0_u64, 0, 0.0, None);
     while done < records {
         match subscription.events.recv().await {
@@ -60,7 +63,7 @@ pub async fn run(room: &Room, log: &Log, rows: &[TakenOut], records: u64) -> any
     }
     let seconds = watch.elapsed().as_secs_f64();
     let now = Usage::now();
-    let server_cpu_seconds = room.server_cpu_seconds().await? - server;
+    let server_cpu_seconds = server_cpu_seconds(&room.database.store).await? - server;
     subscription.close().await;
     Ok(Taken {
         records,

@@ -15,16 +15,17 @@ use voorveld_synthetic::{BULK_PARTNER, Plan, bulk_csv};
 
 use super::house::{BenchHouse, municipality};
 use super::machine::{Machine, Usage};
-use super::room::attended;
+use super::room::{Counted, attended, server_cpu_seconds};
 use super::spread::spread_row;
+use super::told;
 use crate::cli::BenchChain;
 use crate::config::Settings;
 use crate::ops::demo::settle::Rest;
 use crate::ops::office::table;
 use crate::ops::simulate::send::GatewayDoor;
 
-/// How often it looks whether a stage is at the end of its log: the figures are this coarse.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often it looks whether a stage is at the end of its log: the figures are this coarse. A look counts what is pending, which is no small thing.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// In thousandths: inhabitants per signal, so that a household that has signals has about two, as in a Dutch year.
 const INHABITANTS_PER_THOUSAND_SIGNALS: u64 = 1_075;
 
@@ -46,6 +47,8 @@ struct Figures {
     tasks: u64,
     /// Processor time of this process: sender and all roles, without the database and the broker.
     cpu_seconds: f64,
+    /// Processor time of PostgreSQL, what it does behind its writers' backs included.
+    server_cpu_seconds: f64,
     /// Most memory that this process has held at once so far.
     peak_bytes: u64,
 }
@@ -70,8 +73,10 @@ pub async fn run(
     bulk_csv(&plan, command.signals, command.crowd, &mut csv)?;
     let csv = Bytes::from(csv);
     let (mut machine, mut runs) = (None, Vec::new());
+    let mut counted = None;
     for _ in 0..command.runs {
-        let (on, figures) = one_run(settings, &csv, log_filter.clone()).await?;
+        let (on, figures, of_run) = one_run(command, settings, &csv, log_filter.clone()).await?;
+        counted = of_run;
         if !command.json {
             if runs.is_empty() {
                 println!("{on}\n{} rows, {} bytes\n", command.signals, csv.len());
@@ -86,16 +91,24 @@ pub async fn run(
         println!("{told:#}");
     } else {
         print!("\n{}", medians(&runs));
+        if let Some(counted) = counted {
+            print!(
+                "\n{}",
+                told::written(command.signals, &counted.written, None)
+            );
+            print!("\n{}", told::statements(&counted));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn one_run(
+    command: &BenchChain,
     settings: &Settings,
     csv: &Bytes,
     log_filter: LogFilter,
-) -> anyhow::Result<(Machine, Figures)> {
-    let house = BenchHouse::open(settings, log_filter).await?;
+) -> anyhow::Result<(Machine, Figures, Option<Counted>)> {
+    let house = BenchHouse::open(settings, log_filter, command.statements).await?;
     let rest = Rest {
         store: house.house.database.store.clone(),
         log: house.house.log.clone(),
@@ -104,8 +117,8 @@ async fn one_run(
     let working = measure(&house.door, &house.key, csv.clone(), &rest);
     let figures = attended(&house.lifecycle, settings.grace, working).await;
     let machine = house.machine.clone();
-    house.close().await?;
-    Ok((machine, figures?))
+    let counted = house.close_counted(command.statements).await?;
+    Ok((machine, figures?, counted))
 }
 
 async fn measure(
@@ -115,6 +128,7 @@ async fn measure(
     rest: &Rest,
 ) -> anyhow::Result<Figures> {
     let before = Usage::now();
+    let server_before = server_cpu_seconds(&rest.store).await?;
     let begin = Stopwatch::start();
     door.deliver(key, BULK_PARTNER.format.content_type(), csv)
         .await?;
@@ -128,6 +142,7 @@ async fn measure(
     }
     let tasks_seconds = begin.elapsed().as_secs_f64();
     let after = Usage::now();
+    let server_after = server_cpu_seconds(&rest.store).await?;
     let summary = rest.store.summary().await?;
     let sum = |counts: &[voorveld_store::summary::Count]| counts.iter().map(|one| one.count).sum();
     Ok(Figures {
@@ -138,6 +153,7 @@ async fn measure(
         matches: sum(&summary.matches),
         tasks: sum(&summary.tasks_by_state),
         cpu_seconds: after.cpu_seconds - before.cpu_seconds,
+        server_cpu_seconds: server_after - server_before,
         peak_bytes: after.peak_bytes,
     })
 }
@@ -181,6 +197,11 @@ fn medians(runs: &[Figures]) -> String {
         row(
             "processor time of sender and roles, s",
             &|run| run.cpu_seconds,
+            1,
+        ),
+        row(
+            "processor time of PostgreSQL, s",
+            &|run| run.server_cpu_seconds,
             1,
         ),
         row(

@@ -7,22 +7,18 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use voorveld_chassis::{Clock, Stopwatch};
-use voorveld_store::measured::{IndexUse, LogWritten, StatementTime, Written};
 
 use super::alone::{Alone, Taken, count};
 use super::house::municipality;
 use super::load::Load;
 use super::machine::Machine;
 use super::policy::policy;
-use super::room::{BenchLog, Room};
+use super::room::{BenchLog, Counted, Room};
 use super::spread::spread_row;
 use super::{bare, told};
 use crate::cli::BenchCorrelate;
 use crate::config::Settings;
 use crate::ops::office::table;
-
-/// Statements that are shown.
-const STATEMENTS: u32 = 40;
 
 /// Both of one run.
 #[derive(Debug, Clone, Serialize)]
@@ -35,15 +31,11 @@ struct Run {
     tasks: u64,
 }
 
-/// What was written in one run, and what PostgreSQL counted beside.
+/// What PostgreSQL counted of one run.
 #[derive(Default)]
 struct Work {
-    correlator: Vec<Written>,
-    bare: Vec<Written>,
-    statements: Vec<StatementTime>,
-    indexes: Vec<IndexUse>,
-    log: LogWritten,
-    bare_log: LogWritten,
+    correlator: Counted,
+    bare: Counted,
 }
 
 /// Runs both as often as asked and prints each run, the medians and what was written.
@@ -83,8 +75,8 @@ pub async fn run(command: &BenchCorrelate, settings: &Settings) -> anyhow::Resul
         let told = serde_json::json!({
             "machine": machine, "signals": load.signals, "households": load.households,
             "profile": format!("{:?}", load.profile), "rules": format!("{:?}", command.rules), "runs": runs,
-            "written": told::written_json(&work.correlator, &work.bare),
-            "logBytes": { "correlator": work.log.bytes, "bare": work.bare_log.bytes },
+            "written": told::written_json(&work.correlator.written, &work.bare.written),
+            "logBytes": { "correlator": work.correlator.log.bytes, "bare": work.bare.log.bytes },
         });
         println!("{told:#}");
         return Ok(ExitCode::SUCCESS);
@@ -92,21 +84,19 @@ pub async fn run(command: &BenchCorrelate, settings: &Settings) -> anyhow::Resul
     print!("\n{}", medians(&runs));
     print!(
         "\n{}",
-        told::written(load.signals, &work.correlator, &work.bare)
+        told::written(
+            load.signals,
+            &work.correlator.written,
+            Some(&work.bare.written)
+        )
     );
     println!(
         "\nwrite-ahead log, bytes per signal: correlator {:.0}, bare loop {:.0}",
-        count(work.log.bytes) / f64::from(load.signals),
-        count(work.bare_log.bytes) / f64::from(load.signals)
+        count(work.correlator.log.bytes) / f64::from(load.signals),
+        count(work.bare.log.bytes) / f64::from(load.signals)
     );
     if command.statements {
-        println!(
-            "flushed {} times in {:.2} s",
-            work.log.flushes,
-            work.log.flush_milliseconds / 1e3
-        );
-        print!("\n{}", told::statements(&work.statements));
-        print!("\n{}", told::indexes(&work.indexes));
+        print!("{}", told::statements(&work.correlator));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -119,12 +109,7 @@ async fn one_run(
 ) -> anyhow::Result<(Machine, Run, Work)> {
     let policy = policy(command.rules)?;
     let records = u64::from(load.signals);
-    let mut room = Room::open(settings).await?;
-    if command.statements {
-        room.database.store.count_statements().await?;
-        room = room.again().await?;
-        room.database.store.begin_statements().await?;
-    }
+    let room = Room::open_counted(settings, command.statements).await?;
     let version = room.database.store.server_version().await?;
     let alone = Alone {
         room: &room,
@@ -133,18 +118,9 @@ async fn one_run(
         grace: settings.grace,
     };
     let correlator = alone.commits(records).await?;
-    // A server that stops writes down what it counted.
-    room = room.again().await?;
+    let room = room.again().await?;
     let store = &room.database.store;
-    let mut work = Work {
-        correlator: store.written().await?,
-        log: store.log_written().await?,
-        ..Work::default()
-    };
-    if command.statements {
-        work.statements = store.statements(STATEMENTS).await?;
-        work.indexes = store.indexes_used().await?;
-    }
+    let counted = Counted::read(store, command.statements).await?;
     let rows = store.take_out_judged().await?;
     let left = |table: &str| {
         let found = rows.iter().find(|taken| taken.table == table);
@@ -156,8 +132,10 @@ async fn one_run(
     let room = Room::open(settings).await?;
     let bare = bare::run(&room, &log.log, &rows, records).await?;
     let room = room.again().await?;
-    work.bare = room.database.store.written().await?;
-    work.bare_log = room.database.store.log_written().await?;
+    let work = Work {
+        correlator: counted,
+        bare: Counted::read(&room.database.store, false).await?,
+    };
     room.close().await?;
     let run = Run {
         correlator,

@@ -10,8 +10,9 @@ use voorveld_store::partners::Partner;
 use voorveld_synthetic::BULK_PARTNER;
 
 use super::machine::Machine;
-use super::room::{TOPIC_RETENTION, folder, own_prefix};
+use super::room::{Counted, TOPIC_RETENTION, folder, own_prefix};
 use crate::config::Settings;
+use crate::database::Database;
 use crate::ops::simulate::send::GatewayDoor;
 use crate::roles::{House, Service};
 
@@ -29,6 +30,7 @@ pub struct BenchHouse {
     pub key: Secret,
     /// On what it runs.
     pub machine: Machine,
+    settings: Settings,
     folder: TempDir,
 }
 
@@ -42,8 +44,12 @@ pub fn municipality(settings: &Settings) -> MunicipalityCode {
 }
 
 impl BenchHouse {
-    /// Starts it.
-    pub async fn open(settings: &Settings, log_filter: LogFilter) -> anyhow::Result<Self> {
+    /// Starts it; its server counts what each statement takes if that is wanted.
+    pub async fn open(
+        settings: &Settings,
+        log_filter: LogFilter,
+        statements: bool,
+    ) -> anyhow::Result<Self> {
         if !settings.is_embedded() {
             bail!("a bench keeps a database of its own and throws it away: unset postgres.url");
         }
@@ -63,6 +69,9 @@ impl BenchHouse {
         let folder = folder()?;
         folder.path().clone_into(&mut settings.data_dir);
         own_prefix(&mut settings);
+        if statements {
+            Counted::begin(&settings).await?.close().await?;
+        }
         let (clock, lifecycle) = (Clock::system(), Lifecycle::new());
         let house = House::start(
             &settings,
@@ -101,13 +110,23 @@ impl BenchHouse {
             door: GatewayDoor::new(&format!("http://{gateway}")),
             key: Secret::new(key.shown_once.to_string()),
             machine,
+            settings,
             folder,
         })
     }
 
-    /// Closes it, when its lifecycle has ended.
-    pub async fn close(self) -> anyhow::Result<()> {
+    /// Closes it, when its lifecycle has ended, and tells what its server counted if that was wanted.
+    pub async fn close_counted(self, statements: bool) -> anyhow::Result<Option<Counted>> {
         self.house.database.close().await?;
-        self.folder.close().context("removing a folder failed")
+        let counted = if statements {
+            let database = Database::open_known(&self.settings).await?;
+            let counted = Counted::read(&database.store, true).await?;
+            database.close().await?;
+            Some(counted)
+        } else {
+            None
+        };
+        self.folder.close().context("removing a folder failed")?;
+        Ok(counted)
     }
 }

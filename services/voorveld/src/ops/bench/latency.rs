@@ -92,7 +92,7 @@ pub async fn run(
     settings: &Settings,
     log_filter: LogFilter,
 ) -> anyhow::Result<ExitCode> {
-    let house = BenchHouse::open(settings, log_filter).await?;
+    let house = BenchHouse::open(settings, log_filter, command.statements).await?;
     if !command.json {
         println!(
             "{}\n{} signals a second for {} s, each by itself over HTTP\n",
@@ -108,12 +108,20 @@ pub async fn run(
     };
     let figures = attended(&house.lifecycle, settings.grace, sender.measure()).await;
     let machine = house.machine.clone();
-    house.close().await?;
+    let counted = house.close_counted(command.statements).await?;
     let figures = figures?;
     if command.json {
         println!("{:#}", json!({ "machine": machine, "figures": figures }));
     } else {
         print!("{}", told(&figures));
+    }
+    if let Some(counted) = counted {
+        let signals = command.rate.saturating_mul(command.seconds);
+        print!(
+            "\n{}",
+            super::told::written(signals, &counted.written, None)
+        );
+        print!("\n{}", super::told::statements(&counted));
     }
     Ok(ExitCode::SUCCESS)
 }

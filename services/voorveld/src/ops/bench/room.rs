@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use voorveld_bus::Log;
 use voorveld_chassis::{Lifecycle, shutdown_signal};
+use voorveld_store::Store;
+use voorveld_store::measured::{IndexUse, LogWritten, StatementTime, Written};
 
 use super::machine::cpu_seconds_of_family;
 use crate::config::Settings;
@@ -30,13 +32,22 @@ pub struct Room {
 impl Room {
     /// Makes one, with the schema of this release.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        Self::open_counted(settings, false).await
+    }
+
+    /// The same, whose server counts what each statement takes if that is wanted.
+    pub async fn open_counted(settings: &Settings, statements: bool) -> anyhow::Result<Self> {
         if !settings.is_embedded() {
             bail!("a bench keeps a database of its own and throws it away: unset postgres.url");
         }
         let folder = folder()?;
         let mut settings = settings.clone();
         folder.path().clone_into(&mut settings.data_dir);
-        let database = Database::open_known(&settings).await?;
+        let database = if statements {
+            Counted::begin(&settings).await?
+        } else {
+            Database::open_known(&settings).await?
+        };
         Ok(Self {
             database,
             settings,
@@ -51,20 +62,62 @@ impl Room {
         Ok(Self { database, ..self })
     }
 
-    /// Processor time of the server so far, its processes that have ended included.
-    pub async fn server_cpu_seconds(&self) -> anyhow::Result<f64> {
-        let data = self.database.store.data_folder().await?;
-        let note = std::fs::read_to_string(Path::new(&data).join("postmaster.pid"))
-            .context("reading the number of the server's process failed")?;
-        let process = note.lines().next().and_then(|line| line.parse().ok());
-        let process = process.context("the server's process has no number")?;
-        Ok(cpu_seconds_of_family(process))
-    }
-
     /// Stops the server and removes everything.
     pub async fn close(self) -> anyhow::Result<()> {
         self.database.close().await?;
         self.folder.close().context("removing a folder failed")
+    }
+}
+
+/// Processor time of the server so far, its processes that have ended included.
+pub async fn server_cpu_seconds(store: &Store) -> anyhow::Result<f64> {
+    let data = store.data_folder().await?;
+    let note = std::fs::read_to_string(Path::new(&data).join("postmaster.pid"))
+        .context("reading the number of the server's process failed")?;
+    let process = note.lines().next().and_then(|line| line.parse().ok());
+    let process = process.context("the server's process has no number")?;
+    Ok(cpu_seconds_of_family(process))
+}
+
+/// What PostgreSQL counted of a run.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// Rows, by table.
+    pub written: Vec<Written>,
+    /// The write-ahead log.
+    pub log: LogWritten,
+    /// What each statement took, where that was asked for.
+    pub statements: Vec<StatementTime>,
+    /// The indexes, where that was asked for.
+    pub indexes: Vec<IndexUse>,
+}
+
+/// Statements that are shown.
+const STATEMENTS: u32 = 40;
+
+impl Counted {
+    /// Has a server that is to be started anew count statements, and starts it.
+    pub async fn begin(settings: &Settings) -> anyhow::Result<Database> {
+        let database = Database::open_known(settings).await?;
+        database.store.count_statements().await?;
+        database.close().await?;
+        let database = Database::open_known(settings).await?;
+        database.store.begin_statements().await?;
+        Ok(database)
+    }
+
+    /// Reads it from a server that was started anew: one that stops writes down what it counted.
+    pub async fn read(store: &Store, statements: bool) -> anyhow::Result<Self> {
+        let mut counted = Self {
+            written: store.written().await?,
+            log: store.log_written().await?,
+            ..Self::default()
+        };
+        if statements {
+            counted.statements = store.statements(STATEMENTS).await?;
+            counted.indexes = store.indexes_used().await?;
+        }
+        Ok(counted)
     }
 }
 

@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use voorveld_store::measured::{IndexUse, StatementTime, Written};
 
 use super::alone::count;
+use super::room::Counted;
 use crate::ops::office::table;
 
 /// The most of a statement that is shown, in characters.
 const STATEMENT_CHARS: usize = 90;
 
-/// Rows and index entries per signal by table: the correlator's, and the bare loop's of the same tables.
+/// Rows and index entries per signal by table: ours, and the bare loop's of the same tables where there is one.
 #[must_use]
-pub fn written(signals: u32, correlator: &[Written], bare: &[Written]) -> String {
-    let of_bare: BTreeMap<&str, &Written> =
-        bare.iter().map(|one| (one.table.as_str(), one)).collect();
+pub fn written(signals: u32, ours: &[Written], bare: Option<&[Written]>) -> String {
+    let of_bare: BTreeMap<&str, &Written> = bare
+        .unwrap_or_default()
+        .iter()
+        .map(|one| (one.table.as_str(), one))
+        .collect();
+    let has_bare = bare.is_some();
     let per_signal = |number: u64| format!("{:.3}", count(number) / f64::from(signals.max(1)));
     let cells = |one: &Written| {
         [
@@ -28,11 +33,12 @@ pub fn written(signals: u32, correlator: &[Written], bare: &[Written]) -> String
     };
     let line = |name: &str, indexes: u64, written: [u64; 6], bare: [u64; 2]| {
         let mut row = vec![name.to_owned(), indexes.to_string()];
-        row.extend(written.into_iter().chain(bare).map(per_signal));
+        let compared = if has_bare { &bare[..] } else { &[] };
+        row.extend(written.iter().chain(compared).copied().map(per_signal));
         row
     };
     let (mut rows, mut sums, mut bare_sums) = (Vec::new(), [0; 6], [0; 2]);
-    for one in correlator {
+    for one in ours {
         let copied = of_bare
             .get(one.table.as_str())
             .map_or([0; 2], |bare| [bare.inserted, bare.index_entries()]);
@@ -47,25 +53,24 @@ pub fn written(signals: u32, correlator: &[Written], bare: &[Written]) -> String
     }
     rows.push(line(
         "all",
-        correlator.iter().map(|one| one.indexes).sum(),
+        ours.iter().map(|one| one.indexes).sum(),
         sums,
         bare_sums,
     ));
-    table(
-        &[
-            "per signal",
-            "indexes",
-            "inserted",
-            "updated",
-            "in place",
-            "deleted",
-            "index entries",
-            "read through",
-            "bare: copied",
-            "bare: index entries",
-        ],
-        &rows,
-    )
+    let mut heads = vec![
+        "per signal",
+        "indexes",
+        "inserted",
+        "updated",
+        "in place",
+        "deleted",
+        "index entries",
+        "read through",
+    ];
+    if has_bare {
+        heads.extend(["bare: copied", "bare: index entries"]);
+    }
+    table(&heads, &rows)
 }
 
 /// The same, as JSON.
@@ -83,9 +88,20 @@ pub fn written_json(correlator: &[Written], bare: &[Written]) -> serde_json::Val
     serde_json::json!({ "correlator": list(correlator), "bare": list(bare) })
 }
 
-/// The statements, the most time first.
+/// How often was flushed, what each statement took and how often each index was looked into.
 #[must_use]
-pub fn statements(statements: &[StatementTime]) -> String {
+pub fn statements(counted: &Counted) -> String {
+    format!(
+        "flushed {} times in {:.2} s\n\n{}\n{}",
+        counted.log.flushes,
+        counted.log.flush_milliseconds / 1e3,
+        each_statement(&counted.statements),
+        indexes(&counted.indexes)
+    )
+}
+
+/// The statements, the most time first.
+fn each_statement(statements: &[StatementTime]) -> String {
     let all: f64 = statements.iter().map(|one| one.milliseconds).sum();
     let rows: Vec<Vec<String>> = statements
         .iter()
@@ -118,8 +134,7 @@ pub fn statements(statements: &[StatementTime]) -> String {
 }
 
 /// The indexes and how often something was looked up in each.
-#[must_use]
-pub fn indexes(indexes: &[IndexUse]) -> String {
+fn indexes(indexes: &[IndexUse]) -> String {
     let rows: Vec<Vec<String>> = indexes
         .iter()
         .map(|one| {
