@@ -91,76 +91,68 @@ impl PostgresLog {
         let touched: Vec<i32> = counts.keys().copied().collect();
         let added: Vec<i64> = counts.values().copied().collect();
 
-        let mut tx = begin(&self.pool).await?;
-        // In partition order, so that two appenders never wait for each other.
-        let mut next: HashMap<i32, i64> = sqlx::query!(
-            "SELECT partition, next_offset FROM log_partitions
-             WHERE topic = $1 AND partition = ANY ($2)
-             ORDER BY partition
-             FOR UPDATE",
-            topic,
-            &touched,
-        )
-        .fetch_all(&mut *tx)
-        .await?
-        .into_iter()
-        .map(|row| (row.partition, row.next_offset))
-        .collect();
-        if next.len() != touched.len() {
-            return Err(sqlx::Error::RowNotFound);
-        }
-        let places: Vec<(i32, i64)> = partitions
+        // Where each record comes among those of its partition.
+        let mut so_far = HashMap::<i32, i64>::new();
+        let turns: Vec<i64> = partitions
             .iter()
             .map(|partition| {
-                let offset = next
-                    .get_mut(partition)
-                    .expect("every touched partition was locked");
-                *offset += 1;
-                (*partition, *offset - 1)
+                let next = so_far.entry(*partition).or_default();
+                *next += 1;
+                *next - 1
             })
             .collect();
-        let offsets: Vec<i64> = places.iter().map(|(_, offset)| *offset).collect();
         let keys: Vec<&[u8]> = records.iter().map(|record| &record.key[..]).collect();
         let values: Vec<&[u8]> = records.iter().map(|record| &record.value[..]).collect();
         let request_ids: Vec<Option<&str>> = records
             .iter()
             .map(|record| record.request_id.as_deref())
             .collect();
-        sqlx::query!(
-            "INSERT INTO log_records (topic, partition, record_offset, record_key, record_value, request_id, appended_at)
-             SELECT $1, new.partition, new.record_offset, new.record_key, new.record_value, new.request_id,
-                    (SELECT clock_timestamp())
-             FROM unnest($2::int[], $3::bigint[], $4::bytea[], $5::bytea[], $6::text[])
-                  AS new (partition, record_offset, record_key, record_value, request_id)",
-            topic,
-            partitions,
-            &offsets,
-            &keys as _,
-            &values as _,
-            &request_ids as _,
-        )
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query!(
-            "UPDATE log_partitions SET next_offset = next_offset + moved.added
-             FROM unnest($2::int[], $3::bigint[]) AS moved (partition, added)
-             WHERE topic = $1 AND log_partitions.partition = moved.partition",
+        // One statement, so one answer to wait for. The partitions are locked in their order, so that two appenders never wait for each other; the time is
+        // that at which all are; and acknowledged means fsynced, whatever the server's default says (I1).
+        let first: HashMap<i32, i64> = sqlx::query!(
+            r#"WITH locked AS MATERIALIZED (
+                 SELECT partition, next_offset FROM log_partitions
+                 WHERE topic = $1 AND partition = ANY ($2)
+                 ORDER BY partition
+                 FOR UPDATE
+             ), stamped AS MATERIALIZED (
+                 SELECT count(*) AS partitions, clock_timestamp() AS now, set_config('synchronous_commit', 'on', true) AS durable,
+                        pg_notify($8, $1) AS told
+                 FROM locked
+             ), moved AS (
+                 UPDATE log_partitions SET next_offset = locked.next_offset + new.added
+                 FROM stamped, locked JOIN unnest($2::int[], $3::bigint[]) AS new (partition, added) USING (partition)
+                 WHERE topic = $1 AND log_partitions.partition = locked.partition AND stamped.partitions = cardinality($2)
+             ), written AS (
+                 INSERT INTO log_records (topic, partition, record_offset, record_key, record_value, request_id, appended_at)
+                 SELECT $1, partition, locked.next_offset + new.turn, new.record_key, new.record_value, new.request_id, stamped.now
+                 FROM stamped, locked JOIN unnest($4::int[], $5::bigint[], $6::bytea[], $7::bytea[], $9::text[])
+                      AS new (partition, turn, record_key, record_value, request_id) USING (partition)
+                 WHERE stamped.partitions = cardinality($2)
+             )
+             SELECT partition AS "partition!", next_offset AS "next_offset!" FROM locked, stamped WHERE stamped.durable = 'on'"#,
             topic,
             &touched,
             &added,
-        )
-        .execute(&mut *tx)
-        .await?;
-        // Acknowledged means fsynced, whatever the server's default says (I1).
-        sqlx::query!(
-            "SELECT set_config('synchronous_commit', 'on', true), pg_notify($1, $2)",
+            partitions,
+            &turns,
+            &keys as _,
+            &values as _,
             APPENDED,
-            topic,
+            &request_ids as _,
         )
-        .fetch_one(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(places)
+        .fetch_all(&self.pool)
+        .await?
+        .into_iter()
+        .map(|row| (row.partition, row.next_offset))
+        .collect();
+        if first.len() != touched.len() {
+            return Err(sqlx::Error::RowNotFound);
+        }
+        let places = partitions.iter().zip(turns);
+        Ok(places
+            .map(|(partition, turn)| (*partition, first[partition] + turn))
+            .collect())
     }
 }
 
