@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::{Store, StoreError, Tx};
@@ -68,6 +69,30 @@ pub struct LockedReceipt {
     pub is_new: bool,
     /// What every revision said, the current one too, and in which.
     pub said: HashMap<Digest, SaidIn>,
+}
+
+impl LockedReceipt {
+    /// As it was just made for a reference that was new.
+    fn made(offered: &OfferedReference, now: Timestamp) -> Self {
+        let first = SaidIn {
+            revision: 1,
+            received_at: now,
+        };
+        Self {
+            signal: offered.signal,
+            index: offered.index,
+            municipality: offered.municipality.clone(),
+            kind: offered.kind.clone(),
+            revision: first.revision,
+            digest: offered.digest,
+            acknowledged: false,
+            withdrawn: None,
+            first_received_at: now,
+            received_at: now,
+            is_new: true,
+            said: HashMap::from([(offered.digest, first)]),
+        }
+    }
 }
 
 /// A revision to write down.
@@ -194,10 +219,26 @@ impl Tx {
         .await?
         .into_iter()
         .collect();
-        let indexes: Vec<Vec<u8>> = indexes
+        let (new, known): (Vec<&OfferedReference>, Vec<&OfferedReference>) =
+            offered.iter().partition(|one| made.contains(&one.signal));
+        let mut locked: HashMap<ReferenceIndex, LockedReceipt> = new
             .into_iter()
-            .chain(sought.iter().map(|index| index.to_vec()))
+            .map(|one| (one.index, LockedReceipt::made(one, from.now)))
             .collect();
+        // What was just made is under lock already.
+        let indexes: Vec<Vec<u8>> = known
+            .into_iter()
+            .map(|one| one.index.to_vec())
+            .chain(
+                sought
+                    .iter()
+                    .filter(|index| !locked.contains_key(*index))
+                    .map(|index| index.to_vec()),
+            )
+            .collect();
+        if indexes.is_empty() {
+            return Ok(locked);
+        }
         let rows = sqlx::query!(
             "SELECT signal_id, reference_index, municipality, kind, revision, digest, state = 'acknowledged' AS \"acknowledged!\",
                 withdrawn, first_received_at, received_at
@@ -207,7 +248,6 @@ impl Tx {
         )
         .fetch_all(&mut *self.inner)
         .await?;
-        let mut locked = HashMap::with_capacity(rows.len());
         let mut owner = HashMap::with_capacity(rows.len());
         for row in rows {
             let (index, digest) = (fixed(&row.reference_index)?, fixed(&row.digest)?);
@@ -227,16 +267,12 @@ impl Tx {
                 withdrawn: row.withdrawn,
                 first_received_at: row.first_received_at.to_jiff(),
                 received_at: current.received_at,
-                is_new: made.contains(&row.signal_id),
+                is_new: false,
                 said: HashMap::from([(digest, current)]),
             };
             locked.insert(index, receipt);
         }
-        let old: Vec<Uuid> = owner
-            .keys()
-            .copied()
-            .filter(|signal| !made.contains(signal))
-            .collect();
+        let old: Vec<Uuid> = owner.keys().copied().collect();
         for (signal, digest, said_in) in self.digests_of(&old).await? {
             if let Some(receipt) = locked.get_mut(&owner[&signal]) {
                 receipt.said.insert(digest, said_in);
@@ -368,45 +404,37 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes that the log holds these revisions. One that was followed by another meanwhile stays as it is.
-    pub async fn acknowledge_revisions(
-        &mut self,
-        revisions: &[(Uuid, u32)],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if revisions.is_empty() {
-            return Ok(());
-        }
-        let signals: Vec<Uuid> = revisions.iter().map(|(signal, _)| *signal).collect();
-        let numbers: Vec<i32> = revisions
-            .iter()
-            .map(|(_, number)| number.cast_signed())
-            .collect();
-        sqlx::query!(
-            "UPDATE signal_receipts r SET state = 'acknowledged', acknowledged_at = $3
-             FROM UNNEST($1::uuid[], $2::int[]) AS n(signal_id, revision)
-             WHERE r.signal_id = n.signal_id AND r.revision = n.revision AND r.state = 'pending'",
-            &signals,
-            &numbers,
-            now.to_sqlx() as _,
-        )
-        .execute(&mut *self.inner)
-        .await?;
-        Ok(())
+    /// Notes what the log holds and counts what came of a request, with whatever else this transaction does.
+    pub async fn settle(&mut self, settled: &Settled<'_>) -> Result<(), StoreError> {
+        settled.write(&mut *self.inner).await
     }
+}
 
-    /// Adds to the day's counts.
-    pub async fn count_intake(
-        &mut self,
-        day: Date,
-        partner: &str,
-        counts: &HashMap<IntakeCount, u64>,
-    ) -> Result<(), StoreError> {
-        if counts.is_empty() {
-            return Ok(());
-        }
+/// What came of a request or a chunk of a file, once the log holds what was new in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled<'a> {
+    /// The revisions that the log holds now. One that was followed by another meanwhile stays as it is.
+    pub acknowledged: &'a [(Uuid, u32)],
+    /// Who sent it.
+    pub partner: &'a str,
+    /// On whose counts it goes.
+    pub day: Date,
+    /// What to add to them.
+    pub counts: &'a HashMap<IntakeCount, u64>,
+    /// The moment.
+    pub now: Timestamp,
+}
+
+impl Settled<'_> {
+    /// In one statement, so that a repeat counts once.
+    async fn write(&self, executor: impl PgExecutor<'_>) -> Result<(), StoreError> {
+        let (signals, revisions): (Vec<Uuid>, Vec<i32>) = self
+            .acknowledged
+            .iter()
+            .map(|(signal, number)| (*signal, number.cast_signed()))
+            .unzip();
         // In order, so that two requests of one partner meet the rows in the same order.
-        let mut ordered: Vec<(&IntakeCount, &u64)> = counts.iter().collect();
+        let mut ordered: Vec<(&IntakeCount, &u64)> = self.counts.iter().collect();
         ordered.sort_unstable();
         let municipalities: Vec<String> = ordered
             .iter()
@@ -425,23 +453,36 @@ impl Tx {
             .map(|(_, number)| i64::try_from(**number).unwrap_or(i64::MAX))
             .collect();
         sqlx::query!(
-            "INSERT INTO intake_counts AS c (day, partner_id, municipality, outcome, code, signals)
-             SELECT $1, $2, n.* FROM UNNEST($3::text[], $4::text[], $5::text[], $6::bigint[]) AS n
+            "WITH held AS (
+                 UPDATE signal_receipts r SET state = 'acknowledged', acknowledged_at = $3
+                 FROM UNNEST($1::uuid[], $2::int[]) AS n(signal_id, revision)
+                 WHERE r.signal_id = n.signal_id AND r.revision = n.revision AND r.state = 'pending'
+             )
+             INSERT INTO intake_counts AS c (day, partner_id, municipality, outcome, code, signals)
+             SELECT $4, $5, n.* FROM UNNEST($6::text[], $7::text[], $8::text[], $9::bigint[]) AS n
              ON CONFLICT (day, partner_id, municipality, outcome, code) DO UPDATE SET signals = c.signals + EXCLUDED.signals",
-            day.to_sqlx() as _,
-            partner,
+            &signals,
+            &revisions,
+            self.now.to_sqlx() as _,
+            self.day.to_sqlx() as _,
+            self.partner,
             &municipalities,
             &outcomes,
             &codes,
             &numbers,
         )
-        .execute(&mut *self.inner)
+        .execute(executor)
         .await?;
         Ok(())
     }
 }
 
 impl Store {
+    /// Notes what the log holds and counts what came of a request.
+    pub async fn settle(&self, settled: &Settled<'_>) -> Result<(), StoreError> {
+        settled.write(&self.pool).await
+    }
+
     /// The receipt of a signal of this partner.
     pub async fn receipt(
         &self,
@@ -533,7 +574,7 @@ mod tests {
         let first = offer(1, 1);
         let mut tx = store.begin("test").await.unwrap();
         let locked = tx
-            .lock_references(from(), &[first.clone(), offer(2, 2)], &[[3; 32]])
+            .lock_references(from(), &[first.clone(), offer(2, 2)], &[[2; 32], [3; 32]])
             .await
             .unwrap();
         assert!(locked[&[1; 32]].is_new && locked[&[2; 32]].is_new);
@@ -584,6 +625,19 @@ mod tests {
         assert_eq!(tx.lock_receipt("b", first.signal).await.unwrap(), None);
     }
 
+    fn settled<'a>(
+        acknowledged: &'a [(Uuid, u32)],
+        counts: &'a HashMap<IntakeCount, u64>,
+    ) -> Settled<'a> {
+        Settled {
+            acknowledged,
+            partner: "a",
+            day: jiff::civil::date(2026, 2, 1),
+            counts,
+            now: now(),
+        }
+    }
+
     #[sqlx::test(migrations = "../../migrations")]
     async fn only_the_current_revision_is_acknowledged(pool: PgPool) {
         let store = store(pool).await;
@@ -601,17 +655,16 @@ mod tests {
         )
         .await
         .unwrap();
-        tx.acknowledge_revisions(&[(first.signal, 1)], now())
+        tx.settle(&settled(&[(first.signal, 1)], &HashMap::new()))
             .await
             .unwrap();
         tx.commit().await.unwrap();
         let receipt = store.receipt("a", first.signal).await.unwrap().unwrap();
         assert_eq!((receipt.revision, receipt.acknowledged), (2, false));
-        let mut tx = store.begin("test").await.unwrap();
-        tx.acknowledge_revisions(&[(first.signal, 2)], now())
+        store
+            .settle(&settled(&[(first.signal, 2)], &HashMap::new()))
             .await
             .unwrap();
-        tx.commit().await.unwrap();
         assert!(
             store
                 .receipt("a", first.signal)
@@ -702,15 +755,8 @@ mod tests {
             code: "too_old",
         };
         for number in [2, 3] {
-            let mut tx = store.begin("test").await.unwrap();
-            tx.count_intake(
-                jiff::civil::date(2026, 2, 1),
-                "a",
-                &HashMap::from([(count.clone(), number)]),
-            )
-            .await
-            .unwrap();
-            tx.commit().await.unwrap();
+            let counts = HashMap::from([(count.clone(), number)]);
+            store.settle(&settled(&[], &counts)).await.unwrap();
         }
         let sum: i64 = sqlx::query_scalar("SELECT signals FROM intake_counts")
             .fetch_one(&pool)

@@ -25,6 +25,7 @@ use voorveld_store::deliveries::RowResult;
 use voorveld_store::partners::Partner;
 use voorveld_store::receipts::{
     Digest, IntakeCount, LockedReceipt, NewRevision, OfferedReference, Provenance, ReferenceIndex,
+    Settled,
 };
 use voorveld_store::{Store, StoreError};
 use voorveld_wire::intake_v1::{Claim, Flaw, FlawCode, Warning};
@@ -121,6 +122,35 @@ struct Keyed {
     request_id: Arc<str>,
     index: ReferenceIndex,
     digest: Digest,
+}
+
+/// Claims that were judged, each by itself, in the order in which they came.
+pub struct Judged {
+    now: Timestamp,
+    claims: Vec<Result<Keyed, Vec<Flaw>>>,
+}
+
+impl Judged {
+    /// The references of those that may come in.
+    pub fn references(&self) -> impl Iterator<Item = &ReferenceIndex> {
+        self.claims.iter().flatten().map(|keyed| &keyed.index)
+    }
+}
+
+/// What judged claims were promised.
+pub struct Promised {
+    promises: Vec<Promise>,
+    outcomes: Vec<Outcome>,
+}
+
+/// A revision that the log is to hold.
+struct Promise {
+    /// Of which claim.
+    place: usize,
+    signal: Uuid,
+    revision: u32,
+    first_received_at: Timestamp,
+    received_at: Timestamp,
 }
 
 /// A record to make once the transaction stands.
@@ -280,21 +310,40 @@ impl Intake {
         }
     }
 
-    /// Takes in claims that stand among others: a request with signals, a chunk of a file. Outcomes come in the same order. The results of
-    /// a delivery's `rows` are written in the transaction that acknowledges them.
+    /// Takes in claims that stand among others: a request with signals. Outcomes come in the same order.
     pub async fn take(
         &self,
         origin: Origin<'_>,
         offers: Vec<Offer>,
-        rows: Option<&RowsOf>,
     ) -> Result<Vec<Outcome>, TakeError> {
+        let judged = self.judge_all(origin, offers);
+        let promised = self.promise(origin, &judged).await?;
+        self.keep(origin, &judged, &promised, None).await?;
+        Ok(promised.outcomes)
+    }
+
+    /// Judges claims that stand among others, each by itself.
+    #[must_use]
+    pub fn judge_all(&self, origin: Origin<'_>, offers: Vec<Offer>) -> Judged {
         let now = self.clock.now();
+        let bench = self.bench(origin.partner, now);
+        let claims = offers.into_iter();
+        Judged {
+            now,
+            claims: claims.map(|offer| self.judge(&bench, offer)).collect(),
+        }
+    }
+
+    /// The first half: one transaction in which every claim gets its signal and revision, pending. Done again it promises the same.
+    pub async fn promise(
+        &self,
+        origin: Origin<'_>,
+        judged: &Judged,
+    ) -> Result<Promised, TakeError> {
+        let now = judged.now;
+        let judged = &judged.claims;
         let from = provenance(origin, now);
         let bench = self.bench(origin.partner, now);
-        let judged: Vec<Result<Keyed, Vec<Flaw>>> = offers
-            .into_iter()
-            .map(|offer| self.judge(&bench, offer))
-            .collect();
 
         // What may not come in as new may still say what its signal has said before, so that is looked up as well.
         let mut offered: Vec<OfferedReference> = Vec::new();
@@ -321,9 +370,9 @@ impl Intake {
             .map(|(index, receipt)| (index, Standing::of(receipt, now)))
             .collect();
         let mut revisions = Vec::new();
-        let mut to_produce = Vec::new();
+        let mut promises = Vec::new();
         let mut outcomes = Vec::with_capacity(judged.len());
-        for one in &judged {
+        for (place, one) in judged.iter().enumerate() {
             let keyed = match one {
                 Ok(keyed) => keyed,
                 Err(flaws) => {
@@ -358,15 +407,12 @@ impl Intake {
             let receipt = &standing.receipt;
             note(&mut revisions, receipt, decided, keyed);
             if decided.to_produce {
-                to_produce.push(ToProduce {
-                    request_id: &keyed.request_id,
+                promises.push(Promise {
+                    place,
                     signal: receipt.signal,
                     revision: decided.revision,
-                    municipality: keyed.accepted.municipality.as_str(),
-                    kind: &keyed.accepted.said.kind,
                     first_received_at: receipt.first_received_at,
                     received_at: decided.received_at,
-                    says: Says::Content(&keyed.accepted),
                 });
             }
             outcomes.push(Outcome::Taken {
@@ -379,18 +425,48 @@ impl Intake {
         }
         tx.write_revisions(from, &revisions).await?;
         tx.commit().await?;
+        Ok(Promised { promises, outcomes })
+    }
+
+    /// The second half: the log takes what is new, and that is noted. Done again the log holds it twice, which changes nothing. The results of a delivery's
+    /// `rows` are written in the transaction that acknowledges them.
+    pub async fn keep(
+        &self,
+        origin: Origin<'_>,
+        judged: &Judged,
+        promised: &Promised,
+        rows: Option<&RowsOf>,
+    ) -> Result<(), TakeError> {
+        let to_produce: Vec<ToProduce<'_>> = promised
+            .promises
+            .iter()
+            .filter_map(|promise| {
+                let keyed = judged.claims[promise.place].as_ref().ok()?;
+                Some(ToProduce {
+                    request_id: &keyed.request_id,
+                    signal: promise.signal,
+                    revision: promise.revision,
+                    municipality: keyed.accepted.municipality.as_str(),
+                    kind: &keyed.accepted.said.kind,
+                    first_received_at: promise.first_received_at,
+                    received_at: promise.received_at,
+                    says: Says::Content(&keyed.accepted),
+                })
+            })
+            .collect();
         self.produce(origin, &to_produce).await?;
-        let results = rows.map(|rows| rows(&outcomes));
+        let outcomes = &promised.outcomes;
+        let results = rows.map(|rows| rows(outcomes));
         let municipalities: Vec<&str> = judged
+            .claims
             .iter()
             .map(|one| {
                 one.as_ref()
                     .map_or("", |keyed| keyed.accepted.municipality.as_str())
             })
             .collect();
-        self.settle(origin, &to_produce, &municipalities, &outcomes, results)
-            .await?;
-        Ok(outcomes)
+        self.settle(origin, &to_produce, &municipalities, outcomes, results)
+            .await
     }
 
     /// Takes in a correction of one signal (S2). `None`: this partner has no such signal.
@@ -627,14 +703,21 @@ impl Intake {
             };
             *counts.entry(count).or_default() += 1;
         }
-        let mut tx = self.store.begin("settle_signals").await?;
-        tx.acknowledge_revisions(&acknowledged, now).await?;
+        let settled = Settled {
+            acknowledged: &acknowledged,
+            partner: &origin.partner.id,
+            day: self.clock.date_of(now),
+            counts: &counts,
+            now,
+        };
         if let (Some(results), Some(delivery)) = (&results, origin.delivery) {
+            let mut tx = self.store.begin("settle_signals").await?;
             tx.write_results(delivery, results, now).await?;
+            tx.settle(&settled).await?;
+            tx.commit().await?;
+        } else {
+            self.store.settle(&settled).await?;
         }
-        tx.count_intake(self.clock.date_of(now), &origin.partner.id, &counts)
-            .await?;
-        tx.commit().await?;
         for (count, number) in &counts {
             self.metrics
                 .signals

@@ -1,12 +1,14 @@
 //! Taking a surveyed file in, chunk by chunk, until its last row or until something stops it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use voorveld_chassis::Clock;
 use voorveld_chassis::clock::Stopwatch;
@@ -21,7 +23,7 @@ use crate::config::{
     CHUNK_BYTES, CHUNK_ROWS, CHUNKS_AHEAD, DELIVERY_PATIENCE, DELIVERY_TOUCH, KEY_BELIEVED,
 };
 use crate::http::Door;
-use crate::intake::{Offer, Origin, Outcome, TakeError};
+use crate::intake::{Judged, Offer, Origin, Outcome, Promised, RowsOf, TakeError};
 
 /// Why a delivery stopped before its last row, as its sender reads it.
 pub const PROCESS_STOPPED: &str = "process_stopped";
@@ -176,6 +178,14 @@ impl Chunk {
     }
 }
 
+/// A chunk that was promised its signals.
+struct Chunked {
+    /// Of its rows, as their sender counts.
+    numbers: Vec<u64>,
+    judged: Judged,
+    promised: Promised,
+}
+
 /// One delivery on its way in.
 struct Taking<'a> {
     door: &'a Door,
@@ -212,8 +222,43 @@ impl Taking<'_> {
                 Ok::<(), FileFault>(())
             })
         };
-        while let Some(chunk) = to_take.recv().await {
-            self.take_chunk(&reading.partner, chunk).await?;
+        let mut before: Option<Chunked> = None;
+        loop {
+            // A chunk is promised its signals while the log takes the one before it.
+            let (kept, broken) = (Notify::new(), CancellationToken::new());
+            let next = async {
+                match to_take.recv().await {
+                    Some(rows) => {
+                        let at_first = &reading.partner;
+                        let promised = self.promise(at_first, rows, before.as_ref(), &kept);
+                        Box::pin(promised).await.map(Some)
+                    }
+                    None => Ok(None),
+                }
+            };
+            let next = async {
+                tokio::select! {
+                    next = next => next,
+                    () = broken.cancelled() => Ok(None),
+                }
+            };
+            let keep = async {
+                let ended = match &before {
+                    Some(chunk) => Box::pin(self.keep(chunk)).await,
+                    None => Ok(()),
+                };
+                match &ended {
+                    Ok(()) => kept.notify_one(),
+                    Err(_) => broken.cancel(),
+                }
+                ended
+            };
+            let (next, ended) = tokio::join!(next, keep);
+            ended?;
+            before = next?;
+            if before.is_none() {
+                break;
+            }
         }
         match reader.await {
             Ok(read) => read.map_err(Stop::File),
@@ -221,11 +266,26 @@ impl Taking<'_> {
         }
     }
 
-    async fn take_chunk(&self, at_first: &Partner, chunk: Vec<Row>) -> Result<(), Stop> {
-        self.wait_turn(at_first, chunk.len()).await?;
-        let numbers: Vec<u64> = chunk.iter().map(|row| row.number).collect();
+    /// The first half of taking a chunk in. What it says of a signal that the chunk before it speaks of too is decided once that one is kept.
+    async fn promise(
+        &self,
+        at_first: &Partner,
+        rows: Vec<Row>,
+        before: Option<&Chunked>,
+        kept: &Notify,
+    ) -> Result<Chunked, Stop> {
+        self.wait_turn(at_first, rows.len()).await?;
+        // Asked anew each time: a file may take hours, and an agreement may end in between.
+        let mut patience = self.patience();
+        let partner = loop {
+            match self.partner().await {
+                Ok(partner) => break partner,
+                Err(stop) => patience.after(stop).await?,
+            }
+        };
+        let numbers: Vec<u64> = rows.iter().map(|row| row.number).collect();
         let request_id: Arc<str> = self.request_id.into();
-        let offers: Vec<Offer> = chunk
+        let offers: Vec<Offer> = rows
             .into_iter()
             .map(|row| Offer {
                 claim: row.claim,
@@ -233,7 +293,33 @@ impl Taking<'_> {
                 request_id: Arc::clone(&request_id),
             })
             .collect();
-        let names = Arc::clone(&self.names);
+        let judged = self.door.intake.judge_all(self.origin(&partner), offers);
+        if let Some(before) = before {
+            let known: HashSet<_> = before.judged.references().collect();
+            if judged
+                .references()
+                .any(|reference| known.contains(reference))
+            {
+                kept.notified().await;
+            }
+        }
+        let mut patience = self.patience();
+        let promised = loop {
+            match self.try_to_promise(&judged).await {
+                Ok(promised) => break promised,
+                Err(stop) => patience.after(stop).await?,
+            }
+        };
+        Ok(Chunked {
+            numbers,
+            judged,
+            promised,
+        })
+    }
+
+    /// The second half.
+    async fn keep(&self, chunk: &Chunked) -> Result<(), Stop> {
+        let (numbers, names) = (chunk.numbers.clone(), Arc::clone(&self.names));
         let rows = move |outcomes: &[Outcome]| {
             numbers
                 .iter()
@@ -241,35 +327,46 @@ impl Taking<'_> {
                 .map(|(number, outcome)| row_result(*number, outcome, &names))
                 .collect()
         };
-        let draining = self.door.lifecycle.draining();
-        let watch = Stopwatch::start();
-        let mut backoff = Backoff::default();
+        let mut patience = self.patience();
         loop {
-            // Asked anew each time: a file may take hours, and an agreement may end in between.
-            let taken = match self.partner().await {
-                Err(stop) => Err(stop),
-                Ok(partner) => {
-                    let origin = Origin {
-                        partner: &partner,
-                        delivery: Some(self.id),
-                    };
-                    let taken = self.door.intake.take(origin, offers.clone(), Some(&rows));
-                    taken.await.map_err(Stop::Take)
-                }
-            };
-            match taken {
-                Ok(_) => return Ok(()),
-                Err(Stop::Take(error)) if error.is_transient() => {
-                    if watch.elapsed() > DELIVERY_PATIENCE {
-                        return Err(Stop::Unavailable);
-                    }
-                    tracing::warn!(%error, delivery.id = %self.id, "taking in a chunk failed, trying again");
-                    if !backoff.pause(&draining).await {
-                        return Err(Stop::Draining);
-                    }
-                }
-                Err(stop) => return Err(stop),
+            match self.try_to_keep(chunk, &rows).await {
+                Ok(()) => return Ok(()),
+                Err(stop) => patience.after(stop).await?,
             }
+        }
+    }
+
+    async fn try_to_keep(&self, chunk: &Chunked, rows: &RowsOf) -> Result<(), Stop> {
+        let partner = self.partner().await?;
+        let intake = &self.door.intake;
+        let kept = intake.keep(
+            self.origin(&partner),
+            &chunk.judged,
+            &chunk.promised,
+            Some(rows),
+        );
+        kept.await.map_err(Stop::Take)
+    }
+
+    async fn try_to_promise(&self, judged: &Judged) -> Result<Promised, Stop> {
+        let partner = self.partner().await?;
+        let promised = self.door.intake.promise(self.origin(&partner), judged);
+        promised.await.map_err(Stop::Take)
+    }
+
+    const fn origin<'b>(&self, partner: &'b Partner) -> Origin<'b> {
+        Origin {
+            partner,
+            delivery: Some(self.id),
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience {
+            delivery: self.id,
+            draining: self.door.lifecycle.draining(),
+            watch: Stopwatch::start(),
+            backoff: Backoff::default(),
         }
     }
 
@@ -295,6 +392,35 @@ impl Taking<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What a chunk has while the database or the log is down.
+struct Patience {
+    delivery: Uuid,
+    draining: CancellationToken,
+    watch: Stopwatch,
+    backoff: Backoff,
+}
+
+impl Patience {
+    /// Waits before the next attempt; says why there is none.
+    async fn after(&mut self, stop: Stop) -> Result<(), Stop> {
+        let Stop::Take(error) = stop else {
+            return Err(stop);
+        };
+        if !error.is_transient() {
+            return Err(Stop::Take(error));
+        }
+        if self.watch.elapsed() > DELIVERY_PATIENCE {
+            return Err(Stop::Unavailable);
+        }
+        tracing::warn!(%error, delivery.id = %self.delivery, "taking in a chunk failed, trying again");
+        if self.backoff.pause(&self.draining).await {
+            Ok(())
+        } else {
+            Err(Stop::Draining)
         }
     }
 }

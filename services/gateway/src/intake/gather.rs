@@ -163,7 +163,7 @@ async fn take_together(intake: &Intake, together: Vec<Waiting>) {
         delivery: None,
     };
     let offers = together.iter().flat_map(|one| one.offers.iter().cloned());
-    match intake.take(origin, offers.collect(), None).await {
+    match intake.take(origin, offers.collect()).await {
         Ok(outcomes) => {
             let mut outcomes = outcomes.into_iter();
             for one in together {
@@ -181,7 +181,7 @@ async fn take_together(intake: &Intake, together: Vec<Waiting>) {
         // One of them meets a fault that repeating does not mend: the others need not meet it with it.
         Err(_) => {
             for one in together {
-                let taken = intake.take(origin, one.offers, None).await;
+                let taken = intake.take(origin, one.offers).await;
                 let _ = one.answer.send(taken.map_err(Arc::new));
             }
         }

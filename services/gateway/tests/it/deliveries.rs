@@ -9,6 +9,7 @@ use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use voorveld_bus::Log;
+use voorveld_gateway::config::CHUNK_ROWS;
 use voorveld_gateway::deliveries::receive::PROCESS_STOPPED;
 use voorveld_wire::signal_v1::FieldValue;
 
@@ -662,6 +663,46 @@ async fn an_interrupted_delivery_says_how_far_it_came_and_again_finishes_it(pool
     let produced = world.produced().await;
     assert_eq!(produced.len(), 2_500);
     assert!(produced.iter().all(|record| record.revision == 1));
+}
+
+/// A chunk is promised its signals while the log still takes the one before it; of a signal that both speak of the later one must know what came of the
+/// earlier one.
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_two_chunks_of_a_file_say_of_one_signal_is_decided_in_their_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    let mut lines: Vec<Value> = (0..CHUNK_ROWS)
+        .map(|number| signal(&format!("A-{number}")))
+        .collect();
+    let mut corrected = signal("A-1");
+    corrected["amountCents"] = json!(7_700);
+    lines.extend([signal("A-0"), corrected, signal("A-new")]);
+    let file: Vec<String> = lines.iter().map(Value::to_string).collect();
+    let answer = world
+        .send(
+            "POST",
+            "/v1/deliveries",
+            "application/x-ndjson",
+            file.join("\n"),
+        )
+        .await;
+    let (delivery, _) = settle(&world, &answer).await;
+    let place = answer.headers["location"].to_str().unwrap();
+    let last = world
+        .get(&format!("{place}/results?after={CHUNK_ROWS}"))
+        .await
+        .json();
+    let outcomes: Vec<&str> = last["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(outcomes, ["unchanged", "corrected", "accepted"]);
+    assert_eq!(delivery["rows"]["accepted"], CHUNK_ROWS + 1);
+    let produced = world.produced().await;
+    assert_eq!(produced.len(), CHUNK_ROWS + 2);
+    let again = produced.iter().filter(|record| record.revision == 2);
+    assert_eq!(again.count(), 1);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
