@@ -389,7 +389,7 @@ impl resolver::database::Transaction for SimTx {
         }))
     }
 
-    async fn debtors_of(
+    async fn new_debtors(
         &mut self,
         _version: &IndexVersion,
         proposed: &[(BlindKey, DebtorId)],

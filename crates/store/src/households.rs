@@ -162,22 +162,19 @@ impl Tx {
             .collect()
     }
 
-    /// The random id of each keyed person; one that was never seen gets the proposed id (S7).
-    pub async fn debtors_of(
+    /// The random id of each keyed person of whom [`Tx::known_debtors`] knew none (S7): the proposed one, unless another owner proposed its own meanwhile.
+    /// Whoever is known all the same has a row rewritten for nothing.
+    pub async fn new_debtors(
         &mut self,
         version: &IndexVersion,
         proposed: &[(BlindKey, DebtorId)],
     ) -> Result<HashMap<BlindKey, DebtorId>, StoreError> {
-        let persons: Vec<BlindKey> = proposed.iter().map(|(key, _)| *key).collect();
-        let mut debtors = self.known_debtors(version, &persons).await?;
-        // In key order, so that two owners that meet here wait for each other instead of deadlocking; and only who is new, so that they seldom do.
-        let mut fresh: Vec<&(BlindKey, DebtorId)> = proposed
-            .iter()
-            .filter(|(key, _)| !debtors.contains_key(key))
-            .collect();
-        if fresh.is_empty() {
+        let mut debtors = HashMap::with_capacity(proposed.len());
+        if proposed.is_empty() {
             return Ok(debtors);
         }
+        // In key order, so that two owners that meet here wait for each other instead of deadlocking.
+        let mut fresh: Vec<&(BlindKey, DebtorId)> = proposed.iter().collect();
         fresh.sort_unstable_by_key(|(key, _)| *key);
         let (municipalities, keys) = blind_columns(fresh.iter().map(|(key, _)| key));
         let ids: Vec<Uuid> = fresh.iter().map(|(_, debtor)| debtor.uuid()).collect();

@@ -44,8 +44,8 @@ pub trait Transaction: stage::Transaction {
         persons: &[BlindKey],
     ) -> Result<HashMap<BlindKey, DebtorId>, StoreError>;
 
-    /// The id of each keyed person; one that was never seen gets the proposed id. Two owners that propose for the same person get the same answer.
-    async fn debtors_of(
+    /// The id of each keyed person that was not seen before: the proposed one. Two owners that propose for the same person get the same answer.
+    async fn new_debtors(
         &mut self,
         version: &IndexVersion,
         proposed: &[(BlindKey, DebtorId)],
@@ -114,12 +114,12 @@ impl Transaction for Tx {
         Tx::known_debtors(self, version, persons).await
     }
 
-    async fn debtors_of(
+    async fn new_debtors(
         &mut self,
         version: &IndexVersion,
         proposed: &[(BlindKey, DebtorId)],
     ) -> Result<HashMap<BlindKey, DebtorId>, StoreError> {
-        Tx::debtors_of(self, version, proposed).await
+        Tx::new_debtors(self, version, proposed).await
     }
 
     async fn excluded_among(

@@ -228,7 +228,7 @@ impl<D: Database> Resolver<D> {
                 });
             }
         }
-        known.extend(tx.debtors_of(&version, &fresh).await?);
+        known.extend(tx.new_debtors(&version, &fresh).await?);
         Ok(opened
             .iter()
             .map(|one| {
@@ -284,6 +284,22 @@ impl<D: Database> Resolver<D> {
             .collect())
     }
 
+    /// Step 0: who and where, in a transaction of its own. Two owners that meet the same new person or address wait for each other until the one commits:
+    /// so that is soon. What is known without a signal, because we stop here, is what the next owner of the same records finds.
+    async fn recognise(
+        &self,
+        opened: &[Opened<'_>],
+    ) -> Result<(Vec<Option<DebtorId>>, Vec<Place>), StageError> {
+        if opened.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let mut tx = self.parts.store.begin("recognise").await?;
+        let debtors = self.debtors(&mut tx, opened).await?;
+        let places = self.places(&mut tx, opened, &debtors).await?;
+        tx.commit().await?;
+        Ok((debtors, places))
+    }
+
     /// Step 1: everything that is decided, in one transaction with the position.
     async fn commit(
         &mut self,
@@ -291,14 +307,13 @@ impl<D: Database> Resolver<D> {
         opened: &[Opened<'_>],
         letters: &[NewDeadLetter],
     ) -> Result<(Vec<FilingId>, Vec<Outgoing>), StageError> {
+        let (debtors, places) = self.recognise(opened).await?;
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin("resolve").await?;
         tx.advance_positions(READER, steps, now).await?;
         tx.mark_placed(&self.produced).await?;
         let signals: Vec<Uuid> = opened.iter().map(|one| one.received.signal).collect();
         let mut homes: HashMap<Uuid, Home> = tx.homes(&signals).await?;
-        let debtors = self.debtors(&mut tx, opened).await?;
-        let places = self.places(&mut tx, opened, &debtors).await?;
         let today = self.parts.clock.today();
         let mut filed: Vec<NewHome> = Vec::new();
         let mut sealed: HashMap<(Uuid, u32), SealedRow> = HashMap::new();
