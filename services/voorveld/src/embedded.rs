@@ -438,6 +438,7 @@ max_wal_senders = 0
 log_error_verbosity = terse
 log_min_error_statement = panic
 log_checkpoints = off
+jit = off
 "
     );
     fs::write(&path, text).with_context(|| format!("writing {} failed", path.display()))?;
