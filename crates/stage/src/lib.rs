@@ -151,6 +151,25 @@ struct Held {
     epoch: i64,
 }
 
+/// The partitions of one reader.
+#[derive(Default)]
+struct Partitions {
+    /// Those it reads.
+    held: BTreeMap<i32, Held>,
+    /// Those that stand still at a record for another release.
+    stopped: BTreeSet<i32>,
+}
+
+impl Partitions {
+    /// Others have them now, also those that stood still here: the next owner sees for itself.
+    fn let_go(&mut self, partitions: &[i32]) {
+        self.held
+            .retain(|partition, _| !partitions.contains(partition));
+        self.stopped
+            .retain(|partition| !partitions.contains(partition));
+    }
+}
+
 /// What a stretch of reading ended with.
 enum Ended {
     Drained,
@@ -223,7 +242,7 @@ impl<D: Database> Stage<D> {
         draining: &CancellationToken,
         backoff: &mut Backoff,
     ) -> Result<Ended, StageError> {
-        let mut held: BTreeMap<i32, Held> = BTreeMap::new();
+        let mut share = Partitions::default();
         let mut busy = false; // records were handed over since the last lull
         let mut more = false; // the work asked to be called again
         let mut asked = Stopwatch::start(); // how far the log goes
@@ -232,8 +251,8 @@ impl<D: Database> Stage<D> {
                 biased;
                 () = draining.cancelled() => break Ok(Ended::Drained),
                 event = subscription.events.recv() => event,
-                () = tokio::time::sleep(if more { Duration::ZERO } else { LOOK_EVERY }), if !busy && !held.is_empty() => {
-                    match work.quiet(&proofs(&held)).await {
+                () = tokio::time::sleep(if more { Duration::ZERO } else { LOOK_EVERY }), if !busy && !share.held.is_empty() => {
+                    match work.quiet(&proofs(&share.held)).await {
                         Ok(again) => more = again,
                         Err(error) => break Err(error),
                     }
@@ -246,22 +265,26 @@ impl<D: Database> Stage<D> {
                 Some(Event::Failed(error)) => break Err(error.into()),
                 Some(Event::Idle) => {
                     busy = false;
-                    for partition in held.keys() {
+                    for partition in share.held.keys() {
                         self.metrics.lag(*partition, 0);
                     }
-                    match work.quiet(&proofs(&held)).await {
+                    match work.quiet(&proofs(&share.held)).await {
                         Ok(again) => more = again,
                         Err(error) => break Err(error),
                     }
                     backoff.reset();
                 }
                 Some(Event::Assigned { partitions, reply }) => {
-                    match self.assigned(&partitions, reply, &mut held).await {
+                    match self.assigned(&partitions, reply, &mut share.held).await {
                         Ok(()) => {
-                            self.tell(&held).await;
+                            // Whoever claims a partition anew reads it anew.
+                            share
+                                .stopped
+                                .retain(|partition| !partitions.contains(partition));
+                            self.tell(&share).await;
                             // Whatever the log still has comes before what is done in a lull (T6).
                             (busy, more) = (true, false);
-                            if let Err(error) = work.claimed(&proofs(&held)).await {
+                            if let Err(error) = work.claimed(&proofs(&share.held)).await {
                                 break Err(error);
                             }
                         }
@@ -270,11 +293,11 @@ impl<D: Database> Stage<D> {
                 }
                 Some(Event::Revoked { partitions, done }) => {
                     work.forget();
-                    held.retain(|partition, _| !partitions.contains(partition));
+                    share.let_go(&partitions);
                     for partition in &partitions {
                         self.metrics.let_go(*partition);
                     }
-                    self.metrics.partitions.set(number(held.len()));
+                    self.count(&share);
                     tracing::info!(
                         stage = self.name,
                         count = partitions.len(),
@@ -285,16 +308,16 @@ impl<D: Database> Stage<D> {
                 Some(Event::Records(records)) => {
                     busy = true;
                     if let Err(error) = self
-                        .batch(records, &mut held, work, draining, backoff, &subscription)
+                        .batch(records, &mut share, work, draining, backoff, &subscription)
                         .await
                     {
                         break Err(error);
                     }
-                    if let Err(error) = work.between(&proofs(&held)).await {
+                    if let Err(error) = work.between(&proofs(&share.held)).await {
                         break Err(error);
                     }
                     if LAG_EVERY < asked.elapsed() {
-                        self.tell(&held).await;
+                        self.tell(&share).await;
                         asked = Stopwatch::start();
                     }
                 }
@@ -305,16 +328,24 @@ impl<D: Database> Stage<D> {
     }
 
     /// Tells how far the partitions held are behind the log. Who cannot ask the log finds that out by reading it.
-    async fn tell(&self, held: &BTreeMap<i32, Held>) {
-        self.metrics.partitions.set(number(held.len()));
+    async fn tell(&self, share: &Partitions) {
+        self.count(share);
         let Ok(state) = self.log.topic(self.topic).await else {
             return;
         };
         for range in &state.partitions {
-            if let Some(at) = held.get(&range.partition) {
+            if let Some(at) = share.held.get(&range.partition) {
                 self.metrics.lag(range.partition, range.next - at.next);
             }
         }
+    }
+
+    /// Tells how many partitions there are here, and how many of them stand still.
+    fn count(&self, share: &Partitions) {
+        self.metrics.partitions.set(number(share.held.len()));
+        self.metrics
+            .stopped_partitions
+            .set(number(share.stopped.len()));
     }
 
     async fn assigned(
@@ -384,12 +415,13 @@ impl<D: Database> Stage<D> {
     async fn batch(
         &self,
         records: Vec<Record>,
-        held: &mut BTreeMap<i32, Held>,
+        share: &mut Partitions,
         work: &mut impl Work,
         draining: &CancellationToken,
         backoff: &mut Backoff,
         subscription: &Subscription,
     ) -> Result<(), StageError> {
+        let held = &mut share.held;
         // A partition that was revoked between the poll and now has no row here; its records are the next owner's.
         let mut records: Vec<Record> = records
             .into_iter()
@@ -399,7 +431,6 @@ impl<D: Database> Stage<D> {
             })
             .collect();
         let mut steps = steps_of(&records, held);
-        let mut stopped: BTreeSet<i32> = BTreeSet::new();
         let watch = Stopwatch::start();
         while !steps.is_empty() {
             match work.batch(&steps, &records).await {
@@ -422,7 +453,7 @@ impl<D: Database> Stage<D> {
                     records
                         .retain(|record| record.partition != partition || record.offset < offset);
                     steps = steps_of(&records, held);
-                    stopped.insert(partition);
+                    share.stopped.insert(partition);
                 }
                 Err(error) if error.is_transient() && !draining.is_cancelled() => {
                     work.forget();
@@ -443,9 +474,9 @@ impl<D: Database> Stage<D> {
             }
         }
         // What is not held is not read on: the log keeps handing records over, and they are dropped until somebody claims anew.
-        held.retain(|partition, _| !stopped.contains(partition));
-        self.metrics.stopped_partitions.add(number(stopped.len()));
-        self.metrics.partitions.set(number(held.len()));
+        held.retain(|partition, _| !share.stopped.contains(partition));
+        self.count(share);
+        let held = &mut share.held;
         if steps.is_empty() {
             return Ok(());
         }
@@ -507,4 +538,21 @@ fn proofs(held: &BTreeMap<i32, Held>) -> Vec<Step> {
             epoch: at.epoch,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_stood_still_here_is_the_next_owners_to_tell_of() {
+        let at = Held { next: 0, epoch: 1 };
+        let mut share = Partitions {
+            held: BTreeMap::from([(0, at), (1, at)]),
+            stopped: BTreeSet::from([2, 3]),
+        };
+        share.let_go(&[1, 2]);
+        let held: Vec<i32> = share.held.into_keys().collect();
+        assert_eq!((held, share.stopped), (vec![0], BTreeSet::from([3])));
+    }
 }

@@ -51,11 +51,6 @@ impl Share {
         self.gauge
             .add(number - self.told.swap(number, Ordering::Relaxed));
     }
-
-    pub(crate) fn add(&self, number: i64) {
-        self.told.fetch_add(number, Ordering::Relaxed);
-        self.gauge.add(number);
-    }
 }
 
 impl Clone for Share {
