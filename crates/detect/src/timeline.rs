@@ -236,7 +236,7 @@ pub(crate) struct Finder<'a> {
 impl Finder<'_> {
     pub(crate) fn find(&mut self, id: SignalId) -> Option<usize> {
         let by_id = &self.signals.by_id;
-        if by_id.get(self.from).is_none_or(|known| id < known.id) {
+        if by_id.get(self.from).is_none_or(|known| known.id > id) {
             self.from = 0;
         }
         let rest = &by_id[self.from..];

@@ -206,6 +206,23 @@ fn what_came_is_news_though_something_else_went() {
     assert!(joined, "{:?}", planned.changes);
 }
 
+#[test]
+fn grounds_of_these_names_are_taken_out_and_no_others() {
+    let mut each = default_rules().remove(0);
+    each.muted_by = MutedBy::default();
+    each.condition = Condition::EachSignal(Predicate::Any);
+    let mut world = World::new(rule_set(vec![each]));
+    for number in 1..=3 {
+        world.record(debt_signal(number, PartnerType::Rent, date(2025, 1, 10)));
+    }
+    let mut task = world.open().clone();
+    let all = task.grounds.clone();
+    task.without(&[]);
+    assert_eq!(task.grounds, all);
+    task.without(&[all[0].key(), all[2].key()]);
+    assert_eq!(task.grounds, [all[1].clone()]);
+}
+
 /// Where people did something since the last plan, all is looked at, not only what came ([`World::judge`] compares).
 #[test]
 fn what_was_answered_elsewhere_meanwhile_is_noticed_with_whatever_comes() {
