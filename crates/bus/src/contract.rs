@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::BusError;
+use crate::events::Events;
 use crate::kafka::{KafkaConfig, KafkaLog};
 use crate::postgres::PostgresLog;
 
@@ -17,8 +18,6 @@ pub const MAX_BATCH: usize = 5_000;
 pub const MAX_WAIT: Duration = Duration::from_millis(50);
 /// How soon after its last record a reader is told that there is no more, at the latest.
 pub const IDLE_AFTER: Duration = Duration::from_millis(500);
-/// Events that wait for a slow reader. Small on purpose: a slow database slows the poll, memory does not grow.
-pub(crate) const EVENTS_WAITING: usize = 2;
 /// A reader that has taken no event for this long is taken for stalled, and its partitions go to others.
 const STALL_AFTER: Duration = Duration::from_mins(5);
 
@@ -240,7 +239,7 @@ impl Log {
 /// [`Subscription::close`] says goodbye.
 pub struct Subscription {
     /// What happens, in order. Ends after [`Event::Failed`], or when the subscription was given up.
-    pub events: mpsc::Receiver<Event>,
+    pub events: Events,
     /// Tells dashboards how far this reader is.
     pub progress: Progress,
     running: Box<dyn Running>,
@@ -249,11 +248,7 @@ pub struct Subscription {
 impl Subscription {
     /// A place that these events tell of, for as long as `running` is kept.
     #[must_use]
-    pub fn new(
-        events: mpsc::Receiver<Event>,
-        progress: Progress,
-        running: Box<dyn Running>,
-    ) -> Self {
+    pub fn new(events: Events, progress: Progress, running: Box<dyn Running>) -> Self {
         Self {
             events,
             progress,

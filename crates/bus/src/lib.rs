@@ -11,6 +11,7 @@
 
 mod contract;
 mod error;
+mod events;
 mod kafka;
 mod partitioner;
 mod postgres;
@@ -20,5 +21,6 @@ pub use contract::{
     ProgressSink, Record, Running, SubscribeOptions, Subscription, TopicSpec, TopicState,
 };
 pub use error::BusError;
+pub use events::{Events, NotTold, Teller, events};
 pub use kafka::KafkaConfig;
 pub use partitioner::partition_of;

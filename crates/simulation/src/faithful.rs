@@ -62,7 +62,7 @@ impl stage::Database for Relived {
     type Tx = Tx;
 
     async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
-        self.store.begin(name).await
+        self.store.begin_by_key(name).await
     }
 
     async fn claim_partitions(

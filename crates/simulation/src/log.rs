@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use voorveld_bus::{
     Backend, BusError, Event, Outgoing, PartitionRange, Progress, ProgressSink, Record, Running,
-    SubscribeOptions, Subscription, TopicSpec, TopicState, partition_of,
+    SubscribeOptions, Subscription, Teller, TopicSpec, TopicState, events, partition_of,
 };
 use voorveld_domain::{HouseholdId, SignalId};
 use voorveld_wire::signal_v1::{RECEIVED_TOPIC, RESOLVED_TOPIC, Received, Resolved};
@@ -16,8 +16,6 @@ use crate::world::{Shared, World, others_turn};
 
 /// What tells this log from another of its name.
 const ID: &str = "simulated";
-/// Events that wait for a slow reader, as with the real ones.
-const WAITING: usize = 2;
 /// Most records in one event; so few that a run has many.
 const MAX_BATCH: u32 = 6;
 
@@ -29,7 +27,7 @@ pub(crate) struct Seat {
     pub process: String,
     pub group: String,
     topic: &'static str,
-    events: Option<mpsc::Sender<Event>>,
+    events: Option<Teller>,
     /// Where it reads on. Of what went to others without a word it goes on reading, too.
     cursors: BTreeMap<i32, i64>,
     /// What went to others without a word.
@@ -43,7 +41,7 @@ impl Seat {
     fn is_taken(&self) -> bool {
         self.events
             .as_ref()
-            .is_some_and(|events| !events.is_closed())
+            .is_some_and(|events| !events.is_given_up())
     }
 
     /// Whether it is the one who should read this.
@@ -68,7 +66,7 @@ impl Seat {
         let sent = self
             .events
             .as_ref()
-            .is_some_and(|events| events.try_send(event).is_ok());
+            .is_some_and(|events| events.offer(event).is_ok());
         if sent {
             self.told_idle = false;
         }
@@ -124,8 +122,8 @@ impl World {
             }
             return true;
         }
-        let room = seat.events.as_ref().map_or(0, mpsc::Sender::capacity);
-        if room == 0 || seat.cursors.is_empty() {
+        let has_room = seat.events.as_ref().is_some_and(Teller::has_room);
+        if !has_room || seat.cursors.is_empty() {
             return false;
         }
         let most = 1 + self.dice.below(MAX_BATCH);
@@ -356,7 +354,7 @@ impl Backend for SimLog {
     ) -> Result<Subscription, BusError> {
         others_turn().await;
         let topic = known(topic)?;
-        let (sender, events) = mpsc::channel(WAITING);
+        let (teller, events) = events();
         let index = {
             let world = &mut *self.shared.world();
             if world.dice.chance(world.faults.statement) {
@@ -366,7 +364,7 @@ impl Backend for SimLog {
                 process: self.process.clone(),
                 group: group.to_owned(),
                 topic,
-                events: Some(sender),
+                events: Some(teller),
                 cursors: BTreeMap::new(),
                 lost: BTreeSet::new(),
                 joining: None,

@@ -59,7 +59,7 @@ impl Database for Store {
     type Tx = Tx;
 
     async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
-        Store::begin(self, name).await
+        Store::begin_by_key(self, name).await
     }
 
     async fn claim_partitions(

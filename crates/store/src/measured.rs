@@ -276,14 +276,22 @@ impl Store {
         highest: i64,
         missing: &[i64],
     ) -> Result<Vec<(i64, Option<String>)>, StoreError> {
-        Ok(sqlx::query_as(
-            "SELECT e.event_id, CASE WHEN e.event = 'raised' THEN t.request_id END FROM task_events e JOIN tasks t USING (task_id)
-             WHERE e.event_id > $1 OR e.event_id = ANY($2) ORDER BY e.event_id",
+        // Who measures must not be what takes the most: asked in one, with OR, it read the whole index, and a third of the database's time was its.
+        let mut tx = self.begin_by_key("lines_of_tasks_since").await?;
+        let lines = sqlx::query_as(
+            "WITH e AS MATERIALIZED (
+                 SELECT event_id, event, task_id FROM task_events WHERE event_id > $1
+                 UNION ALL
+                 SELECT event_id, event, task_id FROM task_events WHERE event_id = ANY($2) AND event_id <= $1
+             )
+             SELECT e.event_id, (SELECT t.request_id FROM tasks t WHERE e.event = 'raised' AND t.task_id = e.task_id) FROM e ORDER BY e.event_id",
         )
         .bind(highest)
         .bind(missing)
-        .fetch_all(&self.pool)
-        .await?)
+        .fetch_all(&mut *tx.inner)
+        .await?;
+        tx.commit().await?;
+        Ok(lines)
     }
 
     /// The folder in which the server keeps its data; only its owner may know.

@@ -362,7 +362,7 @@ impl Intake {
                 });
             }
         }
-        let mut tx = self.store.begin("take_signals").await?;
+        let mut tx = self.store.begin_by_key("take_signals").await?;
         let mut standings: HashMap<ReferenceIndex, Standing> = tx
             .lock_references(from, &offered, &sought.into_iter().collect::<Vec<_>>())
             .await?
@@ -480,7 +480,7 @@ impl Intake {
         let bench = self.bench(origin.partner, now);
         let judged = self.judge(&bench, offer);
         let from = provenance(origin, now);
-        let mut tx = self.store.begin("correct_signal").await?;
+        let mut tx = self.store.begin_by_key("correct_signal").await?;
         let Some(receipt) = tx.lock_receipt(&origin.partner.id, signal).await? else {
             return Ok(None);
         };
@@ -551,7 +551,7 @@ impl Intake {
     ) -> Result<Option<Outcome>, TakeError> {
         let now = self.clock.now();
         let from = provenance(origin, now);
-        let mut tx = self.store.begin("withdraw_signal").await?;
+        let mut tx = self.store.begin_by_key("withdraw_signal").await?;
         let Some(receipt) = tx.lock_receipt(&origin.partner.id, signal).await? else {
             return Ok(None);
         };
@@ -711,7 +711,7 @@ impl Intake {
             now,
         };
         if let (Some(results), Some(delivery)) = (&results, origin.delivery) {
-            let mut tx = self.store.begin("settle_signals").await?;
+            let mut tx = self.store.begin_by_key("settle_signals").await?;
             tx.write_results(delivery, results, now).await?;
             tx.settle(&settled).await?;
             tx.commit().await?;

@@ -18,16 +18,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers, Message};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, Timestamp, TopicPartitionList};
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{KafkaConfig, REQUEST_ID, failure, range, tell};
 use crate::BusError;
 use crate::contract::{
-    EVENTS_WAITING, Event, MAX_BATCH, MAX_WAIT, Progress, ProgressSink, Record, Running,
-    SubscribeOptions, Subscription,
+    Event, MAX_BATCH, MAX_WAIT, Progress, ProgressSink, Record, Running, SubscribeOptions,
+    Subscription,
 };
+use crate::events::{Teller, events};
 
 /// How long a poll waits for a first record; also how soon a closed subscription is noticed.
 const POLL: Duration = Duration::from_millis(100);
@@ -48,11 +50,12 @@ pub(super) fn start(
     options: SubscribeOptions,
 ) -> Result<Subscription, BusError> {
     let doing = "joining a group";
-    let (sender, events) = mpsc::channel(EVENTS_WAITING);
+    let (teller, events) = events();
     let stop = Arc::new(AtomicBool::new(false));
     let desk = Desk {
         topic: topic.to_owned(),
-        events: sender,
+        teller,
+        runtime: Handle::current(),
         stop: Arc::clone(&stop),
         hand: Mutex::default(),
     };
@@ -151,7 +154,9 @@ impl ProgressSink for Commits {
 /// Where the thread and the callbacks inside its polls meet.
 struct Desk {
     topic: String,
-    events: mpsc::Sender<Event>,
+    teller: Teller,
+    /// In which the thread waits.
+    runtime: Handle,
     stop: Arc<AtomicBool>,
     hand: Mutex<Hand>,
 }
@@ -197,7 +202,7 @@ fn read(consumer: &Arc<BaseConsumer<Desk>>) {
             Err(End::GivenUp) => break,
             Err(End::Failed(error)) => {
                 let _ = desk.hand_over();
-                let _ = desk.events.blocking_send(Event::Failed(error));
+                let _ = desk.tell(Event::Failed(error));
                 break;
             }
         }
@@ -212,7 +217,7 @@ impl Desk {
     }
 
     fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire) || self.events.is_closed()
+        self.stop.load(Ordering::Acquire) || self.teller.is_given_up()
     }
 
     fn step(&self, consumer: &BaseConsumer<Self>) -> Result<(), End> {
@@ -339,7 +344,11 @@ impl Desk {
         if self.stop.load(Ordering::Acquire) {
             return Err(End::GivenUp);
         }
-        self.events.blocking_send(event).map_err(|_| End::GivenUp)
+        if self.runtime.block_on(self.teller.tell(event)) {
+            Ok(())
+        } else {
+            Err(End::GivenUp)
+        }
     }
 
     fn hand_over(&self) -> Result<(), End> {

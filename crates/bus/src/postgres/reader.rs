@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
@@ -28,9 +28,10 @@ use uuid::Uuid;
 use super::{APPENDED, Tables};
 use crate::BusError;
 use crate::contract::{
-    EVENTS_WAITING, Event, IDLE_AFTER, MAX_BATCH, Progress, ProgressSink, Record, Running,
-    SubscribeOptions, Subscription,
+    Event, IDLE_AFTER, MAX_BATCH, Progress, ProgressSink, Record, Running, SubscribeOptions,
+    Subscription,
 };
+use crate::events::{Teller, events};
 
 /// How often a reader looks at its share and keeps its lease. A few of these fit in a lease.
 const BEAT: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub(super) async fn start(
     let listener = tables.listener().await?;
     let member = Uuid::new_v4();
     tables.join(member).await?;
-    let (sender, events) = mpsc::channel(EVENTS_WAITING);
+    let (teller, events) = events();
     let seat = Arc::new(Seat {
         tables,
         state: Mutex::new(SeatState {
@@ -57,7 +58,7 @@ pub(super) async fn start(
     tasks.spawn(keep(Arc::clone(&seat), options.stall_after));
     let reader = Reader {
         seat: Arc::clone(&seat),
-        events: sender,
+        teller,
         listener,
         positions: BTreeMap::new(),
         turn: 0,
@@ -160,7 +161,7 @@ impl From<BusError> for End {
 
 struct Reader {
     seat: Arc<Seat>,
-    events: mpsc::Sender<Event>,
+    teller: Teller,
     listener: PgListener,
     /// Where to go on, per partition held.
     positions: BTreeMap<i32, i64>,
@@ -205,7 +206,7 @@ impl Reader {
         let wait_until = (*look_at).min(Instant::now() + IDLE_AFTER);
         tokio::select! {
             () = sleep_until(wait_until) => {}
-            () = self.events.closed() => return Err(End::GivenUp),
+            () = self.teller.given_up() => return Err(End::GivenUp),
             heard = self.listener.recv() => match heard {
                 Ok(heard) if heard.payload() != self.seat.tables.topic => {}
                 Ok(heard) if heard.channel() == APPENDED => {}
@@ -347,9 +348,9 @@ impl Reader {
     /// Hands an event over; while it waits the lease runs only for as long as a reader may stall.
     async fn tell(&self, event: Event) -> Result<(), End> {
         self.seat.state().waiting_since = Some(Instant::now());
-        let told = self.events.send(event).await;
+        let is_told = self.teller.tell(event).await;
         self.seat.state().waiting_since = None;
-        told.map_err(|_| End::GivenUp)
+        if is_told { Ok(()) } else { Err(End::GivenUp) }
     }
 
     async fn wait_for<T>(
