@@ -18,6 +18,8 @@ pub struct Holdings {
     pub matches: Vec<String>,
     /// Every open task: household, purpose, urgency, step, deadline, team, grounds.
     pub tasks: Vec<String>,
+    /// What belongs to something that is not there.
+    pub left_over: Vec<String>,
 }
 
 impl Holdings {
@@ -29,6 +31,7 @@ impl Holdings {
             places: texts(pool, include_str!("../it/house/places.sql")).await,
             matches: texts(pool, include_str!("../it/house/matches.sql")).await,
             tasks: texts(pool, include_str!("../it/house/open_tasks.sql")).await,
+            left_over: texts(pool, include_str!("../it/house/parts.sql")).await,
         }
     }
 
@@ -38,6 +41,7 @@ impl Holdings {
         compare("places", &calm.places, &self.places, &mut found);
         compare("matches", &calm.matches, &self.matches, &mut found);
         compare("open tasks", &calm.tasks, &self.tasks, &mut found);
+        compare("left over", &[], &self.left_over, &mut found);
         found
     }
 }

@@ -63,7 +63,7 @@ const ENDS_WITH_A_SIGNAL: [&str; 14] = [
     "suppressions",
     "wake_ups_taken",
 ];
-/// What goes with the row it belongs to, by its foreign key (`store::housekeeping`).
+/// What goes with the row it belongs to, by its foreign key or a trigger (`store::housekeeping`).
 const ENDS_WITH_ITS_OWNER: [&str; 4] = [
     "contact_attempts",
     "registration_places",

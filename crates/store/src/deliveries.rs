@@ -304,7 +304,7 @@ impl Tx {
                     .count() as u64,
             )
         };
-        sqlx::query!(
+        let counted = sqlx::query!(
             "UPDATE deliveries SET rows_read = rows_read + $2, rows_accepted = rows_accepted + $3, rows_corrected = rows_corrected + $4,
                 rows_unchanged = rows_unchanged + $5, rows_refused = rows_refused + $6, updated_at = $7
              WHERE delivery_id = $1",
@@ -317,7 +317,14 @@ impl Tx {
             now.to_sqlx() as _,
         )
         .execute(&mut *self.inner)
-        .await?;
+        .await?
+        .rows_affected();
+        if counted == 0 {
+            return Err(StoreError::Corrupt {
+                table: "deliveries",
+                what: "rows of a delivery that is there",
+            });
+        }
         Ok(())
     }
 }

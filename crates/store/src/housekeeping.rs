@@ -175,10 +175,10 @@ mod tests {
     const ROWS: &str = "
         INSERT INTO partners VALUES ('p', 'P', '{0518}', '{}', '{}', 1, false, now(), NULL);
         INSERT INTO deliveries (delivery_id, partner_id, format, state, received_at, updated_at, completed_at) VALUES
-            ('00000000-0000-0000-0000-000000000001', 'p', 'csv', 'complete', '2025-01-01', '2025-01-01', '2025-01-01'),
+            ('00000000-0000-0000-0000-000000000001', 'p', 'csv', 'interrupted', '2025-01-01', '2025-01-01', NULL),
             ('00000000-0000-0000-0000-000000000002', 'p', 'csv', 'complete', '2026-03-01', '2026-03-01', '2026-03-01'),
             ('00000000-0000-0000-0000-000000000003', 'p', 'csv', 'complete', '2026-03-20', '2026-03-20', '2026-03-20');
-        INSERT INTO delivery_rows (delivery_id, row_number, outcome) VALUES
+        INSERT INTO delivery_rows (delivery_id, row_number, outcome) VALUES ('00000000-0000-0000-0000-000000000001', 1, 'accepted'),
             ('00000000-0000-0000-0000-000000000002', 1, 'accepted'), ('00000000-0000-0000-0000-000000000003', 1, 'accepted');
         INSERT INTO users VALUES ('00000000-0000-0000-0000-000000000009', '0518', 'u', 'U', 'x', '{}', '{}', now(), NULL, false);
         INSERT INTO sessions VALUES ('a', '00000000-0000-0000-0000-000000000009', 'a', '2026-03-31', '2026-03-31', '2026-03-31'),
@@ -226,6 +226,7 @@ mod tests {
             ('00000000-0000-0000-0000-000000000001', '0518', 'p', '1', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', '2021-03-01'),
             ('00000000-0000-0000-0000-000000000002', '0518', 'p', '2', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', '2021-05-01'),
             ('00000000-0000-0000-0000-000000000003', '0518', 'p', '3', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', NULL);
+        INSERT INTO signal_revisions SELECT signal_id, 1, '', received_at, 'q' FROM signal_receipts;
         INSERT INTO policy_bundles (bundle, files, first_published_at) VALUES ('b', '{}', now());
         INSERT INTO rule_sets VALUES ('s', '{}', now());
         INSERT INTO rule_publications (mode, bundle, rule_set, published_by, published_at, reason) VALUES ('shadow', 'b', 's', 'x', now(), 'y');
@@ -262,5 +263,50 @@ mod tests {
             left, 3,
             "what belongs to a task went with it, and stayed with the others"
         );
+        let (revisions, rows): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM signal_revisions), (SELECT count(*) FROM delivery_rows)",
+        )
+        .fetch_one(&store.pool)
+        .await
+        .expect("counts");
+        assert_eq!((revisions, rows), (2, 1), "and so with the others");
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_is_being_written_when_a_task_goes_goes_with_it(pool: PgPool) {
+        const TASK: &str = "00000000-0000-0000-0000-000000000001";
+        sqlx::raw_sql(ROWS).execute(&pool).await.expect("rows");
+        let mut colleague = pool.begin().await.expect("begins");
+        sqlx::query("SELECT 1 FROM tasks WHERE task_id = $1::uuid FOR UPDATE")
+            .bind(TASK)
+            .execute(&mut *colleague)
+            .await
+            .expect("locks, as whoever writes of a task does");
+        sqlx::query(
+            "INSERT INTO task_events (task_id, happened_at, event, detail) VALUES ($1::uuid, now(), 'opened_again', '{}')",
+        )
+        .bind(TASK)
+        .execute(&mut *colleague)
+        .await
+        .expect("a line");
+        let now: Zoned = "2026-04-01T00:00:00+02:00[Europe/Amsterdam]"
+            .parse()
+            .expect("an instant");
+        let store = Store::from_pool(pool.clone());
+        let sweeping = tokio::spawn(async move { store.sweep(&now, 1_095).await });
+        let stands_still = || {
+            sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')")
+                .fetch_one(&pool)
+        };
+        while !stands_still().await.expect("looks") {}
+        colleague.commit().await.expect("commits");
+        assert_eq!(sweeping.await.unwrap().expect("sweeps").rows["tasks"], 1);
+        let lines: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM task_events WHERE task_id = $1::uuid")
+                .bind(TASK)
+                .fetch_one(&pool)
+                .await
+                .expect("counts");
+        assert_eq!(lines, 0);
     }
 }
