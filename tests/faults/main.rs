@@ -9,6 +9,8 @@
 //! VOORVELD_FAULTS_SEED=7 VOORVELD_FAULTS_MINUTES=120 cargo test -p voorveld-tests --test faults nights_on_kafka -- --nocapture
 //! ```
 //!
+//! With `VOORVELD_FAULTS_EVENTS=25000` so much is said in each of the six rounds of a night, of so many more households.
+//!
 //! An upgrade is from the program to itself, with a schema that grows meanwhile; by hand, from another release's program, whose schema is migrated meanwhile:
 //!
 //! ```sh

@@ -33,15 +33,8 @@ pub const SHORT: Size = Size {
     in_a_file: 30,
     alone: 10,
 };
-/// A night by hand.
-const LONG: Size = Size {
-    households: 10_000,
-    rounds: 6,
-    events: 3_000,
-    in_a_list: 100,
-    in_a_file: 500,
-    alone: 60,
-};
+/// Things said in a round of a night by hand, unless it was asked for more.
+const LONG_EVENTS: u32 = 3_000;
 /// Faults in a round of a night by hand.
 const STRIKES: usize = 20;
 /// Partitions of its topics.
@@ -63,7 +56,11 @@ pub async fn nights(backend: Backend) {
     let mut seed = asked("VOORVELD_FAULTS_SEED").map_or(FIRST_SEED, |seed| seed.parse().unwrap());
     let minutes: Option<u64> =
         asked("VOORVELD_FAULTS_MINUTES").map(|minutes| minutes.parse().unwrap());
-    let size = if minutes.is_some() { LONG } else { SHORT };
+    let size = if minutes.is_some() {
+        long(events_asked())
+    } else {
+        SHORT
+    };
     loop {
         night(backend, seed, size).await;
         let until = Duration::from_secs(60 * minutes.unwrap_or(0));
@@ -72,6 +69,22 @@ pub async fn nights(backend: Backend) {
         }
         seed += 1;
     }
+}
+
+/// A night by hand, in whose rounds so much is said.
+const fn long(events: u32) -> Size {
+    Size {
+        households: events / 3 * 10,
+        rounds: 6,
+        events: events as usize,
+        in_a_list: events as usize / 30,
+        in_a_file: events as usize / 6,
+        alone: 60,
+    }
+}
+
+fn events_asked() -> u32 {
+    asked("VOORVELD_FAULTS_EVENTS").map_or(LONG_EVENTS, |events| events.parse().unwrap())
 }
 
 async fn night(backend: Backend, seed: u64, size: Size) {
@@ -238,10 +251,10 @@ fn repeat(backend: Backend, seed: u64, is_short: bool) -> String {
         Backend::Kafka => "nights_on_kafka",
         Backend::Postgres => "nights_on_the_postgres_log",
     };
-    let long = if is_short {
-        ""
-    } else {
-        "VOORVELD_FAULTS_MINUTES=0 "
+    let long = match events_asked() {
+        _ if is_short => String::new(),
+        LONG_EVENTS => "VOORVELD_FAULTS_MINUTES=0 ".to_owned(),
+        more => format!("VOORVELD_FAULTS_MINUTES=0 VOORVELD_FAULTS_EVENTS={more} "),
     };
     format!(
         "VOORVELD_FAULTS_SEED={seed} {long}cargo test -p voorveld-tests --test faults {name} -- --nocapture"

@@ -271,7 +271,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_up_nothing_is_waited_for() {
         let (teller, mut events) = events();
-        let telling = tokio::spawn(async move {
+        let telling = async {
             for at in 0.. {
                 let began = Instant::now();
                 if !teller.tell(records(at..at + 1)).await {
@@ -280,22 +280,23 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             unreachable!()
-        });
-        tokio::time::sleep(Duration::from_mins(1)).await;
-        assert_eq!(heard(&mut events).await, "10", "no longer than it grows");
-        tokio::time::sleep(Duration::from_mins(1)).await;
-        let gone = Instant::now();
-        drop(events);
-        let waits_since = telling.await.unwrap();
+        };
+        let hearing = async move {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            assert_eq!(heard(&mut events).await, "10", "no longer than it grows");
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            drop(events);
+            Instant::now()
+        };
+        let (waits_since, gone) = tokio::join!(telling, hearing);
         assert!(Duration::from_secs(50) < gone - waits_since);
     }
 
     #[tokio::test]
     async fn who_is_gone_is_missed() {
         let (teller, mut events) = events();
-        let waiting = tokio::spawn(async move { heard(&mut events).await });
-        drop(teller);
-        assert_eq!(waiting.await.unwrap(), "None");
+        let (heard, ()) = tokio::join!(heard(&mut events), async { drop(teller) });
+        assert_eq!(heard, "None");
         let (teller, events) = super::events();
         let (done, answer) = tokio::sync::oneshot::channel();
         let partitions = vec![0];

@@ -276,31 +276,33 @@ mod tests {
     async fn what_is_being_written_when_a_task_goes_goes_with_it(pool: PgPool) {
         const TASK: &str = "00000000-0000-0000-0000-000000000001";
         sqlx::raw_sql(ROWS).execute(&pool).await.expect("rows");
-        let mut colleague = pool.begin().await.expect("begins");
+        let store = Store::from_pool(pool.clone());
+        let mut colleague = store.begin("colleague").await.expect("begins");
         sqlx::query("SELECT 1 FROM tasks WHERE task_id = $1::uuid FOR UPDATE")
             .bind(TASK)
-            .execute(&mut *colleague)
+            .execute(&mut *colleague.inner)
             .await
             .expect("locks, as whoever writes of a task does");
         sqlx::query(
             "INSERT INTO task_events (task_id, happened_at, event, detail) VALUES ($1::uuid, now(), 'opened_again', '{}')",
         )
         .bind(TASK)
-        .execute(&mut *colleague)
+        .execute(&mut *colleague.inner)
         .await
         .expect("a line");
         let now: Zoned = "2026-04-01T00:00:00+02:00[Europe/Amsterdam]"
             .parse()
             .expect("an instant");
-        let store = Store::from_pool(pool.clone());
-        let sweeping = tokio::spawn(async move { store.sweep(&now, 1_095).await });
         let stands_still = || {
             sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')")
                 .fetch_one(&pool)
         };
-        while !stands_still().await.expect("looks") {}
-        colleague.commit().await.expect("commits");
-        assert_eq!(sweeping.await.unwrap().expect("sweeps").rows["tasks"], 1);
+        let writing = async {
+            while !stands_still().await.expect("looks") {}
+            colleague.commit().await.expect("commits");
+        };
+        let (swept, ()) = tokio::join!(store.sweep(&now, 1_095), writing);
+        assert_eq!(swept.expect("sweeps").rows["tasks"], 1);
         let lines: i64 =
             sqlx::query_scalar("SELECT count(*) FROM task_events WHERE task_id = $1::uuid")
                 .bind(TASK)
