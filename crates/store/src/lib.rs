@@ -169,7 +169,9 @@ mod tests {
     async fn a_plan_of_an_empty_table_does_not_outlive_it(pool: PgPool) {
         let url = pool.connect_options().to_url_lossy();
         let store = Store::connect(url.as_str(), 1).await.unwrap();
-        let house = voorveld_domain::HouseholdId::from_uuid(uuid::Uuid::from_u128(1));
+        let houses: Vec<_> = (1..=30)
+            .map(|house| voorveld_domain::HouseholdId::from_uuid(uuid::Uuid::from_u128(house)))
+            .collect();
         // As many signals as fit few enough pages, and as often as it takes the server to keep a plan.
         sqlx::query(
             "INSERT INTO signals (household_id, signal_id, municipality, revision, filing, lives_here, standing, partner_id, partner_type, kind, domain,
@@ -182,11 +184,11 @@ mod tests {
         .unwrap();
         for _ in 0..8 {
             let mut tx = store.begin_by_key("judge").await.unwrap();
-            assert!(tx.timelines(&[house]).await.unwrap().is_empty());
+            assert!(tx.timelines(&houses).await.unwrap().is_empty());
             tx.commit().await.unwrap();
         }
         let mut tx = store.begin_by_key("judge").await.unwrap();
-        tx.timelines(&[house]).await.unwrap();
+        tx.timelines(&houses).await.unwrap();
         let (through, by_index): (i64, i64) = sqlx::query_as(
             "SELECT seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'signals'",
         )
