@@ -36,7 +36,10 @@ const REQUEST_ID: &str = "request.id";
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long an append may take before it has failed.
 const APPEND_WITHIN: Duration = Duration::from_secs(30);
-/// Records an appender may have on the way; above it, it waits.
+/// Connections to each broker for appending; a partition's records always take the same one. A broker answers the requests of a connection one after the
+/// other, and where it is alone it flushes a partition's file before each answer.
+const CONNECTIONS: usize = 4;
+/// Records an appender may have on the way on one connection; above it, it waits.
 const ON_THE_WAY: usize = 100_000;
 /// How long an appender waits for room among those on the way.
 const ROOM_IN: Duration = Duration::from_millis(5);
@@ -108,7 +111,8 @@ impl std::fmt::Debug for KafkaConfig {
 
 pub(crate) struct KafkaLog {
     config: KafkaConfig,
-    producer: RwLock<FutureProducer<Told>>,
+    /// By connection.
+    producers: RwLock<[FutureProducer<Told>; CONNECTIONS]>,
     admin: Arc<AdminClient<Told>>,
     /// Partition counts, which never change.
     partitions: RwLock<HashMap<String, i32>>,
@@ -118,14 +122,19 @@ pub(crate) struct KafkaLog {
 
 impl KafkaLog {
     pub(crate) fn new(config: KafkaConfig) -> Result<Self, BusError> {
-        let producer = producer(&config)?;
+        let producers = (0..CONNECTIONS)
+            .map(|_| producer(&config))
+            .collect::<Result<Vec<_>, _>>()?;
+        let producers = producers
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("one for each connection"));
         let admin = config
             .client()
             .create_with_context(Told)
             .map_err(|error| failure("setting up Kafka", "", error))?;
         Ok(Self {
             config,
-            producer: RwLock::new(producer),
+            producers: RwLock::new(producers),
             admin: Arc::new(admin),
             partitions: RwLock::default(),
             ids: RwLock::default(),
@@ -169,24 +178,24 @@ impl KafkaLog {
         Ok(found)
     }
 
-    fn producer(&self) -> FutureProducer<Told> {
-        self.producer
+    fn producers(&self) -> [FutureProducer<Told>; CONNECTIONS] {
+        self.producers
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
     /// A producer that met a fatal error never works again: the next append gets a new one.
-    fn replace_if_dead(&self, used: &FutureProducer<Told>) -> Result<(), BusError> {
-        if used.client().fatal_error().is_none() {
-            return Ok(());
+    fn replace_the_dead(&self, used: &[FutureProducer<Told>; CONNECTIONS]) -> Result<(), BusError> {
+        for (connection, used) in used.iter().enumerate() {
+            if used.client().fatal_error().is_some() {
+                warn!("Kafka's producer died and is replaced");
+                let fresh = producer(&self.config)?;
+                self.producers
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)[connection] = fresh;
+            }
         }
-        warn!("Kafka's producer died and is replaced");
-        let fresh = producer(&self.config)?;
-        *self
-            .producer
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
@@ -219,7 +228,7 @@ impl KafkaLog {
             Ok(Some(id)) => id,
             Ok(None) | Err(BusError::UnknownTopic(_)) => {
                 self.ensure_topics(&[]).await?;
-                identity::write(&self.config, &self.producer(), topic, Origin::Found).await?;
+                identity::write(&self.config, &self.producers()[0], topic, Origin::Found).await?;
                 look()
                     .await?
                     .ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))?
@@ -362,7 +371,13 @@ impl Backend for KafkaLog {
                 ..topic.clone()
             };
             if self.make(topic).await? {
-                identity::write(&self.config, &self.producer(), &topic.name, Origin::Made).await?;
+                identity::write(
+                    &self.config,
+                    &self.producers()[0],
+                    &topic.name,
+                    Origin::Made,
+                )
+                .await?;
                 self.ids
                     .write()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -411,12 +426,14 @@ impl Backend for KafkaLog {
         let doing = "appending records";
         let topic = &*self.config.name(topic);
         let count = self.partitions(topic).await?;
-        let producer = self.producer();
+        let producers = self.producers();
         let mut on_the_way = Vec::with_capacity(records.len());
         let mut trouble = None;
         'records: for outgoing in &records {
+            let partition = partition_of(&outgoing.key, count);
+            let producer = &producers[partition.unsigned_abs() as usize % CONNECTIONS];
             let mut record = FutureRecord::<[u8], [u8]>::to(topic)
-                .partition(partition_of(&outgoing.key, count))
+                .partition(partition)
                 .key(&outgoing.key)
                 .payload(&outgoing.value);
             if let Some(request_id) = &outgoing.request_id {
@@ -467,7 +484,7 @@ impl Backend for KafkaLog {
         match trouble {
             None => Ok(places),
             Some(error) => {
-                self.replace_if_dead(&producer)?;
+                self.replace_the_dead(&producers)?;
                 Err(error)
             }
         }

@@ -226,12 +226,11 @@ impl Desk {
         }
         let wait = {
             let hand = self.hand();
-            if hand.ended() && !hand.told_idle {
-                // Every partition's end was seen, but what a broker sent of the next one may lie at hand already.
+            if !hand.batch.is_empty() || hand.ended() && !hand.told_idle {
+                // What a broker sent may lie at hand already.
                 Duration::ZERO
             } else {
-                hand.due_at
-                    .map_or(POLL, |at| at.saturating_duration_since(Instant::now()))
+                POLL
             }
         };
         let mut nothing_at_hand = false;
@@ -248,9 +247,11 @@ impl Desk {
         }
         let (due, ended) = {
             let hand = self.hand();
-            let ended = nothing_at_hand && hand.ended();
             let late = hand.due_at.is_some_and(|at| at <= Instant::now());
-            (hand.batch.len() >= MAX_BATCH || late || ended, ended)
+            (
+                hand.batch.len() >= MAX_BATCH || late || nothing_at_hand,
+                nothing_at_hand && hand.ended(),
+            )
         };
         if due {
             self.hand_over()?;
