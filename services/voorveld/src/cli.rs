@@ -474,6 +474,9 @@ pub struct BenchLatency {
     /// For how many seconds
     #[arg(long = "for", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
+    /// So many seconds before that are sent like the rest and not measured: readers share the partitions first
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
+    pub warm_up: u32,
     /// Show what each statement took, and what was written; it costs some time itself
     #[arg(long, conflicts_with = "json")]
     pub statements: bool,

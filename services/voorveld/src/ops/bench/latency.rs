@@ -47,6 +47,8 @@ const REQUESTS: u128 = 0xbe0c_0000_0000_8000_8000_0000_0000_0000;
 struct Figures {
     /// Signals offered a second.
     rate: u32,
+    /// Seconds before the first that is measured.
+    warm_up: u32,
     /// From due to the receipt of the door.
     door: Quantiles,
     /// From due to the task that can be seen.
@@ -95,8 +97,8 @@ pub async fn run(
     let house = BenchHouse::open(settings, log_filter, command.statements).await?;
     if !command.json {
         println!(
-            "{}\n{} signals a second for {} s, each by itself over HTTP\n",
-            house.machine, command.rate, command.seconds
+            "{}\n{} signals a second for {} s, each by itself over HTTP, after {} s that are not measured\n",
+            house.machine, command.rate, command.seconds, command.warm_up
         );
     }
     let sender = Sender {
@@ -116,7 +118,7 @@ pub async fn run(
         print!("{}", told(&figures));
     }
     if let Some(counted) = counted {
-        let signals = command.rate.saturating_mul(command.seconds);
+        let signals = command.rate * (command.warm_up + command.seconds);
         print!(
             "\n{}",
             super::told::written(signals, &counted.written, None)
@@ -141,17 +143,26 @@ impl Sender<'_> {
         let (door, (task, memory_bytes)) = tokio::try_join!(self.offer(start), self.watch(start))?;
         Ok(Figures {
             rate: self.command.rate,
+            warm_up: self.command.warm_up,
             refused: self.all() as usize - door.len(),
             never_seen: self.all() as usize - task.len(),
-            door: Quantiles::of(door),
-            task: Quantiles::of(task),
+            door: self.measured(door),
+            task: self.measured(task),
             memory_bytes,
             cpu_seconds: Usage::now().cpu_seconds - before.cpu_seconds,
         })
     }
 
+    /// How many are sent.
     const fn all(&self) -> u32 {
-        self.command.rate * self.command.seconds
+        self.command.rate * (self.command.warm_up + self.command.seconds)
+    }
+
+    /// Of what was found by number, in seconds, what comes after the warm-up.
+    fn measured(&self, found: Vec<(u32, f64)>) -> Quantiles {
+        let first = self.command.rate * self.command.warm_up;
+        let counts = found.into_iter().filter(|(number, _)| first <= *number);
+        Quantiles::of(counts.map(|(_, seconds)| seconds).collect())
     }
 
     /// When a signal is to be sent, from the start.
@@ -168,7 +179,7 @@ impl Sender<'_> {
     }
 
     /// Sends each signal when it is due, and says how long each receipt took.
-    async fn offer(&self, start: Instant) -> anyhow::Result<Vec<f64>> {
+    async fn offer(&self, start: Instant) -> anyhow::Result<Vec<(u32, f64)>> {
         let (mut next, mut took) = (0, Vec::new());
         let mut answers = FuturesUnordered::new();
         while next < self.all() || !answers.is_empty() {
@@ -179,7 +190,7 @@ impl Sender<'_> {
                 }
                 Some(answer) = answers.next(), if !answers.is_empty() => {
                     let taken_in: Option<u32> = answer?;
-                    took.extend(taken_in.map(|number| self.since_due(start, number)));
+                    took.extend(taken_in.map(|number| (number, self.since_due(start, number))));
                 }
             }
         }
@@ -187,7 +198,7 @@ impl Sender<'_> {
     }
 
     /// Looks for tasks until each signal has one, and says how long each took; and what this process holds meanwhile.
-    async fn watch(&self, start: Instant) -> anyhow::Result<(Vec<f64>, Vec<u64>)> {
+    async fn watch(&self, start: Instant) -> anyhow::Result<(Vec<(u32, f64)>, Vec<u64>)> {
         let store = &self.house.house.database.store;
         let (mut took, mut memory) = (Vec::new(), vec![held_bytes()]);
         let (mut highest, mut missing) = (0, BTreeSet::new());
@@ -203,7 +214,7 @@ impl Sender<'_> {
                 highest = highest.max(line);
                 let request = request.and_then(|text| text.parse::<Uuid>().ok());
                 if let Some(number) = request.and_then(number_of) {
-                    took.push(self.since_due(start, number));
+                    took.push((number, self.since_due(start, number)));
                 }
             }
             // What a transaction that failed had numbered never comes.
