@@ -71,7 +71,12 @@ const ENDS_WITH_ITS_OWNER: [&str; 4] = [
     "task_grounds",
 ];
 /// What the log trims and cleans itself (`bus`), and what whoever takes it deletes.
-const TAKEN: [&str; 3] = ["log_members", "log_records", "wake_ups"];
+const TAKEN: [&str; 4] = [
+    "filings_to_produce",
+    "log_members",
+    "log_records",
+    "wake_ups",
+];
 
 #[test]
 fn every_table_is_emptied_by_something_or_says_that_it_stays() {

@@ -381,11 +381,10 @@ impl Stages {
             if left != 0 {
                 return false;
             }
-            let unproduced: i64 =
-                sqlx::query_scalar("SELECT count(*) FROM signal_homes WHERE NOT placed")
-                    .fetch_one(&self.pool)
-                    .await
-                    .expect("homes");
+            let unproduced: i64 = sqlx::query_scalar("SELECT count(*) FROM unproduced_filings")
+                .fetch_one(&self.pool)
+                .await
+                .expect("homes");
             if unproduced != 0 {
                 return false;
             }

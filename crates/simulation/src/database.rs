@@ -23,7 +23,7 @@ use voorveld_resolver::database::Decisions;
 use voorveld_stage as stage;
 use voorveld_store::StoreError;
 use voorveld_store::feeds::FeedState;
-use voorveld_store::homes::{FilingId, Home, PastEnd, Unproduced};
+use voorveld_store::homes::{Home, PastEnd, Unproduced};
 use voorveld_store::households::{BlindKey, IndexVersion};
 use voorveld_store::judgements::{Activation, Hearing, NewActivation};
 use voorveld_store::positions::{Claim, Claimed, Reader, Step};
@@ -126,7 +126,7 @@ pub(crate) struct SimTx {
     stage: String,
     steps: Vec<Step>,
     taken: Vec<WakeUp>,
-    marked: Vec<FilingId>,
+    marked: Vec<i64>,
     activated: Option<(Vec<Step>, String)>,
     now: Timestamp,
     writes: Vec<Write>,
@@ -454,27 +454,40 @@ impl resolver::database::Transaction for SimTx {
         &mut self,
         decisions: &Decisions<'_>,
         _now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<i64>, StoreError> {
         self.statement().await?;
+        let turns: Vec<i64> = {
+            let tables = &mut self.database.shared.world().tables;
+            let orders = decisions.to_produce.iter();
+            let give = orders.map(|_| {
+                tables.turns += 1;
+                tables.turns
+            });
+            give.collect()
+        };
         let filed = decisions.filed.clone();
         let letters = decisions.put_aside.to_vec();
+        let orders: Vec<_> = turns
+            .iter()
+            .copied()
+            .zip(decisions.to_produce.clone())
+            .collect();
         self.later(move |tables| {
-            for new in &filed {
-                tables.file(new);
-            }
+            tables.filings.extend(filed);
+            tables.to_produce.extend(orders);
             tables.put_aside(&letters);
         });
-        Ok(())
+        Ok(turns)
     }
 
-    async fn mark_placed(&mut self, filings: &[FilingId]) -> Result<(), StoreError> {
-        if filings.is_empty() {
+    async fn mark_produced(&mut self, turns: &[i64]) -> Result<(), StoreError> {
+        if turns.is_empty() {
             return Ok(());
         }
         self.statement().await?;
-        let filings = filings.to_vec();
-        self.marked.extend(&filings);
-        self.later(move |tables| tables.mark_placed(&filings));
+        let turns = turns.to_vec();
+        self.marked.extend(&turns);
+        self.later(move |tables| tables.to_produce.retain(|turn, _| !turns.contains(turn)));
         Ok(())
     }
 
@@ -486,7 +499,7 @@ impl resolver::database::Transaction for SimTx {
         self.statement().await?;
         let mut left = self.look(|tables| tables.unproduced(Some(partitions)));
         // What this transaction has just marked is read by it, too.
-        left.retain(|one| !self.marked.contains(&one.id));
+        left.retain(|one| !self.marked.contains(&one.turn));
         Ok(left)
     }
 

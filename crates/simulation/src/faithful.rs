@@ -386,18 +386,18 @@ fn told(tables: &Tables) -> BTreeMap<&'static str, BTreeSet<String>> {
     let flag = u8::from;
     let moved = tables.positions.iter().filter(|(_, at)| 0 < at.next);
     let filings = tables.filings.iter().map(|filing| {
-        let (new, home) = (&filing.new, &filing.new.home);
+        let home = &filing.home;
         format!(
             "{} {} {} {} {} {} {} {} {}",
-            new.signal,
+            filing.signal,
             home.revision,
             home.filing,
             or_none(home.household),
-            or_none(new.before),
-            or_none(new.unplaced_reason),
+            or_none(filing.before),
+            or_none(filing.unplaced_reason),
             flag(home.withdrawn),
-            flag(filing.placed),
-            new.partition
+            flag(tables.is_produced(filing)),
+            filing.partition
         )
     });
     let signals = tables.signals.values().map(|row| {

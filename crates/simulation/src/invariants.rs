@@ -48,7 +48,7 @@ fn filed_with_its_position(world: &World, broken: &mut Vec<String>) {
             };
             decided.insert((signal, revision));
             let known = world.tables.home(signal);
-            if known.is_none_or(|filing| filing.new.home.revision < revision) {
+            if known.is_none_or(|filing| filing.home.revision < revision) {
                 broken.push(format!(
                     "I3: the position is past revision {revision} of {}, which is filed nowhere",
                     short(signal)
@@ -57,7 +57,7 @@ fn filed_with_its_position(world: &World, broken: &mut Vec<String>) {
         }
     }
     for filing in &world.tables.filings {
-        let copy = (filing.new.signal.uuid(), filing.new.home.revision);
+        let copy = (filing.signal.uuid(), filing.home.revision);
         if !decided.contains(&copy) {
             broken.push(format!(
                 "I3: revision {} of {} is filed, and the position is before it",
@@ -106,9 +106,10 @@ fn on_a_timeline_with_its_position(world: &World, broken: &mut Vec<String>) {
         }
     }
     for filing in &world.tables.filings {
-        let home = &filing.new.home;
-        let copy = (filing.new.signal.uuid(), home.revision, home.filing);
-        if filing.placed && filing.new.to_produce && !in_log.contains(&copy) {
+        let home = &filing.home;
+        let copy = (filing.signal.uuid(), home.revision, home.filing);
+        let says_something = home.household.is_some() || filing.before.is_some();
+        if says_something && world.tables.is_produced(filing) && !in_log.contains(&copy) {
             broken.push(format!(
                 "I1: revision {} of {} is said to be produced, and the log does not have it",
                 copy.1,
@@ -221,7 +222,7 @@ fn in_one_place(world: &World, book: &BTreeMap<Uuid, Said>, broken: &mut Vec<Str
             broken.push(format!("I1: {name} is filed nowhere"));
             continue;
         };
-        let home = &filing.new.home;
+        let home = &filing.home;
         if home.revision != said.last.revision {
             broken.push(format!("I2: {name} is filed in another revision"));
         }
@@ -240,7 +241,7 @@ fn in_one_place(world: &World, book: &BTreeMap<Uuid, Said>, broken: &mut Vec<Str
                 broken.push(format!("I2: {name} has no household and lives in one"));
             }
             None => {
-                let has_place = said.last.withdrawn.is_some() || filing.new.record.is_some();
+                let has_place = said.last.withdrawn.is_some() || filing.again.is_some();
                 if !has_place {
                     broken.push(format!("I2: {name} waits in no queue"));
                 }

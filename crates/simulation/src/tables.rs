@@ -12,7 +12,7 @@ use voorveld_domain::{
     RuleId, SignalId, TaskId, TaskState,
 };
 use voorveld_store::feeds::FeedState;
-use voorveld_store::homes::{FilingId, Home, NewHome, Unproduced};
+use voorveld_store::homes::{FilingId, Home, NewHome, ToProduce, Unproduced};
 use voorveld_store::households::BlindKey;
 use voorveld_store::judgements::{
     Activation, GoneGround, GroundRow, Hearing, Judged, JudgedGround, JudgedTask, MatchRow,
@@ -33,15 +33,6 @@ pub struct Position {
     pub next: i64,
     /// Raised by each claim.
     pub epoch: i64,
-}
-
-/// A filing.
-#[derive(Debug, Clone)]
-pub struct Filing {
-    /// As it was decided.
-    pub new: NewHome,
-    /// The log holds what it says.
-    pub placed: bool,
 }
 
 /// A ground of a task.
@@ -94,7 +85,11 @@ pub struct Tables {
     pub(crate) debtors: BTreeMap<BlindKey, DebtorId>,
     pub(crate) excluded: BTreeSet<BlindKey>,
     /// In the order in which they were decided.
-    pub(crate) filings: Vec<Filing>,
+    pub(crate) filings: Vec<NewHome>,
+    /// By turn.
+    pub(crate) to_produce: BTreeMap<i64, ToProduce>,
+    /// The last turn that was given; one whose transaction is refused is given to nobody else.
+    pub(crate) turns: i64,
     pub(crate) dead_letters: BTreeMap<(&'static str, i32, i64), &'static str>,
     pub(crate) signals: BTreeMap<(HouseholdId, SignalId), TimelineRow>,
     pub(crate) superseded: BTreeSet<(HouseholdId, SignalId, u32, u32)>,
@@ -120,50 +115,37 @@ pub struct Tables {
 impl Tables {
     // What the resolver asks.
 
-    pub(crate) fn home(&self, signal: Uuid) -> Option<&Filing> {
+    pub(crate) fn home(&self, signal: Uuid) -> Option<&NewHome> {
         let of_signal = self
             .filings
             .iter()
-            .filter(|filing| filing.new.signal.uuid() == signal);
-        of_signal.max_by_key(|filing| (filing.new.home.revision, filing.new.home.filing))
+            .filter(|filing| filing.signal.uuid() == signal);
+        of_signal.max_by_key(|filing| (filing.home.revision, filing.home.filing))
     }
 
     pub(crate) fn homes(&self, signals: &[Uuid]) -> HashMap<Uuid, Home> {
         let known = signals
             .iter()
-            .filter_map(|signal| Some((*signal, self.home(*signal)?.new.home.clone())));
+            .filter_map(|signal| Some((*signal, self.home(*signal)?.home.clone())));
         known.collect()
     }
 
     pub(crate) fn unproduced(&self, partitions: Option<&[i32]>) -> Vec<Unproduced> {
-        self.filings
+        self.to_produce
             .iter()
-            .filter(|filing| !filing.placed)
-            .filter(|filing| partitions.is_none_or(|all| all.contains(&filing.new.partition)))
-            .filter_map(|filing| {
-                Some(Unproduced {
-                    id: id_of(&filing.new),
-                    record: filing.new.record.clone()?,
-                })
+            .filter(|(_, order)| partitions.is_none_or(|all| all.contains(&order.partition)))
+            .map(|(turn, order)| Unproduced {
+                turn: *turn,
+                records: order.records.clone(),
             })
             .collect()
     }
 
-    pub(crate) fn mark_placed(&mut self, filings: &[FilingId]) {
-        for filing in &mut self.filings {
-            if filings.contains(&id_of(&filing.new)) {
-                filing.placed = true;
-                let record = filing.new.record.take();
-                filing.new.record = record.and_then(|record| record.get("again").cloned());
-            }
-        }
-    }
-
-    pub(crate) fn file(&mut self, new: &NewHome) {
-        self.filings.push(Filing {
-            placed: !new.to_produce,
-            new: new.clone(),
-        });
+    /// Whether it has nothing to produce, or the log is known to hold it.
+    pub(crate) fn is_produced(&self, filing: &NewHome) -> bool {
+        let id = id_of(filing);
+        let mut orders = self.to_produce.values();
+        !orders.any(|order| order.filings.contains(&id))
     }
 
     // What both ask.
@@ -475,7 +457,7 @@ impl Tables {
             .iter()
             .filter(|((of, ..), _)| *of == task)
             .flat_map(|(_, ground)| &ground.ground.witnesses)
-            .filter_map(|signal| self.home(signal.uuid())?.new.home.household)
+            .filter_map(|signal| self.home(signal.uuid())?.home.household)
             .filter(|household| *household != own)
             .collect()
     }

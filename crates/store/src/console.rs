@@ -140,8 +140,8 @@ impl Store {
         municipality: MunicipalityCode,
     ) -> Result<Vec<PendingReceipts>, StoreError> {
         Ok(sqlx::query!(
-            r#"SELECT partner_id, count(*) AS "signals!", min(received_at) AS "oldest!: jiff_sqlx::Timestamp"
-               FROM signal_receipts WHERE state = 'pending' AND municipality = $1
+            r#"SELECT partner_id AS "partner_id!", count(*) AS "signals!", min(received_at) AS "oldest!: jiff_sqlx::Timestamp"
+               FROM pending_receipts WHERE municipality = $1
                GROUP BY partner_id ORDER BY partner_id"#,
             municipality.as_str(),
         )
@@ -223,7 +223,7 @@ impl Store {
     pub async fn waiting_unproduced(&self) -> Result<Option<Waiting>, StoreError> {
         let row = sqlx::query!(
             r#"SELECT count(*) AS "count!", min(decided_at) AS "oldest: jiff_sqlx::Timestamp"
-               FROM signal_homes WHERE NOT placed"#,
+               FROM unproduced_filings"#,
         )
         .fetch_one(&self.pool)
         .await?;

@@ -149,10 +149,12 @@ impl Store {
         let leaving = sqlx::query!(
             "SELECT e.signal_id, e.debtor_id FROM erasures e
              LEFT JOIN signal_receipts r USING (signal_id)
-             LEFT JOIN LATERAL (SELECT revision, placed FROM signal_homes h WHERE h.signal_id = e.signal_id
+             LEFT JOIN LATERAL (SELECT revision FROM signal_homes h WHERE h.signal_id = e.signal_id
                                 ORDER BY revision DESC, filing DESC LIMIT 1) h ON true
              WHERE e.erased_at < $2 OR r.signal_id IS NULL OR h.revision IS NULL
-                OR (h.placed AND h.revision = r.revision AND r.state = 'acknowledged')
+                OR (h.revision = r.revision AND NOT EXISTS (SELECT 1 FROM unproduced_filings u WHERE u.signal_id = e.signal_id)
+                    AND (r.state = 'acknowledged'
+                         OR r.state = 'promised' AND NOT EXISTS (SELECT 1 FROM open_promises p WHERE p.promise_id = r.promise_id)))
              ORDER BY e.signal_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED",
             ERASED_MAX_PER_BATCH,
             waited_for as _,
@@ -563,6 +565,31 @@ mod tests {
         .execute(&pool)
         .await
         .unwrap();
+        let eleven = "signal_id = '00000000-0000-0000-0000-000000000011'";
+        for (waits, is_over) in [
+            (
+                "UPDATE signal_receipts SET state = 'promised', promise_id = gen_random_uuid() WHERE {11};
+                 INSERT INTO open_promises SELECT promise_id, ARRAY[signal_id], now() FROM signal_receipts WHERE {11}",
+                "DELETE FROM open_promises",
+            ),
+            (
+                "INSERT INTO filings_to_produce (partition, signals, revisions, filings, records)
+                 SELECT partition, ARRAY[signal_id], ARRAY[revision], ARRAY[filing], '' FROM signal_homes WHERE {11} AND filing = 2",
+                "DELETE FROM filings_to_produce",
+            ),
+        ] {
+            let waits = waits.replace("{11}", eleven);
+            sqlx::raw_sql(sqlx::AssertSqlSafe(waits))
+                .execute(&pool)
+                .await
+                .unwrap();
+            assert_eq!(
+                store.erase_signals(now).await.unwrap().signals,
+                0,
+                "on its way until {is_over}"
+            );
+            sqlx::raw_sql(is_over).execute(&pool).await.unwrap();
+        }
         assert_eq!(
             store.erase_signals(now).await.unwrap().signals,
             1,

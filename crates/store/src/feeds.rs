@@ -291,12 +291,12 @@ impl Store {
                WHERE f.effective_at IS NULL AND f.lapsed_at IS NULL AND (d.delivery_id IS NULL OR d.state = 'complete')
                  AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE state = 'waiting')
                  AND NOT EXISTS (
-                    SELECT 1 FROM signal_receipts r
-                    WHERE r.state = 'pending' AND r.erased_at IS NULL AND r.partner_id = f.partner_id AND r.kind = f.kind AND r.municipality = f.municipality
+                    SELECT 1 FROM pending_receipts r
+                    WHERE r.erased_at IS NULL AND r.partner_id = f.partner_id AND r.kind = f.kind AND r.municipality = f.municipality
                       AND r.first_received_at <= came.until)
                  AND NOT EXISTS (
-                    SELECT 1 FROM signal_homes h
-                    WHERE NOT h.placed AND h.partner_id = f.partner_id AND h.kind = f.kind AND h.municipality = f.municipality
+                    SELECT 1 FROM unproduced_filings h
+                    WHERE h.partner_id = f.partner_id AND h.kind = f.kind AND h.municipality = f.municipality
                       AND h.received_at <= came.until)
                  AND NOT EXISTS (
                     SELECT 1 FROM signal_homes h

@@ -40,13 +40,10 @@ pub struct NewHome {
     pub partner: String,
     /// Its kind.
     pub kind: String,
-    /// What is to be produced (a list of `Resolved`, and under `again` what to try again with when it has no household any more), or, of a
-    /// signal that never had one, what to try again with.
-    pub record: Option<serde_json::Value>,
+    /// What to try again with, of a signal that has no household.
+    pub again: Option<serde_json::Value>,
     /// Partition of `signals.received`.
     pub partition: i32,
-    /// Whether something is to be produced.
-    pub to_produce: bool,
     /// When the revision came in.
     pub received_at: Timestamp,
     /// From when it lives nowhere, because whom it names is too old; none: its retention ends no later.
@@ -76,13 +73,24 @@ pub struct PastEnd {
     pub ends_on: Date,
 }
 
-/// A filing whose records are not yet known to be in the log.
-#[derive(Debug, Clone)]
+/// What was decided together in one partition of `signals.received` and is to be produced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToProduce {
+    /// The partition.
+    pub partition: i32,
+    /// Which filings.
+    pub filings: Vec<FilingId>,
+    /// Their records, in order of decision, in words of whoever produces them.
+    pub records: Vec<u8>,
+}
+
+/// Something that was decided and is not known to be in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unproduced {
-    /// Which filing.
-    pub id: FilingId,
-    /// The records.
-    pub record: serde_json::Value,
+    /// Its place in the order of decision, by which it is marked.
+    pub turn: i64,
+    /// As in [`ToProduce`].
+    pub records: Vec<u8>,
 }
 
 /// Names one filing.
@@ -100,8 +108,8 @@ impl Store {
     /// Whether something that was decided is not known to be produced; with `partitions` only in those of `signals.received`.
     pub async fn is_unproduced(&self, partitions: Option<&[i32]>) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT 1 FROM signal_homes
-                 WHERE NOT placed AND ($1::int[] IS NULL OR partition = ANY($1))) AS "is!""#,
+            r#"SELECT EXISTS (SELECT 1 FROM filings_to_produce WHERE $1::int[] IS NULL OR partition = ANY($1))
+                   OR EXISTS (SELECT 1 FROM signal_homes WHERE NOT placed AND ($1::int[] IS NULL OR partition = ANY($1))) AS "is!""#,
             partitions,
         )
         .fetch_one(&self.pool)
@@ -175,9 +183,8 @@ impl Tx {
             .map(|new| new.unplaced_reason.map(str::to_owned))
             .collect();
         let withdrawn: Vec<bool> = homes.iter().map(|new| new.home.withdrawn).collect();
-        let placed: Vec<bool> = homes.iter().map(|new| !new.to_produce).collect();
         let records: Vec<Option<serde_json::Value>> =
-            homes.iter().map(|new| new.record.clone()).collect();
+            homes.iter().map(|new| new.again.clone()).collect();
         let received: Vec<jiff_sqlx::Timestamp> =
             homes.iter().map(|new| new.received_at.to_sqlx()).collect();
         let ends: Vec<Option<jiff_sqlx::Date>> = homes
@@ -188,13 +195,13 @@ impl Tx {
             "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before,
                 unplaced_reason, withdrawn, record, partition, placed, received_at, decided_at, ends_on)
              SELECT signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn,
-                record, partition, placed, received_at, $15,
+                record, partition, true, received_at, $14,
                 -- A withdrawal names nobody: the end stays the one that was known.
                 CASE WHEN withdrawn THEN coalesce(ends_on, (SELECT max(p.ends_on) FROM signal_homes p WHERE p.signal_id = n.signal_id))
                      ELSE ends_on END
              FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::text[],
-                $10::bool[], $11::jsonb[], $12::int[], $13::bool[], $14::timestamptz[], $16::date[]) WITH ORDINALITY AS n (signal_id, revision, filing,
-                municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn, record, partition, placed,
+                $10::bool[], $11::jsonb[], $12::int[], $13::timestamptz[], $15::date[]) WITH ORDINALITY AS n (signal_id, revision, filing,
+                municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn, record, partition,
                 received_at, ends_on, turn)
              ORDER BY n.turn",
             &signals,
@@ -209,7 +216,6 @@ impl Tx {
             &withdrawn,
             &records as _,
             &column(|new| new.partition),
-            &placed,
             &received as _,
             now.to_sqlx() as _,
             &ends as _,
@@ -232,7 +238,8 @@ impl Tx {
                       s.first_received_at, h.received_at, h.ends_on AS "ends_on!: jiff_sqlx::Date"
                FROM signal_homes h JOIN signals s ON s.household_id = h.household_id AND s.signal_id = h.signal_id
                     AND (s.revision, s.filing) = (h.revision, h.filing) AND s.lives_here
-               WHERE h.ends_on <= $2 AND h.partition = ANY($1) AND h.placed
+               WHERE h.ends_on <= $2 AND h.partition = ANY($1)
+                 AND NOT EXISTS (SELECT 1 FROM unproduced_filings u WHERE u.signal_id = h.signal_id)
                  AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
                                    AND (later.revision, later.filing) > (h.revision, h.filing))
                ORDER BY h.signal_id LIMIT $3"#,
@@ -272,7 +279,8 @@ impl Tx {
         let noted = sqlx::query!(
             "INSERT INTO erasures (signal_id, erased_at)
              SELECT h.signal_id, $2 FROM signal_homes h
-             WHERE h.ends_on <= $1 AND h.household_id IS NULL AND h.placed
+             WHERE h.ends_on <= $1 AND h.household_id IS NULL
+               AND NOT EXISTS (SELECT 1 FROM unproduced_filings u WHERE u.signal_id = h.signal_id)
                AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
                                  AND (later.revision, later.filing) > (h.revision, h.filing))
                AND NOT EXISTS (SELECT 1 FROM signal_homes at JOIN signals s ON s.signal_id = at.signal_id
@@ -286,16 +294,50 @@ impl Tx {
         Ok(noted.rows_affected())
     }
 
+    /// Keeps what is to be produced, until it is marked; returns its turns, in the same order.
+    pub async fn keep_to_produce(&mut self, orders: &[ToProduce]) -> Result<Vec<i64>, StoreError> {
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let partitions: Vec<i32> = orders.iter().map(|order| order.partition).collect();
+        let records: Vec<&[u8]> = orders.iter().map(|order| &*order.records).collect();
+        let filings = || {
+            let numbered = (1_i64..).zip(orders);
+            numbered.flat_map(|(number, order)| order.filings.iter().map(move |id| (number, id)))
+        };
+        let numbers: Vec<i64> = filings().map(|(number, _)| number).collect();
+        let signals: Vec<Uuid> = filings().map(|(_, id)| id.signal).collect();
+        let revisions: Vec<i32> = filings().map(|(_, id)| id.revision).collect();
+        let places: Vec<i32> = filings().map(|(_, id)| id.filing).collect();
+        Ok(sqlx::query_scalar!(
+            "INSERT INTO filings_to_produce (partition, signals, revisions, filings, records)
+             SELECT o.partition, f.signals, f.revisions, f.filings, o.records
+             FROM UNNEST($1::int[], $2::bytea[]) WITH ORDINALITY AS o (partition, records, number)
+             JOIN (SELECT number, array_agg(signal_id) AS signals, array_agg(revision) AS revisions, array_agg(filing) AS filings
+                   FROM UNNEST($3::bigint[], $4::uuid[], $5::int[], $6::int[]) AS n (number, signal_id, revision, filing) GROUP BY number) f
+               USING (number)
+             ORDER BY number
+             RETURNING turn",
+            &partitions,
+            &records as _,
+            &numbers,
+            &signals,
+            &revisions,
+            &places,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?)
+    }
+
     /// What was decided but is not known to be produced, in order of decision: produced so, a crash leaves no trace in the log (K2).
     pub async fn unproduced(
         &mut self,
         partitions: &[i32],
         most: i64,
     ) -> Result<Vec<Unproduced>, StoreError> {
+        self.adopt_unproduced(partitions).await?;
         let rows = sqlx::query!(
-            r#"SELECT signal_id, revision, filing, record as "record!" FROM signal_homes
-               WHERE partition = ANY($1) AND NOT placed AND record IS NOT NULL
-               ORDER BY turn LIMIT $2"#,
+            "SELECT turn, records FROM filings_to_produce WHERE partition = ANY($1) ORDER BY turn LIMIT $2",
             partitions,
             most,
         )
@@ -304,35 +346,40 @@ impl Tx {
         Ok(rows
             .into_iter()
             .map(|row| Unproduced {
-                id: FilingId {
-                    signal: row.signal_id,
-                    revision: row.revision,
-                    filing: row.filing,
-                },
-                record: row.record,
+                turn: row.turn,
+                records: row.records,
             })
             .collect())
     }
 
-    /// Notes that the log holds what these filings had to produce, and drops the records; of a signal that lost its household, what to try again
-    /// with stays.
-    pub async fn mark_placed(&mut self, filings: &[FilingId]) -> Result<(), StoreError> {
-        if filings.is_empty() {
-            return Ok(());
-        }
-        let signals: Vec<Uuid> = filings.iter().map(|id| id.signal).collect();
-        let revisions: Vec<i32> = filings.iter().map(|id| id.revision).collect();
-        let numbers: Vec<i32> = filings.iter().map(|id| id.filing).collect();
+    /// Makes our own what a process of the release before decided and did not produce: it kept the records with the filing.
+    async fn adopt_unproduced(&mut self, partitions: &[i32]) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE signal_homes AS h SET placed = true, record = h.record -> 'again'
-             FROM UNNEST($1::uuid[], $2::int[], $3::int[]) AS p (signal_id, revision, filing)
-             WHERE h.signal_id = p.signal_id AND h.revision = p.revision AND h.filing = p.filing",
-            &signals,
-            &revisions,
-            &numbers,
+            "WITH left_over AS (
+                 SELECT signal_id, revision, filing, partition, record, turn FROM signal_homes
+                 WHERE partition = ANY($1) AND NOT placed FOR UPDATE
+             ), marked AS (
+                 UPDATE signal_homes h SET placed = true, record = l.record -> 'again'
+                 FROM left_over l WHERE (h.signal_id, h.revision, h.filing) = (l.signal_id, l.revision, l.filing)
+             )
+             INSERT INTO filings_to_produce (partition, signals, revisions, filings, records)
+             SELECT partition, ARRAY[signal_id], ARRAY[revision], ARRAY[filing], convert_to((record - 'again')::text, 'UTF8')
+             FROM left_over WHERE record IS NOT NULL ORDER BY turn",
+            partitions,
         )
         .execute(&mut *self.inner)
         .await?;
+        Ok(())
+    }
+
+    /// Notes that the log holds what had these turns.
+    pub async fn mark_produced(&mut self, turns: &[i64]) -> Result<(), StoreError> {
+        if turns.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!("DELETE FROM filings_to_produce WHERE turn = ANY($1)", turns)
+            .execute(&mut *self.inner)
+            .await?;
         Ok(())
     }
 }
@@ -343,10 +390,8 @@ mod tests {
 
     use super::*;
 
-    #[sqlx::test(migrations = "../../migrations")]
-    async fn what_is_left_over_comes_in_the_order_in_which_it_was_decided(pool: PgPool) {
-        let now: Timestamp = "2025-01-20T10:00:00Z".parse().unwrap();
-        let filing = |signal: u128, revision: u32| NewHome {
+    fn decided(signal: u128, revision: u32) -> NewHome {
+        NewHome {
             signal: SignalId::from_uuid(Uuid::from_u128(signal)),
             home: Home {
                 revision,
@@ -359,27 +404,111 @@ mod tests {
             municipality: "0518".to_owned(),
             partner: "p".to_owned(),
             kind: "k".to_owned(),
-            record: Some(serde_json::json!({})),
+            again: None,
             partition: 0,
-            to_produce: true,
-            received_at: now,
+            received_at: "2025-01-20T10:00:00Z".parse().unwrap(),
             ends_on: None,
-        };
-        let store = Store::from_pool(pool);
-        // A new signal, and behind it a correction of an older one; then a batch at a moment that lies before, since a clock was put back.
-        let batches = [
-            (now, vec![filing(9, 1), filing(3, 2)]),
-            (
-                now - jiff::SignedDuration::from_secs(60),
-                vec![filing(7, 1), filing(5, 1)],
-            ),
-        ];
-        let mut tx = store.begin("test").await.unwrap();
-        for (moment, batch) in &batches {
-            tx.file(batch, *moment).await.unwrap();
         }
+    }
+
+    fn order(partition: i32, homes: &[&NewHome], records: &str) -> ToProduce {
+        let id = |home: &&NewHome| FilingId {
+            signal: home.signal.uuid(),
+            revision: home.home.revision.cast_signed(),
+            filing: home.home.filing.cast_signed(),
+        };
+        ToProduce {
+            partition,
+            filings: homes.iter().map(id).collect(),
+            records: records.into(),
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_is_left_over_comes_in_the_order_in_which_it_was_decided(pool: PgPool) {
+        let now: Timestamp = "2025-01-20T10:00:00Z".parse().unwrap();
+        let store = Store::from_pool(pool.clone());
+        // Then a batch at a moment that lies before, since a clock was put back.
+        let homes = [decided(9, 1), decided(3, 2), decided(7, 1), decided(5, 1)];
+        let [a, b, c, d] = &homes;
+        let mut tx = store.begin("test").await.unwrap();
+        tx.file(&homes[..2], now).await.unwrap();
+        let first = [order(1, &[b], "b"), order(0, &[a], "a")];
+        let mut turns = tx.keep_to_produce(&first).await.unwrap();
+        let before = now - jiff::SignedDuration::from_secs(60);
+        tx.file(&homes[2..], before).await.unwrap();
+        let second = [order(0, &[d, c], "d\nc")];
+        turns.extend(tx.keep_to_produce(&second).await.unwrap());
+        tx.commit().await.unwrap();
+
+        let which = "SELECT signal_id FROM unproduced_filings ORDER BY signal_id";
+        let numbers = async |sql: &str| -> Vec<u128> {
+            let ids: Vec<Uuid> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+            ids.into_iter().map(|id| id.as_u128()).collect()
+        };
+        assert_eq!(numbers(which).await, [3, 5, 7, 9]);
+        assert!(store.is_unproduced(Some(&[1])).await.unwrap());
+        assert!(!store.is_unproduced(Some(&[2])).await.unwrap());
+        let mut tx = store.begin("test").await.unwrap();
         let left = tx.unproduced(&[0], 10).await.unwrap();
-        let order: Vec<u128> = left.iter().map(|one| one.id.signal.as_u128()).collect();
-        assert_eq!(order, [9, 3, 7, 5]);
+        let waiting = [(turns[1], "a"), (turns[2], "d\nc")].map(|(turn, records)| Unproduced {
+            turn,
+            records: records.into(),
+        });
+        assert_eq!(left, waiting);
+        assert_eq!(tx.unproduced(&[0], 1).await.unwrap(), waiting[..1]);
+        tx.mark_produced(&turns[1..2]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(numbers(which).await, [3, 5, 7]);
+        let mut tx = store.begin("test").await.unwrap();
+        tx.mark_produced(&turns).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!store.is_unproduced(None).await.unwrap());
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_the_release_before_left_over_is_produced_too(pool: PgPool) {
+        let store = Store::from_pool(pool.clone());
+        let mut tx = store.begin("test").await.unwrap();
+        let homes = [decided(9, 1), decided(3, 1), decided(4, 1)];
+        tx.file(&homes, homes[0].received_at).await.unwrap();
+        tx.commit().await.unwrap();
+        sqlx::raw_sql(
+            r#"UPDATE signal_homes SET placed = false, record = '{"requestId": null, "records": [1], "again": {"v": 1}}'
+               WHERE signal_id = '00000000-0000-0000-0000-000000000009';
+               UPDATE signal_homes SET placed = false, record = '{"requestId": "r", "records": [2]}'
+               WHERE signal_id = '00000000-0000-0000-0000-000000000003'"#,
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        assert!(store.is_unproduced(Some(&[0])).await.unwrap());
+        let mut tx = store.begin("test").await.unwrap();
+        assert_eq!(tx.unproduced(&[1], 10).await.unwrap(), []);
+        let left = tx.unproduced(&[0], 10).await.unwrap();
+        let said: Vec<serde_json::Value> = left
+            .iter()
+            .map(|one| serde_json::from_slice(&one.records).unwrap())
+            .collect();
+        assert_eq!(
+            said,
+            [
+                serde_json::json!({ "requestId": null, "records": [1] }),
+                serde_json::json!({ "requestId": "r", "records": [2] })
+            ]
+        );
+        let turns: Vec<i64> = left.iter().map(|one| one.turn).collect();
+        tx.mark_produced(&turns).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!store.is_unproduced(None).await.unwrap());
+        let again: Vec<serde_json::Value> =
+            sqlx::query_scalar("SELECT record FROM signal_homes WHERE record IS NOT NULL")
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+        assert_eq!(again, [serde_json::json!({ "v": 1 })]);
     }
 }

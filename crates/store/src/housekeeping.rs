@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use crate::{Store, StoreError};
 
 /// What is swept, by table: what the table's comment promises, as a condition in the words of the test below.
-pub const SWEPT: [&str; 15] = [
+pub const SWEPT: [&str; 16] = [
     "delivery_rows",
     "deliveries",
     "sessions",
@@ -26,6 +26,7 @@ pub const SWEPT: [&str; 15] = [
     "audit_events",
     "users",
     "signal_receipts",
+    "open_promises",
     "debtor_index",
 ];
 
@@ -156,6 +157,14 @@ async fn sweep(
         "DELETE FROM signal_receipts WHERE erased_at < $1",
         years as _,
     );
+    // What was kept is gone already; this is what somebody else kept, or nobody can any more.
+    delete!(
+        "open_promises",
+        "DELETE FROM open_promises p WHERE p.promised_at < $1
+         AND NOT EXISTS (SELECT 1 FROM UNNEST(p.signals) AS w (signal_id) JOIN signal_receipts r ON r.signal_id = w.signal_id
+                         WHERE r.promise_id = p.promise_id AND r.state = 'promised' AND r.erased_at IS NULL)",
+        instant(jiff::Span::new().days(1)) as _,
+    );
     delete!(
         "debtor_index",
         "DELETE FROM debtor_index d WHERE d.added_at < $1
@@ -226,6 +235,14 @@ mod tests {
             ('00000000-0000-0000-0000-000000000001', '0518', 'p', '1', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', '2021-03-01'),
             ('00000000-0000-0000-0000-000000000002', '0518', 'p', '2', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', '2021-05-01'),
             ('00000000-0000-0000-0000-000000000003', '0518', 'p', '3', 'k', 1, '', 'acknowledged', '2018-01-01', '2018-01-01', NULL);
+        INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, promise_id,
+            first_received_at, received_at) VALUES
+            ('00000000-0000-0000-0000-000000000004', '0518', 'p', '4', 'k', 1, '', 'promised', '00000000-0000-0000-0000-00000000000c',
+             '2026-03-01', '2026-03-01');
+        INSERT INTO open_promises VALUES
+            ('00000000-0000-0000-0000-00000000000a', '{00000000-0000-0000-0000-000000000003,00000000-0000-0000-0000-000000000004}', '2026-03-01'),
+            ('00000000-0000-0000-0000-00000000000b', '{00000000-0000-0000-0000-000000000003}', '2026-03-31 12:00Z'),
+            ('00000000-0000-0000-0000-00000000000c', '{00000000-0000-0000-0000-000000000003,00000000-0000-0000-0000-000000000004}', '2026-03-01');
         INSERT INTO signal_revisions SELECT signal_id, 1, '', received_at, 'q' FROM signal_receipts;
         INSERT INTO policy_bundles (bundle, files, first_published_at) VALUES ('b', '{}', now());
         INSERT INTO rule_sets VALUES ('s', '{}', now());
@@ -269,7 +286,7 @@ mod tests {
         .fetch_one(&store.pool)
         .await
         .expect("counts");
-        assert_eq!((revisions, rows), (2, 1), "and so with the others");
+        assert_eq!((revisions, rows), (3, 1), "and so with the others");
     }
 
     #[sqlx::test(migrations = "../../migrations")]

@@ -3,14 +3,16 @@
 use sqlx::PgPool;
 
 /// What every signal or task writes.
-const HOT_TABLES: [&str; 21] = [
+const HOT_TABLES: [&str; 23] = [
     "address_index",
     "debtor_index",
     "delivery_rows",
+    "filings_to_produce",
     "household_judgements",
     "households",
     "log_records",
     "matches",
+    "open_promises",
     "partition_positions",
     "sealed_identities",
     "shadow_matches",

@@ -121,6 +121,8 @@ pub struct Provenance<'a> {
     pub delivery: Option<Uuid>,
     /// The moment.
     pub now: Timestamp,
+    /// The promise with which they come in.
+    pub promise: Uuid,
 }
 
 /// A number to add to the day's counts.
@@ -176,6 +178,15 @@ fn counter(number: i32) -> Result<u32, StoreError> {
         })
 }
 
+/// Whether the log is known to hold the current revision of a receipt.
+fn is_held(state: &str, promise: Option<Uuid>, open: &HashSet<Uuid>) -> bool {
+    match state {
+        "promised" => promise.is_some_and(|promise| !open.contains(&promise)),
+        // As the release before wrote it.
+        state => state == "acknowledged",
+    }
+}
+
 impl Tx {
     /// Gives every new reference its signal, locks all of them and says what is known of each. References that are only sought get no
     /// signal when they have none.
@@ -198,9 +209,9 @@ impl Tx {
         let kinds: Vec<String> = offered.iter().map(|one| one.kind.clone()).collect();
         let digests: Vec<Vec<u8>> = offered.iter().map(|one| one.digest.to_vec()).collect();
         let made: HashSet<Uuid> = sqlx::query_scalar!(
-            "INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, delivery_id,
-                first_received_at, received_at)
-             SELECT n.signal_id, n.municipality, $6, n.reference_index, n.kind, 1, n.digest, 'pending', $7, $8, $8
+            "INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, promise_id,
+                delivery_id, first_received_at, received_at)
+             SELECT n.signal_id, n.municipality, $6, n.reference_index, n.kind, 1, n.digest, 'promised', $9, $7, $8, $8
              FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bytea[])
                 AS n(signal_id, municipality, reference_index, kind, digest)
              ORDER BY n.reference_index
@@ -214,6 +225,7 @@ impl Tx {
             from.partner,
             from.delivery,
             from.now.to_sqlx() as _,
+            from.promise,
         )
         .fetch_all(&mut *self.inner)
         .await?
@@ -240,14 +252,15 @@ impl Tx {
             return Ok(locked);
         }
         let rows = sqlx::query!(
-            "SELECT signal_id, reference_index, municipality, kind, revision, digest, state = 'acknowledged' AS \"acknowledged!\",
-                withdrawn, first_received_at, received_at
+            "SELECT signal_id, reference_index, municipality, kind, revision, digest, state, promise_id, withdrawn, first_received_at, received_at
              FROM signal_receipts WHERE partner_id = $1 AND reference_index = ANY($2) ORDER BY reference_index FOR UPDATE",
             from.partner,
             &indexes,
         )
         .fetch_all(&mut *self.inner)
         .await?;
+        let promises = rows.iter().filter_map(|row| row.promise_id).collect();
+        let open = self.open_among(promises).await?;
         let mut owner = HashMap::with_capacity(rows.len());
         for row in rows {
             let (index, digest) = (fixed(&row.reference_index)?, fixed(&row.digest)?);
@@ -263,7 +276,7 @@ impl Tx {
                 kind: row.kind,
                 revision: current.revision,
                 digest,
-                acknowledged: row.acknowledged,
+                acknowledged: is_held(&row.state, row.promise_id, &open),
                 withdrawn: row.withdrawn,
                 first_received_at: row.first_received_at.to_jiff(),
                 received_at: current.received_at,
@@ -279,6 +292,22 @@ impl Tx {
             }
         }
         Ok(locked)
+    }
+
+    /// Which of these promises are open. To be asked once the receipts are locked: a statement that waited for a lock does not see what was promised
+    /// meanwhile.
+    async fn open_among(&mut self, promises: HashSet<Uuid>) -> Result<HashSet<Uuid>, StoreError> {
+        if promises.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let promises: Vec<Uuid> = promises.into_iter().collect();
+        let open = sqlx::query_scalar!(
+            "SELECT promise_id FROM open_promises WHERE promise_id = ANY($1)",
+            &promises,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        Ok(open.into_iter().collect())
     }
 
     /// What the revisions of signals said, the greatest last.
@@ -313,8 +342,7 @@ impl Tx {
         signal: Uuid,
     ) -> Result<Option<LockedReceipt>, StoreError> {
         let Some(row) = sqlx::query!(
-            "SELECT reference_index, municipality, kind, revision, digest, state = 'acknowledged' AS \"acknowledged!\", withdrawn,
-                first_received_at, received_at
+            "SELECT reference_index, municipality, kind, revision, digest, state, promise_id, withdrawn, first_received_at, received_at
              FROM signal_receipts WHERE partner_id = $1 AND signal_id = $2 AND erased_at IS NULL FOR UPDATE",
             partner,
             signal,
@@ -324,6 +352,9 @@ impl Tx {
         else {
             return Ok(None);
         };
+        let open = self
+            .open_among(row.promise_id.into_iter().collect())
+            .await?;
         let said = self
             .digests_of(&[signal])
             .await?
@@ -337,7 +368,7 @@ impl Tx {
             kind: row.kind,
             revision: counter(row.revision)?,
             digest: fixed(&row.digest)?,
-            acknowledged: row.acknowledged,
+            acknowledged: is_held(&row.state, row.promise_id, &open),
             withdrawn: row.withdrawn,
             first_received_at: row.first_received_at.to_jiff(),
             received_at: row.received_at.to_jiff(),
@@ -347,13 +378,14 @@ impl Tx {
     }
 
     /// Writes new revisions down, pending, and makes the greatest of each signal its current one. In the order given, which is the order of
-    /// their numbers.
-    pub async fn write_revisions(
+    /// their numbers. `again`: signals whose current revision was promised before and is promised anew, since nobody knows whether the log holds it.
+    pub async fn promise(
         &mut self,
         from: Provenance<'_>,
         revisions: &[NewRevision],
+        again: &[Uuid],
     ) -> Result<(), StoreError> {
-        if revisions.is_empty() {
+        if revisions.is_empty() && again.is_empty() {
             return Ok(());
         }
         let signals: Vec<Uuid> = revisions.iter().map(|new| new.signal).collect();
@@ -364,13 +396,21 @@ impl Tx {
         let digests: Vec<Vec<u8>> = revisions.iter().map(|new| new.digest.to_vec()).collect();
         let requests: Vec<String> = revisions.iter().map(|new| new.request_id.clone()).collect();
         sqlx::query!(
-            "INSERT INTO signal_revisions (signal_id, revision, digest, request_id, received_at)
+            "WITH promised AS (
+                 INSERT INTO open_promises (promise_id, signals, promised_at)
+                 SELECT $6, array_agg(DISTINCT signal_id), $5 FROM UNNEST($1::uuid[] || $7::uuid[]) AS n (signal_id)
+             ), anew AS (
+                 UPDATE signal_receipts SET state = 'promised', promise_id = $6 WHERE signal_id = ANY($7)
+             )
+             INSERT INTO signal_revisions (signal_id, revision, digest, request_id, received_at)
              SELECT n.*, $5 FROM UNNEST($1::uuid[], $2::int[], $3::bytea[], $4::text[]) AS n",
             &signals,
             &numbers,
             &digests,
             &requests,
             from.now.to_sqlx() as _,
+            from.promise,
+            again,
         )
         .execute(&mut *self.inner)
         .await?;
@@ -386,7 +426,7 @@ impl Tx {
         let reasons: Vec<Option<String>> = later.iter().map(|new| new.withdrawn.clone()).collect();
         sqlx::query!(
             "UPDATE signal_receipts r
-             SET revision = n.revision, digest = n.digest, kind = n.kind, withdrawn = n.withdrawn, state = 'pending', acknowledged_at = NULL,
+             SET revision = n.revision, digest = n.digest, kind = n.kind, withdrawn = n.withdrawn, state = 'promised', promise_id = $8,
                  received_at = $6, delivery_id = $7
              FROM (SELECT DISTINCT ON (signal_id) * FROM UNNEST($1::uuid[], $2::int[], $3::bytea[], $4::text[], $5::text[])
                        AS u(signal_id, revision, digest, kind, withdrawn) ORDER BY signal_id, revision DESC) n
@@ -398,6 +438,7 @@ impl Tx {
             &reasons as _,
             from.now.to_sqlx() as _,
             from.delivery,
+            from.promise,
         )
         .execute(&mut *self.inner)
         .await?;
@@ -413,26 +454,19 @@ impl Tx {
 /// What came of a request or a chunk of a file, once the log holds what was new in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Settled<'a> {
-    /// The revisions that the log holds now. One that was followed by another meanwhile stays as it is.
-    pub acknowledged: &'a [(Uuid, u32)],
+    /// The promise that the log holds now. A signal that was promised anew meanwhile waits for that promise.
+    pub kept: Option<Uuid>,
     /// Who sent it.
     pub partner: &'a str,
     /// On whose counts it goes.
     pub day: Date,
     /// What to add to them.
     pub counts: &'a HashMap<IntakeCount, u64>,
-    /// The moment.
-    pub now: Timestamp,
 }
 
 impl Settled<'_> {
     /// In one statement, so that a repeat counts once.
     async fn write(&self, executor: impl PgExecutor<'_>) -> Result<(), StoreError> {
-        let (signals, revisions): (Vec<Uuid>, Vec<i32>) = self
-            .acknowledged
-            .iter()
-            .map(|(signal, number)| (*signal, number.cast_signed()))
-            .unzip();
         // In order, so that two requests of one partner meet the rows in the same order.
         let mut ordered: Vec<(&IntakeCount, &u64)> = self.counts.iter().collect();
         ordered.sort_unstable();
@@ -453,17 +487,11 @@ impl Settled<'_> {
             .map(|(_, number)| i64::try_from(**number).unwrap_or(i64::MAX))
             .collect();
         sqlx::query!(
-            "WITH held AS (
-                 UPDATE signal_receipts r SET state = 'acknowledged', acknowledged_at = $3
-                 FROM UNNEST($1::uuid[], $2::int[]) AS n(signal_id, revision)
-                 WHERE r.signal_id = n.signal_id AND r.revision = n.revision AND r.state = 'pending'
-             )
+            "WITH kept AS (DELETE FROM open_promises WHERE promise_id = $1)
              INSERT INTO intake_counts AS c (day, partner_id, municipality, outcome, code, signals)
-             SELECT $4, $5, n.* FROM UNNEST($6::text[], $7::text[], $8::text[], $9::bigint[]) AS n
+             SELECT $2, $3, n.* FROM UNNEST($4::text[], $5::text[], $6::text[], $7::bigint[]) AS n
              ON CONFLICT (day, partner_id, municipality, outcome, code) DO UPDATE SET signals = c.signals + EXCLUDED.signals",
-            &signals,
-            &revisions,
-            self.now.to_sqlx() as _,
+            self.kept,
             self.day.to_sqlx() as _,
             self.partner,
             &municipalities,
@@ -490,9 +518,10 @@ impl Store {
         signal: Uuid,
     ) -> Result<Option<Receipt>, StoreError> {
         let row = sqlx::query!(
-            "SELECT municipality, kind, revision, state = 'acknowledged' AS \"acknowledged!\", withdrawn, first_received_at, received_at,
-                signal_is_closed(signal_id) AS \"closed!\", erased_at
-             FROM signal_receipts WHERE partner_id = $1 AND signal_id = $2",
+            r#"SELECT municipality, kind, revision, withdrawn, first_received_at, received_at, signal_is_closed(signal_id) AS "closed!", erased_at,
+                (state = 'acknowledged' OR state = 'promised' AND NOT EXISTS (SELECT 1 FROM open_promises p WHERE p.promise_id = r.promise_id))
+                    AS "acknowledged!"
+             FROM signal_receipts r WHERE partner_id = $1 AND signal_id = $2"#,
             partner,
             signal,
         )
@@ -554,6 +583,7 @@ mod tests {
             partner: "a",
             delivery: None,
             now: now(),
+            promise: Uuid::now_v7(),
         }
     }
 
@@ -579,13 +609,14 @@ mod tests {
             .unwrap();
         assert!(locked[&[1; 32]].is_new && locked[&[2; 32]].is_new);
         assert_eq!(locked.len(), 2, "what was only sought is not made");
-        tx.write_revisions(
+        tx.promise(
             from(),
             &[
                 revision(first.signal, 1, 1, None),
                 revision(first.signal, 2, 3, None),
                 revision(first.signal, 3, 4, Some("paid")),
             ],
+            &[],
         )
         .await
         .unwrap();
@@ -625,55 +656,187 @@ mod tests {
         assert_eq!(tx.lock_receipt("b", first.signal).await.unwrap(), None);
     }
 
-    fn settled<'a>(
-        acknowledged: &'a [(Uuid, u32)],
-        counts: &'a HashMap<IntakeCount, u64>,
-    ) -> Settled<'a> {
+    fn settled(kept: Option<Uuid>, counts: &HashMap<IntakeCount, u64>) -> Settled<'_> {
         Settled {
-            acknowledged,
+            kept,
             partner: "a",
             day: jiff::civil::date(2026, 2, 1),
             counts,
-            now: now(),
+        }
+    }
+
+    impl Store {
+        async fn kept(&self, promise: Uuid) {
+            let nothing = HashMap::new();
+            self.settle(&settled(Some(promise), &nothing))
+                .await
+                .unwrap();
+        }
+
+        async fn is_acknowledged(&self, signal: Uuid) -> bool {
+            let said = self.receipt("a", signal).await.unwrap().unwrap();
+            let pending: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM pending_receipts WHERE signal_id = $1")
+                    .bind(signal)
+                    .fetch_one(&self.pool)
+                    .await
+                    .unwrap();
+            assert_eq!(said.acknowledged, pending == 0);
+            said.acknowledged
         }
     }
 
     #[sqlx::test(migrations = "../../migrations")]
-    async fn only_the_current_revision_is_acknowledged(pool: PgPool) {
+    async fn what_was_promised_anew_waits_for_that_promise(pool: PgPool) {
         let store = store(pool).await;
-        let first = offer(1, 1);
+        let (first, second) = (offer(1, 1), offer(2, 2));
+        let (one, two, three) = (from(), from(), from());
         let mut tx = store.begin("test").await.unwrap();
-        tx.lock_references(from(), std::slice::from_ref(&first), &[])
+        tx.lock_references(one, &[first.clone(), second.clone()], &[])
             .await
             .unwrap();
-        tx.write_revisions(
-            from(),
-            &[
-                revision(first.signal, 1, 1, None),
-                revision(first.signal, 2, 2, None),
-            ],
-        )
-        .await
-        .unwrap();
-        tx.settle(&settled(&[(first.signal, 1)], &HashMap::new()))
-            .await
-            .unwrap();
+        let said = [
+            revision(first.signal, 1, 1, None),
+            revision(second.signal, 1, 2, None),
+        ];
+        tx.promise(one, &said, &[]).await.unwrap();
         tx.commit().await.unwrap();
-        let receipt = store.receipt("a", first.signal).await.unwrap().unwrap();
-        assert_eq!((receipt.revision, receipt.acknowledged), (2, false));
-        store
-            .settle(&settled(&[(first.signal, 2)], &HashMap::new()))
+        // Corrected, and said again, while nobody knows whether the log holds the first.
+        let mut tx = store.begin("test").await.unwrap();
+        let locked = tx
+            .lock_references(two, std::slice::from_ref(&first), &[second.index])
             .await
             .unwrap();
-        assert!(
-            store
-                .receipt("a", first.signal)
-                .await
-                .unwrap()
-                .unwrap()
-                .acknowledged
-        );
+        assert!(locked.values().all(|receipt| !receipt.acknowledged));
+        let corrected = [revision(first.signal, 2, 3, None)];
+        tx.promise(two, &corrected, &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = store.begin("test").await.unwrap();
+        tx.lock_receipt("a", second.signal).await.unwrap();
+        tx.promise(three, &[], &[second.signal]).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let both = async || {
+            (
+                store.is_acknowledged(first.signal).await,
+                store.is_acknowledged(second.signal).await,
+            )
+        };
+        store.kept(one.promise).await;
+        assert_eq!(both().await, (false, false));
+        store.kept(two.promise).await;
+        assert_eq!(both().await, (true, false));
+        store.kept(three.promise).await;
+        assert_eq!(both().await, (true, true));
+        let mut tx = store.begin("test").await.unwrap();
+        let locked = tx
+            .lock_references(from(), &[], &[first.index])
+            .await
+            .unwrap();
+        assert!(locked[&first.index].acknowledged);
         assert_eq!(store.receipt("b", first.signal).await.unwrap(), None);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn who_waited_for_a_receipt_sees_what_was_promised_meanwhile(pool: PgPool) {
+        let store = store(pool.clone()).await;
+        let one = offer(1, 1);
+        let mut tx = store.begin("test").await.unwrap();
+        let before = from();
+        tx.lock_references(before, std::slice::from_ref(&one), &[])
+            .await
+            .unwrap();
+        let said = [revision(one.signal, 1, 1, None)];
+        tx.promise(before, &said, &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        store.kept(before.promise).await;
+
+        let mut correcting = store.begin("test").await.unwrap();
+        correcting.lock_receipt("a", one.signal).await.unwrap();
+        let waiting = async |by_reference: bool| {
+            let mut tx = store.begin("test").await.unwrap();
+            let receipt = if by_reference {
+                let found = tx.lock_references(from(), &[], &[one.index]).await;
+                found.unwrap().remove(&one.index)
+            } else {
+                tx.lock_receipt("a", one.signal).await.unwrap()
+            };
+            let receipt = receipt.unwrap();
+            (receipt.revision, receipt.acknowledged)
+        };
+        let correct = async {
+            // Both stand before the lock, with what they saw before.
+            loop {
+                let blocked: i64 = sqlx::query_scalar(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+                )
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+                if blocked == 2 {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            let again = [revision(one.signal, 2, 2, None)];
+            correcting.promise(from(), &again, &[]).await.unwrap();
+            correcting.commit().await.unwrap();
+        };
+        let (by_reference, by_signal, ()) = tokio::join!(waiting(true), waiting(false), correct);
+        assert_eq!((by_reference, by_signal), ((2, false), (2, false)));
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_the_release_before_wrote_is_read_as_it_meant_it(pool: PgPool) {
+        let store = store(pool.clone()).await;
+        let (held, waits) = (offer(1, 1), offer(2, 2));
+        let mut tx = store.begin("test").await.unwrap();
+        let made = from();
+        tx.lock_references(made, &[held.clone(), waits.clone()], &[])
+            .await
+            .unwrap();
+        let said = [
+            revision(held.signal, 1, 1, None),
+            revision(waits.signal, 1, 2, None),
+        ];
+        tx.promise(made, &said, &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        let write = async |signal: Uuid, state: &str| {
+            sqlx::query("UPDATE signal_receipts SET state = $2 WHERE signal_id = $1")
+                .bind(signal)
+                .bind(state)
+                .execute(&pool)
+                .await
+                .unwrap();
+        };
+        write(held.signal, "acknowledged").await;
+        write(waits.signal, "pending").await;
+        let both = async || {
+            let mut tx = store.begin("test").await.unwrap();
+            let locked = tx
+                .lock_references(from(), &[], &[held.index, waits.index])
+                .await
+                .unwrap();
+            for one in [&held, &waits] {
+                assert_eq!(
+                    locked[&one.index].acknowledged,
+                    store.is_acknowledged(one.signal).await
+                );
+            }
+            (
+                locked[&held.index].acknowledged,
+                locked[&waits.index].acknowledged,
+            )
+        };
+        assert_eq!(both().await, (true, false));
+        store.kept(made.promise).await;
+        assert_eq!(both().await, (true, false));
+        let mut tx = store.begin("test").await.unwrap();
+        let again = from();
+        tx.promise(again, &[], &[waits.signal]).await.unwrap();
+        tx.commit().await.unwrap();
+        store.kept(again.promise).await;
+        assert_eq!(both().await, (true, true));
     }
 
     #[sqlx::test(migrations = "../../migrations")]
@@ -756,7 +919,7 @@ mod tests {
         };
         for number in [2, 3] {
             let counts = HashMap::from([(count.clone(), number)]);
-            store.settle(&settled(&[], &counts)).await.unwrap();
+            store.settle(&settled(None, &counts)).await.unwrap();
         }
         let sum: i64 = sqlx::query_scalar("SELECT signals FROM intake_counts")
             .fetch_one(&pool)

@@ -153,8 +153,8 @@ impl Store {
     pub async fn on_the_way(&self, today: Date) -> Result<OnTheWay, StoreError> {
         let row = sqlx::query!(
             r#"SELECT
-                (SELECT count(*) FROM signal_receipts WHERE state = 'pending') AS "pending_receipts!",
-                (SELECT count(*) FROM signal_homes WHERE NOT placed) AS "unproduced_filings!",
+                (SELECT count(*) FROM pending_receipts) AS "pending_receipts!",
+                (SELECT count(*) FROM unproduced_filings) AS "unproduced_filings!",
                 (SELECT count(*) FROM wake_ups WHERE due <= $1) AS "due_wake_ups!",
                 (SELECT count(*) FROM deliveries WHERE state = 'receiving') AS "open_deliveries!""#,
             today.to_sqlx() as _,

@@ -1,7 +1,7 @@
 //! The receipt protocol (I1): one intake for every door.
 //!
 //! A request or a chunk of a file is judged, then in one transaction, under lock, every claim gets its signal and revision and is marked
-//! pending; then the log takes what is new; then it is marked acknowledged, counted and answered. Whatever fails on the way, the same
+//! pending; then the log takes what is new; then the promise is kept, counted and answered. Whatever fails on the way, the same
 //! claims sent again end in the same revisions.
 
 pub mod decide;
@@ -139,6 +139,7 @@ impl Judged {
 
 /// What judged claims were promised.
 pub struct Promised {
+    id: Uuid,
     promises: Vec<Promise>,
     outcomes: Vec<Outcome>,
 }
@@ -370,6 +371,7 @@ impl Intake {
             .map(|(index, receipt)| (index, Standing::of(receipt, now)))
             .collect();
         let mut revisions = Vec::new();
+        let mut again = Vec::new();
         let mut promises = Vec::new();
         let mut outcomes = Vec::with_capacity(judged.len());
         for (place, one) in judged.iter().enumerate() {
@@ -406,6 +408,7 @@ impl Intake {
             }
             let receipt = &standing.receipt;
             note(&mut revisions, receipt, decided, keyed);
+            again.extend(decided.promised_again(receipt));
             if decided.to_produce {
                 promises.push(Promise {
                     place,
@@ -423,9 +426,13 @@ impl Intake {
                 warnings: keyed.accepted.warnings.clone(),
             });
         }
-        tx.write_revisions(from, &revisions).await?;
+        tx.promise(from, &revisions, &again).await?;
         tx.commit().await?;
-        Ok(Promised { promises, outcomes })
+        Ok(Promised {
+            id: from.promise,
+            promises,
+            outcomes,
+        })
     }
 
     /// The second half: the log takes what is new, and that is noted. Done again the log holds it twice, which changes nothing. The results of a delivery's
@@ -465,8 +472,14 @@ impl Intake {
                     .map_or("", |keyed| keyed.accepted.municipality.as_str())
             })
             .collect();
-        self.settle(origin, &to_produce, &municipalities, outcomes, results)
-            .await
+        self.settle(
+            origin,
+            Some(promised.id),
+            &municipalities,
+            outcomes,
+            results,
+        )
+        .await
     }
 
     /// Takes in a correction of one signal (S2). `None`: this partner has no such signal.
@@ -506,7 +519,8 @@ impl Intake {
         let receipt = &standing.receipt;
         let mut revisions = Vec::new();
         note(&mut revisions, receipt, decided, &keyed);
-        tx.write_revisions(from, &revisions).await?;
+        let again: Vec<Uuid> = decided.promised_again(receipt).into_iter().collect();
+        tx.promise(from, &revisions, &again).await?;
         tx.commit().await?;
         let municipality = keyed.accepted.municipality;
         let to_produce = decided.to_produce.then(|| ToProduce {
@@ -531,7 +545,7 @@ impl Intake {
         let outcomes = [outcome];
         self.settle(
             origin,
-            &to_produce,
+            Some(from.promise),
             &[municipality.as_str()],
             &outcomes,
             None,
@@ -561,17 +575,16 @@ impl Intake {
         let mut standing = Standing::of(receipt, now);
         let decided = standing.decide(Manner::Withdrawal, digest, Some(reason.code()));
         let receipt = &standing.receipt;
-        if decided.is_new_revision {
-            let revision = NewRevision {
-                signal,
-                revision: decided.revision,
-                digest,
-                kind: receipt.kind.clone(),
-                withdrawn: Some(reason.code().to_owned()),
-                request_id: request_id.to_owned(),
-            };
-            tx.write_revisions(from, &[revision]).await?;
-        }
+        let revision = decided.is_new_revision.then(|| NewRevision {
+            signal,
+            revision: decided.revision,
+            digest,
+            kind: receipt.kind.clone(),
+            withdrawn: Some(reason.code().to_owned()),
+            request_id: request_id.to_owned(),
+        });
+        let again: Vec<Uuid> = decided.promised_again(receipt).into_iter().collect();
+        tx.promise(from, revision.as_slice(), &again).await?;
         tx.commit().await?;
         let to_produce = decided.to_produce.then(|| ToProduce {
             request_id,
@@ -594,7 +607,7 @@ impl Intake {
         }];
         self.settle(
             origin,
-            &to_produce,
+            Some(from.promise),
             &[&receipt.municipality],
             &outcomes,
             None,
@@ -673,20 +686,16 @@ impl Intake {
         }
     }
 
-    /// Marks what was produced as acknowledged, writes results and counts: one transaction, so that a repeat counts once.
+    /// Notes that a promise is kept, writes results and counts: one transaction, so that a repeat counts once.
     async fn settle(
         &self,
         origin: Origin<'_>,
-        produced: &[ToProduce<'_>],
+        kept: Option<Uuid>,
         municipalities: &[&str],
         outcomes: &[Outcome],
         results: Option<Vec<RowResult>>,
     ) -> Result<(), TakeError> {
         let now = self.clock.now();
-        let acknowledged: Vec<(Uuid, u32)> = produced
-            .iter()
-            .map(|one| (one.signal, one.revision))
-            .collect();
         let mut counts: HashMap<IntakeCount, u64> = HashMap::new();
         for (outcome, municipality) in outcomes.iter().zip(municipalities) {
             let (outcome, code) = match outcome {
@@ -704,11 +713,10 @@ impl Intake {
             *counts.entry(count).or_default() += 1;
         }
         let settled = Settled {
-            acknowledged: &acknowledged,
+            kept,
             partner: &origin.partner.id,
             day: self.clock.date_of(now),
             counts: &counts,
-            now,
         };
         if let (Some(results), Some(delivery)) = (&results, origin.delivery) {
             let mut tx = self.store.begin_by_key("settle_signals").await?;
@@ -740,17 +748,18 @@ impl Intake {
     /// Counts a refusal of a single claim.
     async fn refuse(&self, origin: Origin<'_>, flaws: Vec<Flaw>) -> Result<Outcome, TakeError> {
         let outcomes = [Outcome::Refused(flaws)];
-        self.settle(origin, &[], &[""], &outcomes, None).await?;
+        self.settle(origin, None, &[""], &outcomes, None).await?;
         let [outcome] = outcomes;
         Ok(outcome)
     }
 }
 
-const fn provenance(origin: Origin<'_>, now: Timestamp) -> Provenance<'_> {
+fn provenance(origin: Origin<'_>, now: Timestamp) -> Provenance<'_> {
     Provenance {
         partner: origin.partner.id.as_str(),
         delivery: origin.delivery,
         now,
+        promise: Uuid::now_v7(),
     }
 }
 

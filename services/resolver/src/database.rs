@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use uuid::Uuid;
 use voorveld_domain::{DebtorId, HouseholdId};
 use voorveld_stage as stage;
-use voorveld_store::homes::{FilingId, Home, NewHome, PastEnd, Unproduced};
+use voorveld_store::homes::{Home, NewHome, PastEnd, ToProduce, Unproduced};
 use voorveld_store::households::{BlindKey, IndexVersion, SealedRow};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_store::{Store, StoreError, Tx};
@@ -20,6 +20,8 @@ pub struct Decisions<'a> {
     pub sealed: Vec<SealedRow>,
     /// New filings, in the order in which they were decided.
     pub filed: Vec<NewHome>,
+    /// What of them is to be produced, by partition.
+    pub to_produce: Vec<ToProduce>,
     /// Records that cannot be read; the same one twice is put aside once.
     pub put_aside: &'a [NewDeadLetter],
 }
@@ -67,11 +69,15 @@ pub trait Transaction: stage::Transaction {
         now: Timestamp,
     ) -> Result<HashMap<BlindKey, HouseholdId>, StoreError>;
 
-    /// Writes what was decided.
-    async fn write(&mut self, decisions: &Decisions<'_>, now: Timestamp) -> Result<(), StoreError>;
+    /// Writes what was decided; returns the turns of what is to be produced, in the same order.
+    async fn write(
+        &mut self,
+        decisions: &Decisions<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<i64>, StoreError>;
 
-    /// Notes that the log holds what these filings had to produce.
-    async fn mark_placed(&mut self, filings: &[FilingId]) -> Result<(), StoreError>;
+    /// Notes that the log holds what had these turns.
+    async fn mark_produced(&mut self, turns: &[i64]) -> Result<(), StoreError>;
 
     /// What was decided but is not known to be produced, in order of decision.
     async fn unproduced(
@@ -139,14 +145,19 @@ impl Transaction for Tx {
         Tx::households_of(self, version, proposed, now).await
     }
 
-    async fn write(&mut self, decisions: &Decisions<'_>, now: Timestamp) -> Result<(), StoreError> {
+    async fn write(
+        &mut self,
+        decisions: &Decisions<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<i64>, StoreError> {
         self.keep_sealed(&decisions.sealed).await?;
         self.file(&decisions.filed, now).await?;
-        self.put_aside(decisions.put_aside, now).await
+        self.put_aside(decisions.put_aside, now).await?;
+        self.keep_to_produce(&decisions.to_produce).await
     }
 
-    async fn mark_placed(&mut self, filings: &[FilingId]) -> Result<(), StoreError> {
-        Tx::mark_placed(self, filings).await
+    async fn mark_produced(&mut self, turns: &[i64]) -> Result<(), StoreError> {
+        Tx::mark_produced(self, turns).await
     }
 
     async fn unproduced(

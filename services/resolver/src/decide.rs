@@ -160,7 +160,6 @@ pub(crate) fn decide(
     if let Some(left) = before.filter(|_| moved) {
         records.push(resolved(left, false));
     }
-    let to_produce = !records.is_empty();
     // It waits for no household, and nobody is to see it in a queue.
     let is_over = unplaced_reason == Some(unplaced::PAST_AGE);
     // What to try again with, once there is an address (I2). The envelope is kept apart.
@@ -172,15 +171,6 @@ pub(crate) fn decide(
             ..received.clone()
         })
         .ok()
-    };
-    let record = if to_produce {
-        let mut record = serde_json::json!({ "requestId": case.request_id, "records": records });
-        if let Some(again) = again {
-            record["again"] = again;
-        }
-        Some(record)
-    } else {
-        again
     };
     let outcome = match (withdrawn, moved, household) {
         (true, ..) => Outcome::Withdrawn,
@@ -201,9 +191,8 @@ pub(crate) fn decide(
         municipality: received.municipality.clone(),
         partner: received.partner.clone(),
         kind: received.kind.clone(),
-        record,
+        again,
         partition: case.partition,
-        to_produce,
         received_at: received.received_at,
         ends_on: case.ends_on,
     };

@@ -14,6 +14,7 @@ use voorveld_wire::signal_v1::{Resolved, VERSION};
 use crate::database::{Database, Decisions, Transaction as _};
 use crate::decide::unplaced;
 use crate::live::{READER, Resolver};
+use crate::orders::Orders;
 
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -34,10 +35,14 @@ impl<D: Database> Resolver<D> {
         let past = tx.past_their_end(&partitions, today, ENDED_MAX).await?;
         if !past.is_empty() {
             tx.advance_positions(READER, held, now).await?;
-            let decisions = Decisions {
-                filed: past.iter().map(|one| nowhere(one, now)).collect(),
-                ..Decisions::default()
-            };
+            let mut decisions = Decisions::default();
+            let mut orders = Orders::default();
+            for one in &past {
+                let (home, records) = nowhere(one, now);
+                orders.add(&home, None, &records);
+                decisions.filed.push(home);
+            }
+            decisions.to_produce = orders.finish();
             tx.write(&decisions, now).await?;
             tracing::info!(
                 signals = past.len(),
@@ -53,7 +58,7 @@ impl<D: Database> Resolver<D> {
 }
 
 /// The filing of a signal that lives nowhere any more, and the record that says so where it lived.
-fn nowhere(past: &PastEnd, now: jiff::Timestamp) -> NewHome {
+fn nowhere(past: &PastEnd, now: jiff::Timestamp) -> (NewHome, Vec<Resolved>) {
     let filing = past.home.filing + 1;
     let records: Vec<Resolved> = past
         .home
@@ -78,7 +83,7 @@ fn nowhere(past: &PastEnd, now: jiff::Timestamp) -> NewHome {
             withdrawn: false,
         })
         .collect();
-    NewHome {
+    let home = NewHome {
         signal: past.signal,
         home: Home {
             revision: past.home.revision,
@@ -92,10 +97,10 @@ fn nowhere(past: &PastEnd, now: jiff::Timestamp) -> NewHome {
         municipality: past.municipality.clone(),
         partner: past.partner.clone(),
         kind: past.kind.clone(),
-        record: Some(serde_json::json!({ "requestId": null, "records": records })),
+        again: None,
         partition: past.partition,
-        to_produce: true,
         received_at: past.received_at,
         ends_on: Some(past.ends_on),
-    }
+    };
+    (home, records)
 }

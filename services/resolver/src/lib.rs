@@ -8,6 +8,7 @@ mod decide;
 mod ends;
 mod live;
 mod metrics;
+mod orders;
 
 use std::path::Path;
 use std::sync::Arc;

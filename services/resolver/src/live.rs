@@ -1,4 +1,4 @@
-//! The resolver's protocol: decide and commit, then produce, then mark placed. Only committed decisions are ever produced.
+//! The resolver's protocol: decide and commit, then produce, then mark as produced. Only committed decisions are ever produced.
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
@@ -7,9 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use jiff::civil::Date;
-use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use voorveld_bus::{Outgoing, Record};
@@ -20,21 +18,21 @@ use voorveld_linkage::{NormalAddress, Unplaceable, normalise, person_keys};
 use voorveld_seal::OpenError;
 use voorveld_stage::{StageError, Transaction as _, Work};
 use voorveld_store::Store;
-use voorveld_store::homes::{FilingId, Home, NewHome, Unproduced};
+use voorveld_store::homes::{Home, NewHome};
 use voorveld_store::households::{BlindKey, SealedRow};
 use voorveld_store::positions::{Reader, Step};
 use voorveld_store::queue::NewDeadLetter;
 use voorveld_wire::signal_v1::{
-    RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Received, Resolved, SealedIdentity, household_key,
-    seal_context,
+    RECEIVED_TOPIC, RESOLVED_TOPIC, ReadError, Received, SealedIdentity, seal_context,
 };
 
 use crate::database::{Database, Decisions, Transaction as _};
 use crate::decide::{Case, Outcome, Place, address_key, decide, lone_key, unplaced, version};
+use crate::orders::{Orders, left_over, to_log};
 use crate::{Parts, STAGE};
 
-/// Most left-over filings produced at once.
-const LEFTOVERS_PER_TURN: i64 = 1_000;
+/// From so many batches of one partition each what was left over is produced at once.
+const LEFTOVERS_PER_TURN: i64 = 16;
 pub(crate) const READER: Reader<'static> = Reader {
     stage: STAGE,
     topic: RECEIVED_TOPIC,
@@ -46,8 +44,8 @@ pub struct Resolver<D = Store> {
     draining: CancellationToken,
     /// When it last looked who has become too old.
     pub(crate) looked: Option<Stopwatch>,
-    /// Produced and acknowledged, to be marked with the next commit.
-    produced: Vec<FilingId>,
+    /// Turns of what was produced and acknowledged, to be marked with the next commit.
+    produced: Vec<i64>,
 }
 
 /// A record that was read and opened.
@@ -60,14 +58,6 @@ struct Opened<'a> {
     address_key: Option<BlindKey>,
     person_keys: Vec<BlindKey>,
     ends_on: Option<Date>,
-}
-
-/// What waits in `signal_homes.record`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ToProduce {
-    request_id: Option<String>,
-    records: Vec<Resolved>,
 }
 
 enum Unread {
@@ -306,17 +296,18 @@ impl<D: Database> Resolver<D> {
         steps: &[Step],
         opened: &[Opened<'_>],
         letters: &[NewDeadLetter],
-    ) -> Result<(Vec<FilingId>, Vec<Outgoing>), StageError> {
+    ) -> Result<(Vec<i64>, Vec<Outgoing>), StageError> {
         let (debtors, places) = self.recognise(opened).await?;
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin("resolve").await?;
         tx.advance_positions(READER, steps, now).await?;
-        tx.mark_placed(&self.produced).await?;
+        tx.mark_produced(&self.produced).await?;
         let signals: Vec<Uuid> = opened.iter().map(|one| one.received.signal).collect();
         let mut homes: HashMap<Uuid, Home> = tx.homes(&signals).await?;
         let today = self.parts.clock.today();
         let mut filed: Vec<NewHome> = Vec::new();
         let mut sealed: HashMap<(Uuid, u32), SealedRow> = HashMap::new();
+        let mut orders = Orders::default();
         let mut outgoing = Vec::new();
         let mut outcomes: HashMap<&'static str, usize> = HashMap::new();
         for ((one, place), debtor) in opened.iter().zip(places).zip(debtors) {
@@ -355,6 +346,7 @@ impl<D: Database> Resolver<D> {
                 );
             }
             homes.insert(one.received.signal, home.home.clone());
+            orders.add(&home, case.request_id, &records);
             outgoing.extend(
                 records
                     .iter()
@@ -367,33 +359,24 @@ impl<D: Database> Resolver<D> {
         let decisions = Decisions {
             sealed,
             filed,
+            to_produce: orders.finish(),
             put_aside: letters,
         };
-        tx.write(&decisions, now).await?;
+        let turns = tx.write(&decisions, now).await?;
         tx.commit().await?;
         self.produced.clear();
         for (outcome, number) in outcomes {
             self.parts.metrics.count(outcome, number);
         }
         self.parts.metrics.count("dead_lettered", letters.len());
-        let to_mark = decisions
-            .filed
-            .iter()
-            .filter(|home| home.to_produce)
-            .map(|home| FilingId {
-                signal: home.signal.uuid(),
-                revision: home.home.revision.cast_signed(),
-                filing: home.home.filing.cast_signed(),
-            })
-            .collect();
-        Ok((to_mark, outgoing))
+        Ok((turns, outgoing))
     }
 
-    /// Step 2: produce what was committed. Repeats until the log has it; when we are asked to stop first, the rows stay unplaced and the next
+    /// Step 2: produce what was committed. Repeats until the log has it; when we are asked to stop first, the rows stay and the next
     /// owner produces them.
     async fn produce(
         &mut self,
-        filings: Vec<FilingId>,
+        turns: Vec<i64>,
         outgoing: Vec<Outgoing>,
     ) -> Result<(), StageError> {
         let mut backoff = Backoff::default();
@@ -405,7 +388,7 @@ impl<D: Database> Resolver<D> {
                 .await
             {
                 Ok(_) => {
-                    self.produced.extend(filings);
+                    self.produced.extend(turns);
                     return Ok(());
                 }
                 Err(error) if error.is_transient() => {
@@ -428,8 +411,8 @@ impl<D: Database> Resolver<D> {
 impl<D: Database> Work for Resolver<D> {
     async fn batch(&mut self, steps: &[Step], records: &[Record]) -> Result<(), StageError> {
         let (opened, letters) = self.read(records)?;
-        let (filings, outgoing) = self.commit(steps, &opened, &letters).await?;
-        self.produce(filings, outgoing).await
+        let (turns, outgoing) = self.commit(steps, &opened, &letters).await?;
+        self.produce(turns, outgoing).await
     }
 
     async fn claimed(&mut self, held: &[Step]) -> Result<(), StageError> {
@@ -449,26 +432,22 @@ impl<D: Database> Work for Resolver<D> {
             let mut tx = self.parts.store.begin("produce").await?;
             tx.advance_positions(READER, held, self.parts.clock.now())
                 .await?;
-            tx.mark_placed(&self.produced).await?;
+            tx.mark_produced(&self.produced).await?;
             let left = tx.unproduced(&partitions, LEFTOVERS_PER_TURN).await?;
             tx.commit().await?;
             self.produced.clear();
             if left.is_empty() {
                 return Ok(false);
             }
+            let turns = left.iter().map(|one| one.turn).collect();
+            let outgoing: Vec<Vec<Outgoing>> =
+                left.iter().map(left_over).collect::<Result<_, _>>()?;
+            let outgoing = outgoing.concat();
             tracing::info!(
-                records = left.len(),
+                records = outgoing.len(),
                 "producing what an owner before us had decided"
             );
-            let filings = left.iter().map(|one| one.id).collect();
-            let outgoing = left
-                .into_iter()
-                .map(left_over)
-                .collect::<Result<Vec<_>, _>>()?
-                .into_iter()
-                .flatten()
-                .collect();
-            self.produce(filings, outgoing).await?;
+            self.produce(turns, outgoing).await?;
             if self.draining.is_cancelled() {
                 return Ok(false);
             }
@@ -483,26 +462,4 @@ impl<D: Database> Work for Resolver<D> {
         // What was produced but not marked is produced once more by whoever comes: a repeat changes nothing.
         self.produced.clear();
     }
-}
-
-fn to_log(record: &Resolved, request_id: Option<String>) -> Outgoing {
-    Outgoing {
-        key: Bytes::from(household_key(record.household)),
-        value: Bytes::from(record.write()),
-        request_id,
-    }
-}
-
-fn left_over(one: Unproduced) -> Result<Vec<Outgoing>, StageError> {
-    let waiting: ToProduce = serde_json::from_value(one.record).map_err(|_| {
-        StageError::Store(voorveld_store::StoreError::Corrupt {
-            table: "signal_homes",
-            what: "record holds what is to be produced",
-        })
-    })?;
-    Ok(waiting
-        .records
-        .iter()
-        .map(|record| to_log(record, waiting.request_id.clone()))
-        .collect())
 }

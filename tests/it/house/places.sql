@@ -1,8 +1,8 @@
 -- Every signal with its places (S5): a settled house has exactly one for each.
 SELECT r.partner_id || '/' || left(encode(r.reference_index, 'hex'), 12) || ': ' || array_to_string(
     array_remove(ARRAY[
-        CASE WHEN r.state = 'pending' THEN 'pending' END,
-        CASE WHEN r.state = 'acknowledged' AND coalesce(h.revision, 0) < r.revision AND d.dead IS NULL THEN 'received' END,
+        CASE WHEN p.is_pending THEN 'pending' END,
+        CASE WHEN NOT p.is_pending AND coalesce(h.revision, 0) < r.revision AND d.dead IS NULL THEN 'received' END,
         CASE WHEN coalesce(h.revision, 0) < r.revision THEN d.dead END,
         CASE WHEN h.revision = r.revision AND h.household_id IS NULL AND NOT h.withdrawn AND NOT h.discarded
             THEN 'unplaced ' || h.unplaced_reason END,
@@ -18,6 +18,7 @@ SELECT r.partner_id || '/' || left(encode(r.reference_index, 'hex'), 12) || ': '
         WHERE s.signal_id = r.signal_id AND s.lives_here AND s.standing = 'counted'),
     ', ')
 FROM signal_receipts r
+CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pending_receipts q WHERE q.signal_id = r.signal_id) AS is_pending) p
 LEFT JOIN LATERAL (
     SELECT * FROM signal_homes home WHERE home.signal_id = r.signal_id ORDER BY revision DESC, filing DESC LIMIT 1
 ) h ON true

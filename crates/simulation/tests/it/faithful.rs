@@ -18,7 +18,9 @@ const TOLD: &[(&str, &str)] = &[
     (
         "signal_homes",
         "SELECT concat_ws(' ', signal_id, revision, filing, coalesce(household_id::text, '-'), coalesce(household_before::text, '-'),
-            coalesce(unplaced_reason, '-'), withdrawn::int, placed::int, partition) FROM signal_homes",
+            coalesce(unplaced_reason, '-'), withdrawn::int,
+            (NOT EXISTS (SELECT FROM unproduced_filings u WHERE (u.signal_id, u.revision, u.filing) = (h.signal_id, h.revision, h.filing)))::int,
+            partition) FROM signal_homes h",
     ),
     (
         "signals",

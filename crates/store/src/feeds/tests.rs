@@ -183,12 +183,18 @@ async fn a_mark_waits_for_whatever_is_on_its_way(pool: PgPool) {
     let letter = "INSERT INTO dead_letters VALUES (gen_random_uuid(), 'correlator', 't', 0, 1, '', '', NULL, 'unreadable', false, 'waiting',
                       now(), NULL, NULL, NULL);";
     let unplaced = "UPDATE signal_homes SET household_id = NULL, unplaced_reason = 'no_address';";
+    let promised = "UPDATE signal_receipts SET state = 'promised', promise_id = '00000000-0000-0000-0000-0000000000bb';
+        INSERT INTO open_promises SELECT promise_id, ARRAY[signal_id], now() FROM signal_receipts;";
+    let unproduced =
+        "INSERT INTO filings_to_produce (partition, signals, revisions, filings, records)
+        SELECT partition, ARRAY[signal_id], ARRAY[revision], ARRAY[filing], '' FROM signal_homes;";
     let cases: &[(&[&str], bool, &str)] = &[
         (&[], true, "there is none"),
         (
             &[
                 receipt,
-                "UPDATE signal_receipts SET state = 'pending', received_at = '2025-01-01';",
+                promised,
+                "UPDATE signal_receipts SET received_at = '2025-01-01';",
             ],
             false,
             "promised and not acknowledged, however old",
@@ -210,7 +216,8 @@ async fn a_mark_waits_for_whatever_is_on_its_way(pool: PgPool) {
         (
             &[
                 receipt,
-                "UPDATE signal_receipts SET erased_at = now(), state = 'pending';",
+                promised,
+                "UPDATE signal_receipts SET erased_at = now();",
             ],
             true,
             "a tombstone of what was promised and never came",
@@ -245,11 +252,7 @@ async fn a_mark_waits_for_whatever_is_on_its_way(pool: PgPool) {
             false,
             "its move is not on its timeline",
         ),
-        (
-            &[home, row, "UPDATE signal_homes SET placed = false;"],
-            false,
-            "decided and not produced",
-        ),
+        (&[home, row, unproduced], false, "decided and not produced"),
         (&[receipt, home, unplaced], false, "waits for a household"),
         (
             &[
@@ -290,7 +293,7 @@ async fn a_mark_waits_for_whatever_is_on_its_way(pool: PgPool) {
     for (steps, takes_effect, what) in cases {
         run(
             &pool,
-            "DELETE FROM feed_marks; DELETE FROM signal_receipts; DELETE FROM signal_homes; DELETE FROM signals; DELETE FROM dead_letters",
+            "DELETE FROM feed_marks; DELETE FROM open_promises; DELETE FROM filings_to_produce; DELETE FROM signal_receipts; DELETE FROM signal_homes; DELETE FROM signals; DELETE FROM dead_letters",
         )
         .await;
         for step in *steps {

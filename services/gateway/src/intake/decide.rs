@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 use voorveld_store::receipts::{Digest, LockedReceipt, SaidIn};
 
 /// How a claim came in.
@@ -70,6 +71,15 @@ pub struct Decided {
     pub is_new_revision: bool,
     /// Whether it goes to the log: it is new, or nobody knows whether the log holds it (I1).
     pub to_produce: bool,
+}
+
+impl Decided {
+    /// The signal, where what goes to the log is its current revision and was written down before.
+    #[must_use]
+    pub fn promised_again(&self, receipt: &LockedReceipt) -> Option<Uuid> {
+        let is_current = self.revision == receipt.revision;
+        (self.to_produce && !self.is_new_revision && is_current).then_some(receipt.signal)
+    }
 }
 
 impl Standing {

@@ -276,12 +276,13 @@ async fn with_the_log_down_nothing_is_promised_and_a_repeat_gets_the_same_revisi
         answer.text
     );
     assert!(answer.headers.contains_key("retry-after"));
-    let pending: (uuid::Uuid, String, i32) =
-        sqlx::query_as("SELECT signal_id, state, revision FROM signal_receipts")
-            .fetch_one(&world.pool)
-            .await
-            .unwrap();
-    assert_eq!((pending.1.as_str(), pending.2), ("pending", 1));
+    let pending: (uuid::Uuid, i32) = sqlx::query_as(
+        "SELECT signal_id, r.revision FROM pending_receipts JOIN signal_receipts r USING (signal_id)",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(pending.1, 1);
     world.clock.advance(std::time::Duration::from_hours(1));
 
     let log = Log::postgres(world.pool.clone());
@@ -301,6 +302,11 @@ async fn with_the_log_down_nothing_is_promised_and_a_repeat_gets_the_same_revisi
         .await
         .unwrap();
     assert_eq!(counted, 1);
+    let pending: i64 = sqlx::query_scalar("SELECT count(*) FROM pending_receipts")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(pending, 0);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
