@@ -9,7 +9,7 @@ CREATE TABLE open_promises (
 );
 -- Ids do not get smaller.
 ALTER TABLE open_promises ALTER COLUMN signals SET STORAGE EXTERNAL;
-COMMENT ON TABLE open_promises IS 'Promises whose records the log is not known to hold (I1), one per request or chunk of a file. Retention: until it holds them, or a day after all of its signals were promised anew or erased.';
+COMMENT ON TABLE open_promises IS 'Promises whose records the log is not known to hold (I1), one per request or chunk of a file. Retention: until it holds them, or some hours after none of its signals waits for it any more.';
 COMMENT ON INDEX open_promises_pkey IS 'query: whether what a receipt was promised with is still open (store::receipts)';
 
 ALTER TABLE signal_receipts ADD COLUMN promise_id uuid;

@@ -152,7 +152,8 @@ impl Store {
              LEFT JOIN LATERAL (SELECT revision FROM signal_homes h WHERE h.signal_id = e.signal_id
                                 ORDER BY revision DESC, filing DESC LIMIT 1) h ON true
              WHERE e.erased_at < $2 OR r.signal_id IS NULL OR h.revision IS NULL
-                OR (h.revision = r.revision AND NOT EXISTS (SELECT 1 FROM unproduced_filings u WHERE u.signal_id = e.signal_id)
+                OR (h.revision = r.revision AND NOT EXISTS (SELECT 1 FROM filings_to_produce f WHERE f.signals @> ARRAY[e.signal_id])
+                    AND NOT EXISTS (SELECT 1 FROM signal_homes u WHERE u.signal_id = e.signal_id AND NOT u.placed)
                     AND (r.state = 'acknowledged'
                          OR r.state = 'promised' AND NOT EXISTS (SELECT 1 FROM open_promises p WHERE p.promise_id = r.promise_id)))
              ORDER BY e.signal_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED",

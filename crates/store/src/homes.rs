@@ -239,7 +239,8 @@ impl Tx {
                FROM signal_homes h JOIN signals s ON s.household_id = h.household_id AND s.signal_id = h.signal_id
                     AND (s.revision, s.filing) = (h.revision, h.filing) AND s.lives_here
                WHERE h.ends_on <= $2 AND h.partition = ANY($1)
-                 AND NOT EXISTS (SELECT 1 FROM unproduced_filings u WHERE u.signal_id = h.signal_id)
+                 AND NOT EXISTS (SELECT 1 FROM filings_to_produce f WHERE f.signals @> ARRAY[h.signal_id])
+                 AND NOT EXISTS (SELECT 1 FROM signal_homes u WHERE u.signal_id = h.signal_id AND NOT u.placed)
                  AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
                                    AND (later.revision, later.filing) > (h.revision, h.filing))
                ORDER BY h.signal_id LIMIT $3"#,
@@ -280,7 +281,8 @@ impl Tx {
             "INSERT INTO erasures (signal_id, erased_at)
              SELECT h.signal_id, $2 FROM signal_homes h
              WHERE h.ends_on <= $1 AND h.household_id IS NULL
-               AND NOT EXISTS (SELECT 1 FROM unproduced_filings u WHERE u.signal_id = h.signal_id)
+               AND NOT EXISTS (SELECT 1 FROM filings_to_produce f WHERE f.signals @> ARRAY[h.signal_id])
+               AND NOT EXISTS (SELECT 1 FROM signal_homes u WHERE u.signal_id = h.signal_id AND NOT u.placed)
                AND NOT EXISTS (SELECT 1 FROM signal_homes later WHERE later.signal_id = h.signal_id
                                  AND (later.revision, later.filing) > (h.revision, h.filing))
                AND NOT EXISTS (SELECT 1 FROM signal_homes at JOIN signals s ON s.signal_id = at.signal_id
@@ -363,8 +365,9 @@ impl Tx {
                  FROM left_over l WHERE (h.signal_id, h.revision, h.filing) = (l.signal_id, l.revision, l.filing)
              )
              INSERT INTO filings_to_produce (partition, signals, revisions, filings, records)
-             SELECT partition, ARRAY[signal_id], ARRAY[revision], ARRAY[filing], convert_to((record - 'again')::text, 'UTF8')
-             FROM left_over WHERE record IS NOT NULL ORDER BY turn",
+             SELECT partition, array_agg(signal_id ORDER BY turn), array_agg(revision ORDER BY turn), array_agg(filing ORDER BY turn),
+                string_agg(convert_to((record - 'again')::text, 'UTF8'), '\x0a' ORDER BY turn)
+             FROM left_over WHERE record IS NOT NULL GROUP BY partition",
             partitions,
         )
         .execute(&mut *self.inner)
@@ -489,10 +492,13 @@ mod tests {
         let mut tx = store.begin("test").await.unwrap();
         assert_eq!(tx.unproduced(&[1], 10).await.unwrap(), []);
         let left = tx.unproduced(&[0], 10).await.unwrap();
-        let said: Vec<serde_json::Value> = left
-            .iter()
-            .map(|one| serde_json::from_slice(&one.records).unwrap())
-            .collect();
+        let [left] = &*left else {
+            panic!("one for its partition");
+        };
+        let said: Vec<serde_json::Value> = serde_json::Deserializer::from_slice(&left.records)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .unwrap();
         assert_eq!(
             said,
             [
@@ -500,8 +506,7 @@ mod tests {
                 serde_json::json!({ "requestId": "r", "records": [2] })
             ]
         );
-        let turns: Vec<i64> = left.iter().map(|one| one.turn).collect();
-        tx.mark_produced(&turns).await.unwrap();
+        tx.mark_produced(&[left.turn]).await.unwrap();
         tx.commit().await.unwrap();
         assert!(!store.is_unproduced(None).await.unwrap());
         let again: Vec<serde_json::Value> =

@@ -74,6 +74,7 @@ async fn sweep(
 ) -> Result<Swept, StoreError> {
     let ago = |span: jiff::Span| now.saturating_sub(span);
     let instant = |span: jiff::Span| -> jiff_sqlx::Timestamp { ago(span).timestamp().to_sqlx() };
+    let hour = instant(jiff::Span::new().hours(1));
     let fortnight = instant(jiff::Span::new().days(14));
     let present: jiff_sqlx::Timestamp = Timestamp::to_sqlx(now.timestamp());
     let years = instant(jiff::Span::new().years(RECORDS_YEARS));
@@ -157,13 +158,22 @@ async fn sweep(
         "DELETE FROM signal_receipts WHERE erased_at < $1",
         years as _,
     );
-    // What was kept is gone already; this is what somebody else kept, or nobody can any more.
+    // What was kept is gone already. Of what is left some is on the log all the same, since it was read from there: of two who promised the same at once one was
+    // killed, and whoever was answered by the other does not come again.
+    sqlx::query!(
+        "UPDATE signal_receipts r SET state = 'acknowledged' FROM open_promises p, UNNEST(p.signals) AS w (signal_id)
+         WHERE p.promised_at < $1 AND r.signal_id = w.signal_id AND r.promise_id = p.promise_id AND r.state = 'promised'
+           AND EXISTS (SELECT 1 FROM signal_homes h WHERE h.signal_id = r.signal_id AND h.revision >= r.revision)",
+        hour as _,
+    )
+    .execute(&mut *connection)
+    .await?;
     delete!(
         "open_promises",
         "DELETE FROM open_promises p WHERE p.promised_at < $1
          AND NOT EXISTS (SELECT 1 FROM UNNEST(p.signals) AS w (signal_id) JOIN signal_receipts r ON r.signal_id = w.signal_id
                          WHERE r.promise_id = p.promise_id AND r.state = 'promised' AND r.erased_at IS NULL)",
-        instant(jiff::Span::new().days(1)) as _,
+        hour as _,
     );
     delete!(
         "debtor_index",
@@ -241,7 +251,7 @@ mod tests {
              '2026-03-01', '2026-03-01');
         INSERT INTO open_promises VALUES
             ('00000000-0000-0000-0000-00000000000a', '{00000000-0000-0000-0000-000000000003,00000000-0000-0000-0000-000000000004}', '2026-03-01'),
-            ('00000000-0000-0000-0000-00000000000b', '{00000000-0000-0000-0000-000000000003}', '2026-03-31 12:00Z'),
+            ('00000000-0000-0000-0000-00000000000b', '{00000000-0000-0000-0000-000000000003}', '2026-03-31 21:30Z'),
             ('00000000-0000-0000-0000-00000000000c', '{00000000-0000-0000-0000-000000000003,00000000-0000-0000-0000-000000000004}', '2026-03-01');
         INSERT INTO signal_revisions SELECT signal_id, 1, '', received_at, 'q' FROM signal_receipts;
         INSERT INTO policy_bundles (bundle, files, first_published_at) VALUES ('b', '{}', now());
@@ -287,6 +297,42 @@ mod tests {
         .await
         .expect("counts");
         assert_eq!((revisions, rows), (3, 1), "and so with the others");
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_was_read_from_the_log_waits_for_no_promise(pool: PgPool) {
+        // Promised an hour ago and a moment ago, each with a signal that the resolver has filed and one that it has not.
+        sqlx::raw_sql(
+            "INSERT INTO partners VALUES ('p', 'P', '{0518}', '{}', '{}', 1, false, now(), NULL);
+             INSERT INTO open_promises VALUES
+                ('00000000-0000-0000-0000-00000000000a', '{00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000-000000000002}',
+                 '2026-03-31 20:00Z'),
+                ('00000000-0000-0000-0000-00000000000b', '{00000000-0000-0000-0000-000000000003}', '2026-03-31 20:00Z'),
+                ('00000000-0000-0000-0000-00000000000c', '{00000000-0000-0000-0000-000000000004}', '2026-03-31 21:59Z');
+             INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, promise_id,
+                first_received_at, received_at)
+             SELECT s::uuid, '0518', 'p', uuid_send(s::uuid), 'k', 2, '', 'promised', promise_id, '2026-03-01', '2026-03-01'
+             FROM open_promises, UNNEST(signals) AS s;
+             INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, withdrawn, partition, placed, received_at,
+                decided_at)
+             SELECT signal_id, CASE right(signal_id::text, 1) WHEN '2' THEN 1 ELSE 2 END, 1, '0518', 'p', 'k', false, 0, true, now(), now()
+             FROM signal_receipts",
+        )
+        .execute(&pool)
+        .await
+        .expect("rows");
+        let store = Store::from_pool(pool.clone());
+        let now: Zoned = "2026-04-01T00:00:00+02:00[Europe/Amsterdam]"
+            .parse()
+            .expect("an instant");
+        let swept = store.sweep(&now, 1_095).await.expect("sweeps");
+        assert_eq!(swept.rows["open_promises"], 1, "nobody waits for b");
+        let pending: Vec<String> =
+            sqlx::query_scalar("SELECT right(signal_id::text, 1) FROM pending_receipts ORDER BY 1")
+                .fetch_all(&pool)
+                .await
+                .expect("looks");
+        assert_eq!(pending, ["2", "4"], "of 2 an earlier revision was read");
     }
 
     #[sqlx::test(migrations = "../../migrations")]
