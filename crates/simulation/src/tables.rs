@@ -12,7 +12,7 @@ use voorveld_domain::{
     RuleId, SignalId, TaskId, TaskState,
 };
 use voorveld_store::feeds::FeedState;
-use voorveld_store::homes::{FilingId, Home, NewHome, ToProduce, Unproduced};
+use voorveld_store::homes::{Home, NewHome, ToProduce, Unproduced};
 use voorveld_store::households::BlindKey;
 use voorveld_store::judgements::{
     Activation, GoneGround, GroundRow, Hearing, Judged, JudgedGround, JudgedTask, MatchRow,
@@ -143,7 +143,7 @@ impl Tables {
 
     /// Whether it has nothing to produce, or the log is known to hold it.
     pub(crate) fn is_produced(&self, filing: &NewHome) -> bool {
-        let id = id_of(filing);
+        let id = filing.id();
         let mut orders = self.to_produce.values();
         !orders.any(|order| order.filings.contains(&id))
     }
@@ -460,14 +460,6 @@ impl Tables {
             .filter_map(|signal| self.home(signal.uuid())?.home.household)
             .filter(|household| *household != own)
             .collect()
-    }
-}
-
-fn id_of(new: &NewHome) -> FilingId {
-    FilingId {
-        signal: new.signal.uuid(),
-        revision: new.home.revision.cast_signed(),
-        filing: new.home.filing.cast_signed(),
     }
 }
 

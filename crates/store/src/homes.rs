@@ -50,6 +50,18 @@ pub struct NewHome {
     pub ends_on: Option<Date>,
 }
 
+impl NewHome {
+    /// What names it.
+    #[must_use]
+    pub fn id(&self) -> FilingId {
+        FilingId {
+            signal: self.signal.uuid(),
+            revision: self.home.revision.cast_signed(),
+            filing: self.home.filing.cast_signed(),
+        }
+    }
+}
+
 /// A signal that still lives somewhere although whom it names is too old.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastEnd {
@@ -415,14 +427,9 @@ mod tests {
     }
 
     fn order(partition: i32, homes: &[&NewHome], records: &str) -> ToProduce {
-        let id = |home: &&NewHome| FilingId {
-            signal: home.signal.uuid(),
-            revision: home.home.revision.cast_signed(),
-            filing: home.home.filing.cast_signed(),
-        };
         ToProduce {
             partition,
-            filings: homes.iter().map(id).collect(),
+            filings: homes.iter().map(|home| home.id()).collect(),
             records: records.into(),
         }
     }

@@ -1,8 +1,8 @@
 //! The receipt protocol (I1): one intake for every door.
 //!
-//! A request or a chunk of a file is judged, then in one transaction, under lock, every claim gets its signal and revision and is marked
-//! pending; then the log takes what is new; then the promise is kept, counted and answered. Whatever fails on the way, the same
-//! claims sent again end in the same revisions.
+//! A request or a chunk of a file is judged, then in one transaction, under lock, every claim gets its signal and revision, all
+//! under one promise; then the log takes what is new; then the promise is kept, counted and answered. Whatever fails on the way, the
+//! same claims sent again end in the same revisions.
 
 pub mod decide;
 pub mod gather;

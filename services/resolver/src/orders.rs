@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use voorveld_bus::Outgoing;
 use voorveld_store::StoreError;
-use voorveld_store::homes::{FilingId, NewHome, ToProduce, Unproduced};
+use voorveld_store::homes::{NewHome, ToProduce, Unproduced};
 use voorveld_wire::signal_v1::{Resolved, household_key};
 
 /// A line of [`ToProduce::records`]: what one filing has to produce.
@@ -44,11 +44,7 @@ impl Orders {
                 partition: home.partition,
                 ..ToProduce::default()
             });
-        order.filings.push(FilingId {
-            signal: home.signal.uuid(),
-            revision: home.home.revision.cast_signed(),
-            filing: home.home.filing.cast_signed(),
-        });
+        order.filings.push(home.id());
         let line = Line {
             request_id,
             records,

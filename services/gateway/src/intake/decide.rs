@@ -180,7 +180,6 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     fn receipt(is_new: bool, acknowledged: bool, said: &[u8]) -> LockedReceipt {
         let digests: Vec<Digest> = said.iter().map(|one| [*one; 32]).collect();
@@ -232,6 +231,28 @@ mod tests {
     const ROW: Manner = Manner::Row;
     const PUT: Manner = Manner::Correction;
     const OUT: Manner = Manner::Withdrawal;
+
+    #[test]
+    fn only_what_is_current_and_written_down_is_promised_anew() {
+        let again = |receipt: LockedReceipt, manner, digest: u8| {
+            let mut standing = Standing::of(receipt, Timestamp::UNIX_EPOCH);
+            let decided = standing.decide(manner, [digest; 32], None);
+            decided.promised_again(&standing.receipt).is_some()
+        };
+        assert!(!again(receipt(true, false, &[1]), ROW, 1), "it is new");
+        let pending = || receipt(false, false, &[1, 2]);
+        assert!(again(pending(), ROW, 2));
+        assert!(again(pending(), PUT, 2));
+        assert!(
+            !again(pending(), ROW, 1),
+            "an earlier one is nobody's promise"
+        );
+        assert!(!again(pending(), ROW, 3), "a new one is promised as such");
+        assert!(
+            !again(receipt(false, true, &[1, 2]), ROW, 2),
+            "the log has it"
+        );
+    }
 
     #[test]
     fn a_new_signal_is_accepted_once_however_often_it_stands_in_a_file() {
