@@ -44,6 +44,19 @@ fn the_bare_loop_copies_what_the_correlator_wrote() {
 }
 
 #[test]
+fn who_begins_anew_has_nothing_at_hand() {
+    let told = bench("grow --households 1000 --timed 20000");
+    let of = |time: &str, what: &str| told["sizes"][0][time][what].as_u64().unwrap();
+    assert_eq!(of("cold", "records"), 20_000, "{told:#}");
+    assert!(of("goingOn", "records") > 9_999, "{told:#}");
+    assert!(of("goingOn", "householdsFound") > 0, "{told:#}");
+    // Each household is read once by who filled it, and once more by who began anew.
+    let loaded = ["filling", "goingOn"].map(|time| of(time, "householdsLoaded"));
+    assert_eq!(loaded.iter().sum::<u64>(), 1_000, "{told:#}");
+    assert_eq!(of("cold", "householdsLoaded"), 1_000, "{told:#}");
+}
+
+#[test]
 fn what_is_taken_back_counts_nowhere_when_the_clock_stops() {
     let told = bench("retraction --signals 400 --withdrawn 40 --runs 1");
     assert!(told["runs"][0]["seconds"].as_f64() > Some(0.0), "{told:#}");

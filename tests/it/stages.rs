@@ -155,6 +155,7 @@ impl Stages {
             clock: self.clock.clone(),
             metrics: voorveld_correlator::Metrics::new(registry).expect("fresh registry"),
             owner: "test".into(),
+            cached_bytes: voorveld_correlator::DEFAULT_CACHED_BYTES,
         };
         voorveld_correlator::start(&correlator, &lifecycle);
         self.running = Some(lifecycle);

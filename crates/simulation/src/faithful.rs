@@ -194,6 +194,7 @@ impl Chronicle {
                 clock: clock.clone(),
                 metrics: metrics().0.clone(),
                 owner: "again".to_owned(),
+                cached_bytes: correlator::DEFAULT_CACHED_BYTES,
             })
         };
         let mut owners: Vec<Correlator<Relived>> = (0..PARTITIONS).map(owner).collect();

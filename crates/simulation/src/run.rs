@@ -116,6 +116,7 @@ pub(crate) fn correlator_of(
         clock: clock.clone(),
         metrics: METRICS.0.clone(),
         owner: database.process.clone(),
+        cached_bytes: correlator::DEFAULT_CACHED_BYTES,
     }
 }
 
@@ -332,8 +333,10 @@ impl Run {
             let stage = self.stage(database, stage, RECEIVED_TOPIC, &METRICS.1.reading);
             Box::pin(stage.run(work, draining.clone()))
         } else {
-            let parts = correlator_of(&database, &self.clock, policy);
-            let work = Correlator::with_memory(parts, MEMORY_BYTES);
+            let work = Correlator::new(correlator::Parts {
+                cached_bytes: MEMORY_BYTES,
+                ..correlator_of(&database, &self.clock, policy)
+            });
             let stage = self.stage(database, stage, RESOLVED_TOPIC, &METRICS.0.reading);
             if self.setting.bug == Some(Bug::CacheKept) {
                 Box::pin(stage.run(Forgetless(work), draining.clone()))

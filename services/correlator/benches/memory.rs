@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use jiff::{Timestamp, ToSpan};
 use uuid::Uuid;
 use voorveld_chassis::Stopwatch;
-use voorveld_correlator::Memory;
+use voorveld_correlator::{DEFAULT_CACHED_BYTES, Memory};
 use voorveld_detect::Signal;
 use voorveld_domain::{DebtorId, HouseholdId, SignalId};
 use voorveld_policy::Policy;
@@ -81,7 +81,10 @@ fn measure(signals: u32, households: u32) -> Option<()> {
         households,
     };
     let policy = Policy::shipped();
-    let mut memory = Memory::new(&voorveld_recall::fields_read(policy.rules()));
+    let mut memory = Memory::bounded(
+        &voorveld_recall::fields_read(policy.rules()),
+        DEFAULT_CACHED_BYTES,
+    );
     let code = "0518".parse().ok()?;
     let areas = ["noord", "oost", "zuid", "west"].map(|area| area.parse().ok());
     let before = resident_bytes()?;

@@ -33,7 +33,7 @@ use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 
 pub use expiry::Expiry;
 pub use live::Correlator;
-pub use memory::{MAX_CACHED_BYTES, Memory};
+pub use memory::{DEFAULT_CACHED_BYTES, Memory};
 pub use metrics::Metrics;
 pub use rules::LOOK_FOR_RULES_EVERY;
 pub use voorveld_recall::Retention;
@@ -56,6 +56,8 @@ pub struct Parts<D = Store> {
     pub metrics: Metrics,
     /// This process, for people who look at positions.
     pub owner: String,
+    /// Most bytes of households that are kept between batches, over all partitions of this process.
+    pub cached_bytes: usize,
 }
 
 /// Starts reading; ends when the lifecycle drains.
@@ -85,8 +87,9 @@ pub fn start(parts: &Parts, lifecycle: &Lifecycle) {
         clock: parts.clock.clone(),
         metrics: parts.metrics.reading.clone(),
     };
-    stage.start(
-        || Correlator::with_memory(parts.clone(), MAX_CACHED_BYTES / READERS),
-        lifecycle,
-    );
+    let share = Parts {
+        cached_bytes: parts.cached_bytes / READERS,
+        ..parts.clone()
+    };
+    stage.start(|| Correlator::new(share.clone()), lifecycle);
 }

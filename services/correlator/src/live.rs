@@ -24,7 +24,7 @@ use crate::apply::{Cause, Writes, apply};
 use crate::database::{Database, Judgements, Transaction};
 use crate::feeds::FeedsOf;
 use crate::household::{Absorbed, Household, Remembered};
-use crate::memory::{MAX_CACHED_BYTES, Memory};
+use crate::memory::Memory;
 use crate::rules::RulesInForce;
 use crate::{Parts, STAGE, convert, shadow};
 use voorveld_recall::Registered;
@@ -94,18 +94,12 @@ impl<D: Database> Correlator<D> {
     /// A correlator that has read nothing yet.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
-        Self::with_memory(parts, MAX_CACHED_BYTES)
-    }
-
-    /// The same, that remembers so much.
-    #[must_use]
-    pub fn with_memory(parts: Parts<D>, max_bytes: usize) -> Self {
         let rules = RulesInForce::new(Arc::clone(&parts.policy));
         Self {
             cached_signals: Share::of(parts.metrics.cached_signals.clone()),
             cached_bytes: Share::of(parts.metrics.cached_bytes.clone()),
+            memory: Memory::bounded(&rules.fields_read(), parts.cached_bytes),
             parts,
-            memory: Memory::bounded(&rules.fields_read(), max_bytes),
             rules,
             feeds: FeedsOf::default(),
             waiting: None,

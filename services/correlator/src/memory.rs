@@ -16,9 +16,9 @@ use crate::bytes::{Reader, Writer};
 use crate::household::Remembered;
 use crate::packed::Names;
 
-/// Most bytes kept over all owned partitions: at some fifty a signal (measured in docs/benchmarks.md) more than two million signals, of which the
-/// half that was used last stays for certain.
-pub const MAX_CACHED_BYTES: usize = 128 << 20;
+/// Most bytes that a process keeps over all owned partitions unless it is told otherwise ([`Parts::cached_bytes`](crate::Parts::cached_bytes)): at some
+/// fifty a signal (measured in docs/benchmarks.md) more than two million signals, of which the half that was used last stays for certain.
+pub const DEFAULT_CACHED_BYTES: usize = 128 << 20;
 
 /// Into how many buckets a half falls. With a full half each is of some four thousand bytes, which are quickly passed through.
 const BUCKETS: usize = 1 << 14;
@@ -107,13 +107,7 @@ fn find(bucket: &[u8], id: HouseholdId) -> Option<(Range<usize>, &[u8])> {
 }
 
 impl Memory {
-    /// Nothing yet, for rules that read these fields.
-    #[must_use]
-    pub fn new(fields: &BTreeSet<FieldName>) -> Self {
-        Self::bounded(fields, MAX_CACHED_BYTES)
-    }
-
-    /// The same, of at most so many bytes.
+    /// Nothing yet, for rules that read these fields; at most so many bytes.
     #[must_use]
     pub fn bounded(fields: &BTreeSet<FieldName>, max_bytes: usize) -> Self {
         Self {
@@ -247,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_household_that_is_taken_out_is_there_no_more_until_it_is_put_back() {
-        let mut memory = Memory::new(&BTreeSet::new());
+        let mut memory = Memory::bounded(&BTreeSet::new(), DEFAULT_CACHED_BYTES);
         // The first two share a bucket, and so do the last two.
         let homes = [1, 1 + BUCKETS as u128, 2, 2 + BUCKETS as u128];
         for (home, number) in homes.into_iter().cycle().zip(1..=12) {
@@ -299,7 +293,7 @@ mod tests {
     #[test]
     fn rules_that_read_other_fields_find_nothing_kept() {
         let rent = || BTreeSet::from(["monthly_rent".parse::<FieldName>().expect("a slug")]);
-        let mut memory = Memory::new(&rent());
+        let mut memory = Memory::bounded(&rent(), DEFAULT_CACHED_BYTES);
         learn(&mut memory, 1, 1);
         memory.read(&rent());
         assert_eq!(memory.signals(), 1);

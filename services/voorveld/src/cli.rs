@@ -350,6 +350,14 @@ pub enum Bench {
         after_help = "Examples:\n  voorveld bench correlate --rules reference\n  voorveld bench correlate --profile bursts --set kafka.brokers=127.0.0.1:9092 --set kafka.replication=1"
     )]
     Correlate(BenchCorrelate),
+    /// Whether speed and memory hold as more is stored
+    ///
+    /// For each number of households a database of its own is filled through a correlator, with a signal for each household that is drawn (some have none,
+    /// some several). Then it is timed on more of the same: once by the process that filled it, and once by one that begins with nothing at hand.
+    #[command(
+        after_help = "Examples:\n  voorveld bench grow\n  voorveld bench grow --households 10000000 --profile skewed --set correlator.cached_mib=2048"
+    )]
+    Grow(BenchGrow),
     /// From a signal that is sent to the task that a colleague sees, at a fixed rate
     ///
     /// Starts every role in this process on a private PostgreSQL that is thrown away, and sends signals one by one over HTTP, each when it is due. Each is
@@ -461,6 +469,29 @@ pub struct BenchCorrelate {
     #[arg(long, value_name = "N", default_value_t = 2026)]
     pub seed: u64,
     /// Print machine and runs as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `voorveld bench grow`
+#[derive(Debug, Args)]
+pub struct BenchGrow {
+    /// How many households, and as many signals, are stored; may be repeated [default: 100000 and 1000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub households: Vec<u32>,
+    /// So many records are timed, twice; less, the first time, what two batches took of them beforehand
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(20_000..=1_000_000))]
+    pub timed: u32,
+    /// In which manner they come in
+    #[arg(long, value_enum, default_value = "in-order")]
+    pub profile: BenchProfile,
+    /// By which rules they are judged
+    #[arg(long, value_enum, default_value = "reference")]
+    pub rules: BenchRules,
+    /// The same seed gives the same records
+    #[arg(long, value_name = "N", default_value_t = 2026)]
+    pub seed: u64,
+    /// Print machine and figures as JSON, and nothing else
     #[arg(long)]
     pub json: bool,
 }

@@ -12,6 +12,7 @@ use voorveld_bus::KafkaConfig;
 use voorveld_chassis::Secret;
 use voorveld_chassis::settings::{SettingsError, Sources};
 use voorveld_chassis::telemetry::LogFormat;
+use voorveld_correlator::DEFAULT_CACHED_BYTES;
 use voorveld_domain::MunicipalityCode;
 
 use crate::cli::Global;
@@ -28,6 +29,8 @@ pub const KAFKA_PARTITIONS: i32 = 64;
 pub const EMBEDDED_PARTITIONS: i32 = 8;
 /// Most partitions a topic may have.
 pub const PARTITIONS_MAX: i32 = 1_024;
+/// Most memory for households between batches, in MiB.
+pub const CACHED_MIB_MAX: usize = 65_536;
 /// Longest prefix of names on the brokers; Kafka ends a name at 249.
 pub const KAFKA_PREFIX_MAX: usize = 100;
 /// Topics and dead letters keep at most this.
@@ -60,7 +63,7 @@ struct Shape {
     admin: DoorShape,
     gateway: GatewayShape,
     resolver: ResolverShape,
-    correlator: NothingYet,
+    correlator: CorrelatorShape,
     outreach: PagesShape,
     console: PagesShape,
 }
@@ -81,17 +84,12 @@ impl Default for Shape {
             admin: DoorShape::default(),
             gateway: GatewayShape::default(),
             resolver: ResolverShape::default(),
-            correlator: NothingYet::default(),
+            correlator: CorrelatorShape::default(),
             outreach: PagesShape::default(),
             console: PagesShape::default(),
         }
     }
 }
-
-/// A section without settings: naming one is an error that says so.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NothingYet {}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -174,6 +172,12 @@ struct ResolverShape {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct CorrelatorShape {
+    cached_mib: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct PagesShape {
     listen: Option<SocketAddr>,
     https: bool,
@@ -202,6 +206,8 @@ pub struct Settings {
     pub kafka: Option<Kafka>,
     /// The log, whichever is behind it.
     pub log: LogSettings,
+    /// Most bytes of households that a correlator keeps between batches.
+    pub cached_bytes: usize,
     /// Key files.
     pub keys: KeyFiles,
     /// Where each door opens.
@@ -384,6 +390,7 @@ impl Settings {
         Ok(Self {
             municipalities,
             log: check_log(&shape.log, kafka.is_some())?,
+            cached_bytes: check_cached(&shape.correlator)?,
             policy_dir: shape.policy_dir,
             excluded_addresses: shape.resolver.excluded_addresses_file,
             data_dir: shape.data_dir,
@@ -514,6 +521,16 @@ fn check_log(shape: &LogShape, kafka: bool) -> Result<LogSettings, SettingsError
     })
 }
 
+fn check_cached(shape: &CorrelatorShape) -> Result<usize, SettingsError> {
+    let Some(mebibytes) = shape.cached_mib else {
+        return Ok(DEFAULT_CACHED_BYTES);
+    };
+    if !(1..=CACHED_MIB_MAX).contains(&mebibytes) {
+        return unfit("correlator.cached_mib must be between 1 and 65536");
+    }
+    Ok(mebibytes << 20)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -531,6 +548,7 @@ mod tests {
         assert!(settings.is_embedded());
         assert!(settings.kafka.is_none());
         assert_eq!(settings.log.partitions, EMBEDDED_PARTITIONS);
+        assert_eq!(settings.cached_bytes, DEFAULT_CACHED_BYTES);
         assert_eq!(settings.doors.gateway, local(8080));
     }
 
@@ -559,6 +577,11 @@ mod tests {
             (
                 "[kafka]\nbrokers = [\"b:1\"]\nprefix = \"a b\"\n",
                 "kafka.prefix",
+            ),
+            ("[correlator]\ncached_mib = 0\n", "correlator.cached_mib"),
+            (
+                "[correlator]\ncached_mib = 65537\n",
+                "correlator.cached_mib",
             ),
             ("[resolver]\nspeed = 3\n", "speed"),
             ("[gateway]\nlisten = \"here\"\n", "listen"),

@@ -385,6 +385,7 @@ impl Hall<'_> {
             clock: self.clock.clone(),
             metrics: voorveld_correlator::Metrics::new(&self.registry)?,
             owner: self.owner.clone(),
+            cached_bytes: self.settings.cached_bytes,
         };
         voorveld_correlator::start(&parts, self.lifecycle);
         Ok(())

@@ -15,6 +15,7 @@ use voorveld_synthetic::Dice;
 use voorveld_wire::signal_v1::{Content, FieldValue, VERSION};
 
 use super::*;
+use crate::memory::DEFAULT_CACHED_BYTES;
 use crate::metrics::Metrics;
 use crate::published::{self, Asked};
 
@@ -206,6 +207,7 @@ async fn live_through(pool: &PgPool, remembers: bool) -> Correlator {
         clock: clock.clone(),
         metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
         owner: "test".to_owned(),
+        cached_bytes: DEFAULT_CACHED_BYTES,
     });
     let claimed = store.claim_partitions(READER, "log", &[(0, 0)], "test", clock.now());
     assert!(matches!(claimed.await.unwrap(), Claimed::Ours(_)));

@@ -35,6 +35,10 @@ pub struct Taken {
     pub server_cpu_seconds: f64,
     /// Most memory that this process held meanwhile.
     pub peak_bytes: u64,
+    /// Households whose signals were at hand, batch by batch, and those that were read from the database.
+    pub households_found: u64,
+    /// See [`Taken::households_found`].
+    pub households_loaded: u64,
     /// From the start to the first commit, joining the group and taking the partitions included.
     pub first_commit_seconds: f64,
 }
@@ -49,6 +53,8 @@ pub struct Alone<'a> {
     pub policy: &'a Arc<Policy>,
     /// How long it may take to stop.
     pub grace: Duration,
+    /// Most bytes of households that it keeps between batches.
+    pub cached_bytes: usize,
 }
 
 impl Alone<'_> {
@@ -72,6 +78,7 @@ impl Alone<'_> {
             clock: Clock::system(),
             metrics: Metrics::new(&registry)?,
             owner: "bench".to_owned(),
+            cached_bytes: self.cached_bytes,
         };
         forget_peak();
         let progress = Progress {
@@ -97,15 +104,17 @@ struct Committed {
     batches: u64,
     records: f64,
     seconds: f64,
+    found: f64,
+    loaded: f64,
 }
 
 impl Progress<'_> {
     /// Waits until so many records are committed since its start, and says what those took that were not when it was called.
     pub async fn reached(&self, records: u64) -> anyhow::Result<Taken> {
-        let before = self.committed();
         while self.gauge("voorveld_correlator_partitions") == 0.0 {
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        let before = self.committed();
         let watch = Stopwatch::start();
         let (own, server) = (
             Usage::now(),
@@ -124,20 +133,16 @@ impl Progress<'_> {
         };
         let seconds = watch.elapsed().as_secs_f64();
         let used = Usage::now();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a sum of counts"
-        )]
-        let records = (now.records - before.records) as u64;
         Ok(Taken {
-            records,
+            records: whole(now.records - before.records),
             seconds,
             batches: now.batches - before.batches,
             batch_seconds: now.seconds - before.seconds,
             cpu_seconds: used.cpu_seconds - own.cpu_seconds,
             server_cpu_seconds: server_cpu_seconds(&self.room.database.store).await? - server,
             peak_bytes: used.peak_bytes,
+            households_found: whole(now.found - before.found),
+            households_loaded: whole(now.loaded - before.loaded),
             first_commit_seconds: first_commit_seconds.unwrap_or_default(),
         })
     }
@@ -148,6 +153,8 @@ impl Progress<'_> {
             batches,
             records,
             seconds: self.histogram("voorveld_correlator_commit_seconds").1,
+            found: self.outcome("found"),
+            loaded: self.outcome("loaded"),
         }
     }
 
@@ -159,6 +166,18 @@ impl Progress<'_> {
     fn gauge(&self, name: &str) -> f64 {
         let family = self.family(name);
         family.map_or(0.0, |family| family.get_metric()[0].get_gauge().get_value())
+    }
+
+    /// Households that were at hand when they were needed, or were not.
+    fn outcome(&self, outcome: &str) -> f64 {
+        let family = self.family("voorveld_correlator_cache_total");
+        let metrics = family.iter().flat_map(MetricFamily::get_metric);
+        let mut ours = metrics.filter(|metric| {
+            let mut labels = metric.get_label().iter();
+            labels.any(|label| label.value() == outcome)
+        });
+        ours.next()
+            .map_or(0.0, |metric| metric.get_counter().get_value())
     }
 
     /// How often something was noted, and the sum of it.
@@ -189,11 +208,28 @@ impl Taken {
         count(self.records) / count(self.batches.max(1))
     }
 
+    /// Of the households that were needed, those that were at hand, in hundredths.
+    #[must_use]
+    pub fn found_percent(&self) -> f64 {
+        let needed = self.households_found + self.households_loaded;
+        100.0 * count(self.households_found) / count(needed.max(1))
+    }
+
     /// Seconds of a batch.
     #[must_use]
     pub fn seconds_per_batch(&self) -> f64 {
         self.batch_seconds / count(self.batches.max(1))
     }
+}
+
+/// A sum of counts as a count.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a sum of counts"
+)]
+const fn whole(sum: f64) -> u64 {
+    sum as u64
 }
 
 /// A count to calculate with.

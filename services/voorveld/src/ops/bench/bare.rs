@@ -73,6 +73,8 @@ pub async fn run(room: &Room, log: &Log, rows: &[TakenOut], records: u64) -> any
         cpu_seconds: now.cpu_seconds - own.cpu_seconds,
         server_cpu_seconds,
         peak_bytes: now.peak_bytes,
+        households_found: 0,
+        households_loaded: 0,
         first_commit_seconds: first.unwrap_or_default(),
     })
 }

@@ -116,6 +116,7 @@ async fn one_run(
         log: &log.log,
         policy: &policy,
         grace: settings.grace,
+        cached_bytes: settings.cached_bytes,
     };
     let correlator = alone.commits(records).await?;
     let room = room.again().await?;
@@ -207,5 +208,8 @@ fn medians(runs: &[Run]) -> String {
             taken.batch_seconds / taken.seconds
         });
     }
+    rows.push(row("correlator: households at hand, %", 0, &|run| {
+        run.correlator.found_percent()
+    }));
     table(&["", "median", "least to most"], &rows)
 }

@@ -6,6 +6,7 @@ pub mod bare;
 pub mod chain;
 pub mod correlate;
 pub mod engine;
+pub mod grow;
 pub mod house;
 pub mod latency;
 pub mod load;
@@ -32,6 +33,7 @@ pub async fn run(
     match command {
         Bench::Chain(asked) => chain::run(&asked, &settings, log_filter).await,
         Bench::Correlate(asked) => correlate::run(&asked, &settings).await,
+        Bench::Grow(asked) => grow::run(&asked, &settings).await,
         Bench::Engine(asked) => engine::run(&asked),
         Bench::Latency(asked) => latency::run(&asked, &settings, log_filter).await,
         Bench::Retraction(asked) => recover::run(Recovery::Retraction, &asked, &settings).await,

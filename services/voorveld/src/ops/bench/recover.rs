@@ -123,6 +123,7 @@ async fn one_run(
         log: &log.log,
         policy,
         grace: settings.grace,
+        cached_bytes: settings.cached_bytes,
     };
     append(&log.log, 0..command.signals, |number| load.record(number)).await?;
     let stored = u64::from(command.signals);
