@@ -35,6 +35,8 @@ pub const SHORT: Size = Size {
 };
 /// Things said in a round of a night by hand, unless it was asked for more.
 const LONG_EVENTS: u32 = 3_000;
+/// Signals that the door takes in one list.
+const LIST_MAX: usize = 1_000;
 /// Faults in a round of a night by hand.
 const STRIKES: usize = 20;
 /// Partitions of its topics.
@@ -72,12 +74,12 @@ pub async fn nights(backend: Backend) {
 }
 
 /// A night by hand, in whose rounds so much is said.
-const fn long(events: u32) -> Size {
+fn long(events: u32) -> Size {
     Size {
         households: events / 3 * 10,
         rounds: 6,
         events: events as usize,
-        in_a_list: events as usize / 30,
+        in_a_list: LIST_MAX.min(events as usize / 30),
         in_a_file: events as usize / 6,
         alone: 60,
     }
