@@ -353,7 +353,7 @@ impl Tx {
         if empty.is_empty() {
             return Ok(0);
         }
-        // The resolver may file a signal here at this very moment: then one of the two is refused by the foreign key, and does it over.
+        // The resolver may file a signal here at this very moment: then one of the two is refused by the other's trigger, and does it over.
         sqlx::query!(
             "DELETE FROM address_index WHERE household_id = ANY($1)",
             &empty
@@ -639,6 +639,98 @@ mod tests {
         );
         assert_eq!(count(&pool, "SELECT count(*) FROM address_index").await, 2);
         assert_eq!(count(&pool, "SELECT count(*) FROM debtor_index").await, 2);
+    }
+
+    const FILING: &str = "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, withdrawn, partition,
+             placed, received_at, decided_at)
+         VALUES (gen_random_uuid(), 1, 1, '0518', 'p', 'k', '00000000-0000-0000-0000-000000000007', false, 0, true, now(), now())";
+    const HOUSEHOLD: &str =
+        "INSERT INTO households VALUES ('00000000-0000-0000-0000-000000000007', '0518', now())";
+    const GOES: &str =
+        "DELETE FROM households WHERE household_id = '00000000-0000-0000-0000-000000000007'";
+
+    /// Waits until somebody waits for an advisory lock.
+    async fn somebody_waits(pool: &PgPool) {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while count(pool, waiting).await == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn whoever_files_while_a_household_goes_does_it_over(pool: PgPool) {
+        sqlx::raw_sql(HOUSEHOLD).execute(&pool).await.unwrap();
+        let store = Store::from_pool(pool.clone());
+        let mut erasing = store.begin("erase").await.unwrap();
+        sqlx::raw_sql(GOES)
+            .execute(&mut *erasing.inner)
+            .await
+            .unwrap();
+        let filing = async { sqlx::query(FILING).execute(&pool).await };
+        let going = async {
+            somebody_waits(&pool).await;
+            erasing.commit().await.unwrap();
+        };
+        let (filed, ()) = tokio::join!(filing, going);
+        assert!(StoreError::from(filed.unwrap_err()).is_transient());
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_household_at_which_something_is_filed_meanwhile_stays(pool: PgPool) {
+        sqlx::raw_sql(HOUSEHOLD).execute(&pool).await.unwrap();
+        let store = Store::from_pool(pool.clone());
+        let mut filing = store.begin("file").await.unwrap();
+        sqlx::query(FILING)
+            .execute(&mut *filing.inner)
+            .await
+            .unwrap();
+        let going = async { sqlx::raw_sql(GOES).execute(&pool).await };
+        let filed = async {
+            somebody_waits(&pool).await;
+            filing.commit().await.unwrap();
+        };
+        let (gone, ()) = tokio::join!(going, filed);
+        let refused = StoreError::from(gone.unwrap_err());
+        assert!(refused.is_transient(), "{refused:?}");
+        assert_eq!(count(&pool, "SELECT count(*) FROM households").await, 1);
+
+        // Who files and stands still keeps a household from going, and nobody else from anything.
+        let mut filing = store.begin("file").await.unwrap();
+        sqlx::query(FILING)
+            .execute(&mut *filing.inner)
+            .await
+            .unwrap();
+        let gone = sqlx::raw_sql(GOES).execute(&pool).await;
+        assert!(StoreError::from(gone.unwrap_err()).is_transient());
+        sqlx::query(FILING).execute(&pool).await.unwrap();
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_something_leads_to_does_not_go(pool: PgPool) {
+        sqlx::raw_sql(ROWS).execute(&pool).await.unwrap();
+        for (what, rule) in [
+            ("DELETE FROM partners", "signal_receipts_partner_id_fkey"),
+            (
+                "DELETE FROM households",
+                "signal_homes_household_id_fkey",
+            ),
+            (
+                "DELETE FROM signal_homes WHERE household_id IS NOT NULL AND household_before IS NULL;
+                 DELETE FROM signal_homes WHERE household_id = '00000000-0000-0000-0000-000000000001';
+                 DELETE FROM households WHERE household_id = '00000000-0000-0000-0000-000000000001'",
+                "signal_homes_household_before_fkey",
+            ),
+            (
+                "DELETE FROM signal_homes; DELETE FROM households",
+                "address_index_household_id_fkey",
+            ),
+        ] {
+            let refused = sqlx::raw_sql(what).execute(&pool).await.unwrap_err();
+            let refused = refused.as_database_error().unwrap();
+            assert!(refused.is_foreign_key_violation(), "{what}: {refused}");
+            assert_eq!(refused.constraint(), Some(rule), "{what}");
+        }
     }
 
     /// The resolver found a household by its address, and it was erased before the filing was written.

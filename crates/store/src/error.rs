@@ -1,6 +1,6 @@
 //! What can go wrong between us and PostgreSQL.
 
-/// What refers to a household: the foreign keys at which filing a signal and erasing an empty household meet.
+/// What refers to a household: the rules at which filing a signal and erasing an empty household meet (adr 30; foreign keys once, with these names).
 const HOUSEHOLD_KEYS: [&str; 3] = [
     "address_index_household_id_fkey",
     "signal_homes_household_id_fkey",

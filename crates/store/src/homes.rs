@@ -8,6 +8,7 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 use voorveld_domain::{HouseholdId, SignalId, TaskId};
 
+use crate::copying::Rows;
 use crate::{Store, StoreError, Tx};
 
 /// Where a signal is now: its greatest filing.
@@ -177,16 +178,55 @@ impl Tx {
         .collect())
     }
 
-    /// Writes new filings down; the order of the slice is the order of decision.
+    /// Writes new filings down; one that is there already is refused, and with it all.
     pub async fn file(&mut self, homes: &[NewHome], now: Timestamp) -> Result<(), StoreError> {
+        let (withdrawn, standing): (Vec<&NewHome>, Vec<&NewHome>) =
+            homes.iter().partition(|new| new.home.withdrawn);
+        let mut rows = Rows::default();
+        for new in standing {
+            let id = new.id();
+            rows.column(id.signal).column(id.revision).column(id.filing);
+            rows.column(new.municipality.as_str())
+                .column(new.partner.as_str())
+                .column(new.kind.as_str())
+                .column(new.home.household.map(HouseholdId::uuid))
+                .column(new.before.map(HouseholdId::uuid))
+                .column(new.unplaced_reason)
+                .column(new.home.withdrawn)
+                .column(new.again.as_ref())
+                .column(new.partition)
+                .column(true)
+                .column(new.received_at)
+                .column(now)
+                .column(new.ends_on)
+                .end();
+        }
+        let into = "signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before, unplaced_reason,
+            withdrawn, record, partition, placed, received_at, decided_at, ends_on)";
+        self.copy(into, rows).await?;
+        self.file_withdrawn(&withdrawn, now).await
+    }
+
+    /// The same of signals that were taken back. A withdrawal names nobody: the end stays the one that was known.
+    async fn file_withdrawn(
+        &mut self,
+        homes: &[&NewHome],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         if homes.is_empty() {
             return Ok(());
         }
-        let column = |pick: fn(&NewHome) -> i32| homes.iter().map(pick).collect::<Vec<i32>>();
+        let column =
+            |pick: fn(&NewHome) -> i32| homes.iter().map(|new| pick(new)).collect::<Vec<i32>>();
         let ids = |pick: fn(&NewHome) -> Option<Uuid>| {
-            homes.iter().map(pick).collect::<Vec<Option<Uuid>>>()
+            homes
+                .iter()
+                .map(|new| pick(new))
+                .collect::<Vec<Option<Uuid>>>()
         };
-        let words = |pick: fn(&NewHome) -> String| homes.iter().map(pick).collect::<Vec<String>>();
+        let words = |pick: fn(&NewHome) -> String| {
+            homes.iter().map(|new| pick(new)).collect::<Vec<String>>()
+        };
         let signals: Vec<Uuid> = homes.iter().map(|new| new.signal.uuid()).collect();
         let households = ids(|new| new.home.household.map(HouseholdId::uuid));
         let befores = ids(|new| new.before.map(HouseholdId::uuid));
@@ -194,7 +234,6 @@ impl Tx {
             .iter()
             .map(|new| new.unplaced_reason.map(str::to_owned))
             .collect();
-        let withdrawn: Vec<bool> = homes.iter().map(|new| new.home.withdrawn).collect();
         let records: Vec<Option<serde_json::Value>> =
             homes.iter().map(|new| new.again.clone()).collect();
         let received: Vec<jiff_sqlx::Timestamp> =
@@ -206,16 +245,12 @@ impl Tx {
         sqlx::query!(
             "INSERT INTO signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before,
                 unplaced_reason, withdrawn, record, partition, placed, received_at, decided_at, ends_on)
-             SELECT signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn,
-                record, partition, true, received_at, $14,
-                -- A withdrawal names nobody: the end stays the one that was known.
-                CASE WHEN withdrawn THEN coalesce(ends_on, (SELECT max(p.ends_on) FROM signal_homes p WHERE p.signal_id = n.signal_id))
-                     ELSE ends_on END
+             SELECT signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before, unplaced_reason, true,
+                record, partition, true, received_at, $13,
+                coalesce(ends_on, (SELECT max(p.ends_on) FROM signal_homes p WHERE p.signal_id = n.signal_id))
              FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::text[],
-                $10::bool[], $11::jsonb[], $12::int[], $13::timestamptz[], $15::date[]) WITH ORDINALITY AS n (signal_id, revision, filing,
-                municipality, partner_id, kind, household_id, household_before, unplaced_reason, withdrawn, record, partition,
-                received_at, ends_on, turn)
-             ORDER BY n.turn",
+                $10::jsonb[], $11::int[], $12::timestamptz[], $14::date[]) AS n (signal_id, revision, filing, municipality, partner_id, kind,
+                household_id, household_before, unplaced_reason, record, partition, received_at, ends_on)",
             &signals,
             &column(|new| new.home.revision.cast_signed()),
             &column(|new| new.home.filing.cast_signed()),
@@ -225,7 +260,6 @@ impl Tx {
             &households as _,
             &befores as _,
             &reasons as _,
-            &withdrawn,
             &records as _,
             &column(|new| new.partition),
             &received as _,
