@@ -83,11 +83,14 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let columns = columns(expired);
         let woken = sqlx::query!(
-            "WITH over AS (
-                 SELECT s.household_id FROM UNNEST($2::text[], $3::date[]) AS k (kind, last)
-                 JOIN signals s ON s.kind = k.kind AND s.event_date <= k.last
-                 UNION
-                 SELECT household_id FROM signals WHERE kind <> ALL($2) AND event_date <= $4)
+            // Kind by kind, from one to the next, so that only what is over is read of the index.
+            "WITH RECURSIVE kinds (kind) AS (
+                 SELECT min(kind) FROM signals
+                 UNION ALL
+                 SELECT (SELECT min(s.kind) FROM signals s WHERE s.kind > k.kind) FROM kinds k WHERE k.kind IS NOT NULL),
+             over AS (
+                 SELECT DISTINCT s.household_id FROM kinds k LEFT JOIN UNNEST($2::text[], $3::date[]) AS given (kind, last) USING (kind)
+                 CROSS JOIN LATERAL (SELECT household_id FROM signals WHERE kind = k.kind AND event_date <= coalesce(given.last, $4) OFFSET 0) s)
              INSERT INTO wake_ups (topic, partition, household_id, due, reason)
              SELECT $1, j.partition, j.household_id, $5, $6 FROM over JOIN household_judgements j USING (household_id)
              WHERE j.partition IS NOT NULL
@@ -192,11 +195,13 @@ impl Store {
     pub async fn expiring(&self, expired: &ExpiredBy) -> Result<Expiring, StoreError> {
         let columns = columns(expired);
         let row = sqlx::query!(
-            r#"WITH over AS (
-                   SELECT s.household_id FROM UNNEST($1::text[], $2::date[]) AS k (kind, last)
-                   JOIN signals s ON s.kind = k.kind AND s.event_date <= k.last
+            r#"WITH RECURSIVE kinds (kind) AS (
+                   SELECT min(kind) FROM signals
                    UNION ALL
-                   SELECT household_id FROM signals WHERE kind <> ALL($1) AND event_date <= $3)
+                   SELECT (SELECT min(s.kind) FROM signals s WHERE s.kind > k.kind) FROM kinds k WHERE k.kind IS NOT NULL),
+               over AS (
+                   SELECT s.household_id FROM kinds k LEFT JOIN UNNEST($1::text[], $2::date[]) AS given (kind, last) USING (kind)
+                   CROSS JOIN LATERAL (SELECT household_id FROM signals WHERE kind = k.kind AND event_date <= coalesce(given.last, $3) OFFSET 0) s)
                SELECT (SELECT count(*) FROM over) AS "copies!", (SELECT count(DISTINCT household_id) FROM over) AS "households!",
                       (SELECT count(*) FROM expired_elsewhere($1, $2, $3)) AS "elsewhere!",
                       (SELECT count(*) FROM erasures) AS "leaving!""#,
@@ -614,6 +619,45 @@ mod tests {
             count(&pool, "SELECT count(*) FROM sealed_identities").await,
             2
         );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_kind_that_is_not_named_ends_with_the_others(pool: PgPool) {
+        sqlx::raw_sql(ROWS).execute(&pool).await.unwrap();
+        let store = Store::from_pool(pool.clone());
+        let waking = |kinds: &[(&str, Date)], other: Date| {
+            let mut expired: Vec<(Option<KindId>, Date)> = kinds
+                .iter()
+                .map(|(kind, last)| (Some(kind.parse().unwrap()), *last))
+                .collect();
+            expired.push((None, other));
+            expired
+        };
+        let (before, day) = (date(2024, 1, 19), date(2024, 1, 20));
+        // Household 2 has two short ones, one of them moved there, and a long one; household 1 has a short one.
+        for (expired, households, copies) in [
+            (waking(&[], before), 0, 0),
+            (waking(&[("short", before)], before), 0, 0),
+            (waking(&[("short", before)], day), 1, 1),
+            (waking(&[("long", before), ("none", day)], day), 2, 3),
+            (waking(&[], day), 2, 4),
+        ] {
+            let expiring = store.expiring(&expired).await.unwrap();
+            assert_eq!(
+                (expiring.households, expiring.on_timelines),
+                (households, copies),
+                "{expired:?}"
+            );
+            assert_eq!(
+                store.wake_expired("t", &expired, day).await.unwrap(),
+                households.unsigned_abs(),
+                "{expired:?}"
+            );
+            sqlx::raw_sql("DELETE FROM wake_ups")
+                .execute(&pool)
+                .await
+                .unwrap();
+        }
     }
 
     #[sqlx::test(migrations = "../../migrations")]
