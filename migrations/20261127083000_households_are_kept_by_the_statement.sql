@@ -3,6 +3,13 @@
 -- looks whether anything was filed there meanwhile. A lock that filing shares keeps the two apart. It is refused as it was: with the code and the name of the
 -- foreign key that was here, so that a process of the release before does it over as well.
 
+-- The strongest locks first: one that is made stronger later waits for who waits for it.
+ALTER TABLE signal_homes DROP CONSTRAINT signal_homes_household_id_fkey, DROP CONSTRAINT signal_homes_household_before_fkey;
+-- An address is written with its household, in one transaction.
+ALTER TABLE address_index DROP CONSTRAINT address_index_household_id_fkey;
+-- A receipt is given to who was recognised by a key in this table.
+ALTER TABLE signal_receipts DROP CONSTRAINT signal_receipts_partner_id_fkey;
+
 CREATE FUNCTION filed_at_households() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- Until this transaction ends no household goes; and one that went meanwhile is seen to be gone.
@@ -49,11 +56,7 @@ END $$;
 COMMENT ON FUNCTION partners_without_signals IS 'A partner stays while there is a receipt for it.';
 CREATE TRIGGER nothing_was_sent AFTER DELETE ON partners REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION partners_without_signals();
 
-ALTER TABLE signal_homes DROP CONSTRAINT signal_homes_household_id_fkey, DROP CONSTRAINT signal_homes_household_before_fkey;
--- An address is written with its household, in one transaction.
-ALTER TABLE address_index DROP CONSTRAINT address_index_household_id_fkey;
--- A receipt is given to who was recognised by a key in this table.
-ALTER TABLE signal_receipts DROP CONSTRAINT signal_receipts_partner_id_fkey;
-
 COMMENT ON INDEX households_pkey IS 'rule: what names a household names one that there is (filed_at_households)';
 COMMENT ON INDEX address_index_household IS 'query: the addresses of a household that ends (store::erasures, households_without_signals)';
+COMMENT ON INDEX signal_homes_household IS 'query: whether anything of a household is left (store::erasures, households_without_signals)';
+COMMENT ON INDEX signal_homes_before IS 'query: whether anything of a household is left that a signal moved away from (store::erasures, households_without_signals)';

@@ -14,6 +14,8 @@ use crate::timelines::TimelineRow;
 use crate::wake_ups::EXPIRY;
 use crate::{Store, StoreError, Tx};
 
+/// Held by who erases signals.
+const ERASING_LOCK: i64 = 0x6f70_7275_696d_656e;
 /// Most households woken, and most signals erased, in one transaction.
 pub const ERASED_MAX_PER_BATCH: i64 = 1_000;
 /// A revision that is still on its way is waited for as long as a log keeps it; after that it does not come.
@@ -138,6 +140,17 @@ impl Store {
     /// way are left for another time.
     pub async fn erase_signals(&self, now: Timestamp) -> Result<Erased, StoreError> {
         let mut tx = self.begin("erase signals").await?;
+        // One at a time: of two that each erase a signal of one household neither would see that the other's goes, too, and that nothing is left of it.
+        let alone = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_xact_lock($1) AS "alone!""#,
+            ERASING_LOCK
+        )
+        .fetch_one(&mut *tx.inner)
+        .await?;
+        if !alone {
+            tx.commit().await?;
+            return Ok(Erased::default());
+        }
         let waited_for: jiff_sqlx::Timestamp = now
             .checked_sub(ON_ITS_WAY)
             .unwrap_or(Timestamp::MIN)
@@ -171,11 +184,8 @@ impl Store {
         }
         let signals: Vec<Uuid> = leaving.iter().map(|row| row.signal_id).collect();
         let debtors: Vec<Uuid> = leaving.iter().filter_map(|row| row.debtor_id).collect();
-        let mut erased = Erased {
-            signals: u64::try_from(signals.len()).unwrap_or(u64::MAX),
-            ..tx.erase_all_of(&signals, now).await?
-        };
-        erased.persons = sqlx::query!(
+        let (identities, left) = tx.erase_all_of(&signals, now).await?;
+        let persons = sqlx::query!(
             "DELETE FROM debtor_index d WHERE d.debtor_id = ANY($1)
                AND NOT EXISTS (SELECT 1 FROM signals s WHERE s.debtor_id = d.debtor_id)
                AND NOT EXISTS (SELECT 1 FROM registrations r WHERE r.debtor_id = d.debtor_id AND r.revoked_at IS NULL)",
@@ -187,8 +197,14 @@ impl Store {
         sqlx::query!("DELETE FROM erasures WHERE signal_id = ANY($1)", &signals)
             .execute(&mut *tx.inner)
             .await?;
+        let households = tx.erase_empty_households(&left).await?;
         tx.commit().await?;
-        Ok(erased)
+        Ok(Erased {
+            signals: u64::try_from(signals.len()).unwrap_or(u64::MAX),
+            identities,
+            households,
+            persons,
+        })
     }
 
     /// What expired by a day and is still there, for people who look before it goes.
@@ -270,12 +286,12 @@ impl Tx {
         Ok(())
     }
 
-    /// Everything of these signals but a tombstone, and the households whose last signals they were.
+    /// Everything of these signals but a tombstone. Says how many identities went, and at which households they lived.
     async fn erase_all_of(
         &mut self,
         signals: &[Uuid],
         now: Timestamp,
-    ) -> Result<Erased, StoreError> {
+    ) -> Result<(u64, Vec<Uuid>), StoreError> {
         let identities = sqlx::query!(
             "DELETE FROM sealed_identities WHERE signal_id = ANY($1)",
             signals
@@ -331,12 +347,7 @@ impl Tx {
             .collect();
         left.sort_unstable();
         left.dedup();
-        let households = self.erase_empty_households(&left).await?;
-        Ok(Erased {
-            identities,
-            households,
-            ..Erased::default()
-        })
+        Ok((identities, left))
     }
 
     /// Of these households those of which nothing is left: no signal, no open task, no hold, nothing registered.
@@ -358,20 +369,6 @@ impl Tx {
         if empty.is_empty() {
             return Ok(0);
         }
-        // The resolver may file a signal here at this very moment: then one of the two is refused by the other's trigger, and does it over.
-        sqlx::query!(
-            "DELETE FROM address_index WHERE household_id = ANY($1)",
-            &empty
-        )
-        .execute(&mut *self.inner)
-        .await?;
-        let erased = sqlx::query!(
-            "DELETE FROM households WHERE household_id = ANY($1)",
-            &empty
-        )
-        .execute(&mut *self.inner)
-        .await?
-        .rows_affected();
         sqlx::query!("DELETE FROM matches WHERE household_id = ANY($1)", &empty)
             .execute(&mut *self.inner)
             .await?;
@@ -405,7 +402,24 @@ impl Tx {
         )
         .execute(&mut *self.inner)
         .await?;
-        Ok(erased)
+        // The resolver may file a signal here at this very moment: then one of the two is refused by the other's trigger, and does it over. From here on
+        // nobody files until this transaction ends (adr 30): nothing comes after it, and who stands still does not keep the others.
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '2s'")
+            .execute(&mut *self.inner)
+            .await?;
+        sqlx::query!(
+            "DELETE FROM address_index WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(sqlx::query!(
+            "DELETE FROM households WHERE household_id = ANY($1)",
+            &empty
+        )
+        .execute(&mut *self.inner)
+        .await?
+        .rows_affected())
     }
 }
 
@@ -619,6 +633,23 @@ mod tests {
             count(&pool, "SELECT count(*) FROM sealed_identities").await,
             2
         );
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn who_erases_beside_another_leaves_it_to_it(pool: PgPool) {
+        sqlx::raw_sql(ROWS).execute(&pool).await.unwrap();
+        let store = Store::from_pool(pool.clone());
+        let_go(&store, &["short", "long"]).await;
+        let now: Timestamp = "2025-01-19T10:00:00Z".parse().unwrap();
+        let mut other = store.begin("other").await.unwrap();
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(ERASING_LOCK)
+            .execute(&mut *other.inner)
+            .await
+            .unwrap();
+        assert_eq!(store.erase_signals(now).await.unwrap(), Erased::default());
+        other.commit().await.unwrap();
+        assert_eq!(store.erase_signals(now).await.unwrap().households, 2);
     }
 
     #[sqlx::test(migrations = "../../migrations")]

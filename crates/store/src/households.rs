@@ -90,15 +90,6 @@ impl Tx {
             .iter()
             .map(|(_, household)| household.uuid())
             .collect();
-        sqlx::query!(
-            "INSERT INTO households (household_id, municipality, first_seen_at)
-             SELECT h.id, h.municipality, $3 FROM UNNEST($1::uuid[], $2::text[]) AS h (id, municipality)",
-            &ids,
-            &municipalities,
-            now.to_sqlx() as _,
-        )
-        .execute(&mut *self.inner)
-        .await?;
         let settled = sqlx::query!(
             "INSERT INTO address_index AS a (municipality, key_id, normaliser_version, address_key, household_id)
              SELECT n.municipality, $1, $2, n.address_key, n.household_id
@@ -120,14 +111,22 @@ impl Tx {
                 HouseholdId::from_uuid(row.household_id),
             );
         }
-        let stand: HashSet<Uuid> = settled.iter().map(|row| row.household_id).collect();
-        let lost: Vec<Uuid> = ids.into_iter().filter(|id| !stand.contains(id)).collect();
-        if !lost.is_empty() {
-            // Another owner met the same address first; its proposal stands and ours leaves no trace.
-            sqlx::query!("DELETE FROM households WHERE household_id = ANY($1)", &lost)
-                .execute(&mut *self.inner)
-                .await?;
-        }
+        // Where another owner met the same address first, its proposal stands and ours leaves no trace.
+        let ours: HashSet<Uuid> = ids.into_iter().collect();
+        let (ids, municipalities): (Vec<Uuid>, Vec<String>) = settled
+            .into_iter()
+            .filter(|row| ours.contains(&row.household_id))
+            .map(|row| (row.household_id, row.municipality))
+            .unzip();
+        sqlx::query!(
+            "INSERT INTO households (household_id, municipality, first_seen_at)
+             SELECT h.id, h.municipality, $3 FROM UNNEST($1::uuid[], $2::text[]) AS h (id, municipality)",
+            &ids,
+            &municipalities,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
         Ok(households)
     }
 
@@ -310,4 +309,63 @@ fn blind_key(municipality: &str, key: &[u8]) -> Result<BlindKey, StoreError> {
         key.try_into()
             .map_err(|_| corrupt("a blind key has 32 bytes"))?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::Store;
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn of_two_who_propose_for_an_address_one_leaves_no_trace(pool: PgPool) {
+        let store = Store::from_pool(pool.clone());
+        let version = IndexVersion {
+            key_id: "k".to_owned(),
+            normaliser: 1,
+        };
+        let municipality: MunicipalityCode = "0518".parse().unwrap();
+        let proposal = |address: u8, household: u128| {
+            let id = HouseholdId::from_uuid(Uuid::from_u128(household));
+            ((municipality, [address; 32]), id)
+        };
+        let now = "2025-01-19T10:00:00Z".parse().unwrap();
+        let (ours, theirs) = (
+            [proposal(1, 10), proposal(2, 11)],
+            [proposal(2, 12), proposal(3, 13)],
+        );
+        let mut first = store.begin("first").await.unwrap();
+        let settled = first.households_of(&version, &ours, now).await.unwrap();
+        assert_eq!(settled, HashMap::from(ours));
+        let second = async {
+            let mut second = store.begin("second").await.unwrap();
+            let settled = second.households_of(&version, &theirs, now).await.unwrap();
+            second.commit().await.unwrap();
+            settled
+        };
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        let committing = async {
+            while !sqlx::query_scalar::<_, bool>(waits)
+                .fetch_one(&pool)
+                .await
+                .unwrap()
+            {}
+            first.commit().await.unwrap();
+        };
+        let (settled, ()) = tokio::join!(second, committing);
+        assert_eq!(
+            settled,
+            HashMap::from([proposal(2, 11), proposal(3, 13)]),
+            "the first's household at the address of both"
+        );
+        let there: Vec<(Uuid, bool)> = sqlx::query_as(
+            "SELECT household_id, EXISTS (SELECT FROM address_index a WHERE a.household_id = h.household_id) FROM households h ORDER BY 1",
+        )
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+        let expected = [10, 11, 13].map(|id| (Uuid::from_u128(id), true));
+        assert_eq!(there, expected);
+    }
 }

@@ -9,6 +9,8 @@ SELECT 'row of ' || delivery_id FROM delivery_rows p WHERE NOT EXISTS (SELECT 1 
 UNION ALL
 SELECT 'filing of ' || signal_id FROM signal_homes p WHERE household_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM households w WHERE w.household_id = p.household_id)
 UNION ALL
+SELECT 'move of ' || signal_id FROM signal_homes p WHERE household_before IS NOT NULL AND NOT EXISTS (SELECT 1 FROM households w WHERE w.household_id = p.household_before)
+UNION ALL
 SELECT 'address of ' || household_id FROM address_index p WHERE NOT EXISTS (SELECT 1 FROM households w WHERE w.household_id = p.household_id)
 UNION ALL
 SELECT 'receipt of ' || partner_id FROM signal_receipts p WHERE NOT EXISTS (SELECT 1 FROM partners w WHERE w.partner_id = p.partner_id)
