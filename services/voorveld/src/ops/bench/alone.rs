@@ -12,7 +12,8 @@ use voorveld_correlator::{Metrics, Parts};
 use voorveld_policy::Policy;
 
 use super::machine::{Usage, forget_peak};
-use super::room::{Room, attended, server_cpu_seconds};
+use super::room::{BenchLog, Room, attended, server_cpu_seconds};
+use crate::config::Settings;
 
 /// How often it is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -46,18 +47,34 @@ pub struct Taken {
 /// What a correlator is started on.
 pub struct Alone<'a> {
     /// Its database.
-    pub room: &'a Room,
+    room: &'a Room,
     /// Its log.
-    pub log: &'a Log,
+    log: &'a Log,
     /// Its rules.
-    pub policy: &'a Arc<Policy>,
+    policy: &'a Arc<Policy>,
     /// How long it may take to stop.
-    pub grace: Duration,
+    grace: Duration,
     /// Most bytes of households that it keeps between batches.
-    pub cached_bytes: usize,
+    cached_bytes: usize,
 }
 
-impl Alone<'_> {
+impl<'a> Alone<'a> {
+    /// As this process is set up.
+    pub const fn of(
+        settings: &Settings,
+        room: &'a Room,
+        log: &'a BenchLog,
+        policy: &'a Arc<Policy>,
+    ) -> Self {
+        Self {
+            room,
+            log: &log.log,
+            policy,
+            grace: settings.grace,
+            cached_bytes: settings.cached_bytes,
+        }
+    }
+
     /// Runs it until it has committed so many records.
     pub async fn commits(&self, records: u64) -> anyhow::Result<Taken> {
         self.during(async |progress| progress.reached(records).await)

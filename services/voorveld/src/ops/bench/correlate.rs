@@ -111,13 +111,7 @@ async fn one_run(
     let records = u64::from(load.signals);
     let room = Room::open_counted(settings, command.statements).await?;
     let version = room.database.store.server_version().await?;
-    let alone = Alone {
-        room: &room,
-        log: &log.log,
-        policy: &policy,
-        grace: settings.grace,
-        cached_bytes: settings.cached_bytes,
-    };
+    let alone = Alone::of(settings, &room, log, &policy);
     let correlator = alone.commits(records).await?;
     let room = room.again().await?;
     let store = &room.database.store;

@@ -101,13 +101,7 @@ async fn one_size(
     room: &Room,
     policy: &Arc<Policy>,
 ) -> anyhow::Result<Size> {
-    let alone = Alone {
-        room,
-        log: &log.log,
-        policy,
-        grace: settings.grace,
-        cached_bytes: settings.cached_bytes,
-    };
+    let alone = Alone::of(settings, room, log, policy);
     let (stored, timed) = (u64::from(load.households), u64::from(command.timed));
     let record = |number| load.record(number);
     let known = load.households + command.timed;

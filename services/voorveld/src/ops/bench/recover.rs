@@ -118,13 +118,7 @@ async fn one_run(
         municipality: municipality(settings),
         until: Clock::system().today(),
     };
-    let alone = Alone {
-        room,
-        log: &log.log,
-        policy,
-        grace: settings.grace,
-        cached_bytes: settings.cached_bytes,
-    };
+    let alone = Alone::of(settings, room, log, policy);
     append(&log.log, 0..command.signals, |number| load.record(number)).await?;
     let stored = u64::from(command.signals);
     match what {
