@@ -45,15 +45,24 @@ fn the_bare_loop_copies_what_the_correlator_wrote() {
 
 #[test]
 fn who_begins_anew_has_nothing_at_hand() {
-    let told = bench("grow --households 1000 --timed 20000");
-    let of = |time: &str, what: &str| told["sizes"][0][time][what].as_u64().unwrap();
-    assert_eq!(of("cold", "records"), 20_000, "{told:#}");
-    assert!(of("goingOn", "records") > 0, "{told:#}");
-    assert!(of("goingOn", "householdsFound") > 0, "{told:#}");
-    // Each household is read once by who filled it, and once more by who began anew.
-    let loaded = ["filling", "goingOn"].map(|time| of(time, "householdsLoaded"));
-    assert_eq!(loaded.iter().sum::<u64>(), 1_000, "{told:#}");
-    assert_eq!(of("cold", "householdsLoaded"), 1_000, "{told:#}");
+    let told = bench("grow --households 1000 --timed 20000 --runs 2");
+    let size = &told["sizes"][0];
+    let of = |time: &Value, what: &str| time[what].as_u64().unwrap();
+    let runs = |time: &str| size[time].as_array().unwrap().clone();
+    let (going_on, cold) = (runs("goingOn"), runs("cold"));
+    assert_eq!((going_on.len(), cold.len()), (2, 2), "{told:#}");
+    for run in &cold {
+        assert_eq!(of(run, "records"), 20_000, "{told:#}");
+        assert_eq!(of(run, "householdsLoaded"), 1_000, "{told:#}");
+    }
+    for run in &going_on {
+        assert!(of(run, "records") > 0, "{told:#}");
+        assert!(of(run, "householdsFound") > 0, "{told:#}");
+    }
+    // Each household is read once by who filled it, and once more by each who began anew.
+    let filled = going_on.iter().chain([&size["filling"]]);
+    let loaded = filled.map(|run| of(run, "householdsLoaded"));
+    assert_eq!(loaded.sum::<u64>(), 1_000, "{told:#}");
 }
 
 #[test]

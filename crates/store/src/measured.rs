@@ -87,6 +87,8 @@ pub struct StatementTime {
 pub struct LogWritten {
     /// Bytes of it.
     pub bytes: u64,
+    /// Whole pages in it: the first change of a page after a checkpoint brings all of it along.
+    pub pages: u64,
     /// How often it was flushed to the disk.
     pub flushes: u64,
     /// How long that took; zero unless statements are counted.
@@ -245,12 +247,14 @@ impl Store {
 
     /// What went to the write-ahead log.
     pub async fn log_written(&self) -> Result<LogWritten, StoreError> {
-        let (bytes, flushes, flush_milliseconds): (i64, i64, f64) =
-            sqlx::query_as("SELECT wal_bytes::bigint, wal_sync, wal_sync_time FROM pg_stat_wal")
-                .fetch_one(&self.pool)
-                .await?;
+        let (bytes, pages, flushes, flush_milliseconds): (i64, i64, i64, f64) = sqlx::query_as(
+            "SELECT wal_bytes::bigint, wal_fpi, wal_sync, wal_sync_time FROM pg_stat_wal",
+        )
+        .fetch_one(&self.pool)
+        .await?;
         Ok(LogWritten {
             bytes: bytes.unsigned_abs(),
+            pages: pages.unsigned_abs(),
             flushes: flushes.unsigned_abs(),
             flush_milliseconds,
         })

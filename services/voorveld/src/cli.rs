@@ -479,9 +479,12 @@ pub struct BenchGrow {
     /// How many households, and as many signals, are stored; may be repeated [default: 100000 and 1000000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub households: Vec<u32>,
-    /// So many records are timed, twice; less, the first time, what two batches took of them beforehand
+    /// So many records are timed; less, the first time, what two batches took of them beforehand
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(20_000..=1_000_000))]
     pub timed: u32,
+    /// How often, by the process that filled the database, and by as many that begin with nothing at hand
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub runs: u32,
     /// In which manner they come in
     #[arg(long, value_enum, default_value = "in-order")]
     pub profile: BenchProfile,

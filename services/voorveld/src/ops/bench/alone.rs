@@ -11,8 +11,9 @@ use voorveld_chassis::{Clock, Lifecycle, Stopwatch};
 use voorveld_correlator::{Metrics, Parts};
 use voorveld_policy::Policy;
 
-use super::machine::{Usage, forget_peak};
-use super::room::{BenchLog, Room, attended, server_cpu_seconds};
+use super::machine::forget_peak;
+use super::meter::{Meter, Used};
+use super::room::{BenchLog, Room, attended};
 use crate::config::Settings;
 
 /// How often it is asked how far it is.
@@ -24,18 +25,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct Taken {
     /// Records that were read and committed.
     pub records: u64,
-    /// How long.
-    pub seconds: f64,
+    /// What that used.
+    #[serde(flatten)]
+    pub used: Used,
     /// Transactions.
     pub batches: u64,
     /// From its records at hand to its commit, all batches together; the rest of the time it waited for the log.
     pub batch_seconds: f64,
-    /// Processor time of this process.
-    pub cpu_seconds: f64,
-    /// Processor time of PostgreSQL.
-    pub server_cpu_seconds: f64,
-    /// Most memory that this process held meanwhile.
-    pub peak_bytes: u64,
     /// Households whose signals were at hand, batch by batch, and those that were read from the database.
     pub households_found: u64,
     /// See [`Taken::households_found`].
@@ -132,11 +128,7 @@ impl Progress<'_> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let before = self.committed();
-        let watch = Stopwatch::start();
-        let (own, server) = (
-            Usage::now(),
-            server_cpu_seconds(&self.room.database.store).await?,
-        );
+        let meter = Meter::begin(&self.room.database.store).await?;
         let mut first_commit_seconds = None;
         let now = loop {
             let now = self.committed();
@@ -148,16 +140,11 @@ impl Progress<'_> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         };
-        let seconds = watch.elapsed().as_secs_f64();
-        let used = Usage::now();
         Ok(Taken {
             records: whole(now.records - before.records),
-            seconds,
+            used: meter.read().await?,
             batches: now.batches - before.batches,
             batch_seconds: now.seconds - before.seconds,
-            cpu_seconds: used.cpu_seconds - own.cpu_seconds,
-            server_cpu_seconds: server_cpu_seconds(&self.room.database.store).await? - server,
-            peak_bytes: used.peak_bytes,
             households_found: whole(now.found - before.found),
             households_loaded: whole(now.loaded - before.loaded),
             first_commit_seconds: first_commit_seconds.unwrap_or_default(),
@@ -210,7 +197,7 @@ impl Taken {
     /// Records a second.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        count(self.records) / self.seconds
+        count(self.records) / self.used.seconds
     }
 
     /// Per million records.

@@ -15,8 +15,9 @@ use voorveld_wire::signal_v1::RESOLVED_TOPIC;
 use anyhow::{Context, bail};
 
 use super::alone::Taken;
-use super::machine::{Usage, forget_peak};
-use super::room::{Room, server_cpu_seconds};
+use super::machine::forget_peak;
+use super::meter::Meter;
+use super::room::Room;
 
 const READER: Reader<'static> = Reader {
     stage: "bare",
@@ -30,11 +31,7 @@ pub async fn run(room: &Room, log: &Log, rows: &[TakenOut], records: u64) -> any
     let start = Stopwatch::start();
     let mut subscription = log.subscribe(READER.topic, READER.stage).await?;
     let mut claims = joined(&mut subscription, log, store, &clock).await?;
-    let watch = Stopwatch::start();
-    let (own, server) = (
-        Usage::now(),
-        server_cpu_seconds(&room.database.store).await?,
-    );
+    let meter = Meter::begin(store).await?;
     let (mut done, mut batches, mut batch_seconds, mut first) = (0_u64, 0, 0.0, None);
     while done < records {
         match subscription.events.recv().await {
@@ -61,18 +58,13 @@ pub async fn run(room: &Room, log: &Log, rows: &[TakenOut], records: u64) -> any
             }
         }
     }
-    let seconds = watch.elapsed().as_secs_f64();
-    let now = Usage::now();
-    let server_cpu_seconds = server_cpu_seconds(&room.database.store).await? - server;
+    let used = meter.read().await?;
     subscription.close().await;
     Ok(Taken {
         records,
-        seconds,
+        used,
         batches,
         batch_seconds,
-        cpu_seconds: now.cpu_seconds - own.cpu_seconds,
-        server_cpu_seconds,
-        peak_bytes: now.peak_bytes,
         households_found: 0,
         households_loaded: 0,
         first_commit_seconds: first.unwrap_or_default(),

@@ -148,7 +148,7 @@ impl Run {
 
     /// The same by processor time, which tells more where others are at work on the machine, and less where something waits.
     fn share_by_processor(&self) -> f64 {
-        let used = |taken: Taken| taken.cpu_seconds + taken.server_cpu_seconds;
+        let used = |taken: Taken| taken.used.cpu_seconds + taken.used.server_cpu_seconds;
         100.0 * used(self.bare) / used(self.correlator)
     }
 }
@@ -157,9 +157,9 @@ fn line(run: &Run) -> String {
     format!(
         "correlator {:.0} signals/s ({:.1} s), bare loop {:.0} signals/s ({:.1} s): {:.0}%; {} matches, {} tasks",
         run.correlator.rate(),
-        run.correlator.seconds,
+        run.correlator.used.seconds,
         run.bare.rate(),
-        run.bare.seconds,
+        run.bare.used.seconds,
         run.share(),
         run.matches,
         run.tasks
@@ -188,18 +188,18 @@ fn medians(runs: &[Run]) -> String {
         };
         add("signals/s", 0, &|taken| taken.rate());
         add("own processor, s per million", 2, &|taken| {
-            taken.per_million(taken.cpu_seconds)
+            taken.per_million(taken.used.cpu_seconds)
         });
         add("PostgreSQL's processor, s per million", 2, &|taken| {
-            taken.per_million(taken.server_cpu_seconds)
+            taken.per_million(taken.used.server_cpu_seconds)
         });
         add("peak memory, MiB", 0, &|taken| {
-            count(taken.peak_bytes) / 1_048_576.0
+            count(taken.used.peak_bytes) / 1_048_576.0
         });
         add("records a batch", 0, &|taken| taken.batch_records());
         add("seconds a batch", 3, &|taken| taken.seconds_per_batch());
         add("batches under way", 1, &|taken| {
-            taken.batch_seconds / taken.seconds
+            taken.batch_seconds / taken.used.seconds
         });
     }
     rows.push(row("correlator: households at hand, %", 0, &|run| {

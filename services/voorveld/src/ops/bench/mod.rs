@@ -11,6 +11,7 @@ pub mod house;
 pub mod latency;
 pub mod load;
 pub mod machine;
+pub mod meter;
 pub mod policy;
 pub mod recover;
 pub mod room;

@@ -159,8 +159,8 @@ impl Figures {
     const fn of(seconds: f64, taken: &Taken) -> Self {
         Self {
             seconds,
-            cpu_seconds: taken.cpu_seconds,
-            peak_bytes: taken.peak_bytes,
+            cpu_seconds: taken.used.cpu_seconds,
+            peak_bytes: taken.used.peak_bytes,
         }
     }
 }
