@@ -8,6 +8,7 @@
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -22,10 +23,22 @@ use tokio::time::timeout;
 const SOCKET_PATH_BYTES: usize = 107;
 /// PostgreSQL's name for its socket in its folder.
 const SOCKET: &str = "/.s.PGSQL.5432";
-/// How long the server may take to start; after a crash it first reads its log again.
-const START_WITHIN: Duration = Duration::from_mins(2);
+/// How long the server may take to start; after a crash it first reads its log again, of which there may be [`LOG_MIB`].
+const START_WITHIN: Duration = Duration::from_mins(5);
 /// How long it may take to stop.
 const STOP_WITHIN: Duration = Duration::from_mins(1);
+/// The server's own memory is one part in so many of the machine's.
+const BUFFERS_PART: u64 = 8;
+/// At least and at most so many MiB. The rest of what it reads is in the system's memory anyway.
+const BUFFERS_MIB: RangeInclusive<u64> = 128..=2_048;
+/// The server's log of changes takes one part in so many of what the disk has free.
+const LOG_PART: u64 = 8;
+/// At least and at most so many MiB. The first change of a page after a checkpoint brings the whole page into the log: with ten million signals stored
+/// nearly every change is the first one where checkpoints come every few ten thousand signals, and rare where there is room for more. After a crash all of it
+/// is read again.
+const LOG_MIB: RangeInclusive<u64> = 1_024..=8_192;
+/// What a container may use, where there is one.
+const CONTAINER_MEMORY: &str = "/sys/fs/cgroup/memory.max";
 /// Where Debian and Ubuntu keep the server's binaries, one folder per major version.
 const DEBIAN_BINARIES: &str = "/usr/lib/postgresql";
 /// Where the database of a root whose folder nobody else can reach stands.
@@ -425,14 +438,15 @@ fn configure(data: &Path, socket: &Path, runner: Option<Runner>) -> anyhow::Resu
         .to_str()
         .context("the data folder's name is not text")?
         .replace('\'', "''");
+    let Portion { buffers, log } = Portion::of(memory_bytes(), free_bytes(data)?);
     // Terse and without statements: a log line never quotes a row (I9).
     let text = format!(
         "listen_addresses = ''
 unix_socket_directories = '{socket}'
 unix_socket_permissions = 0700
 max_connections = 100
-shared_buffers = 256MB
-max_wal_size = 2GB
+shared_buffers = {buffers}MB
+max_wal_size = {log}MB
 wal_level = minimal
 max_wal_senders = 0
 log_error_verbosity = terse
@@ -443,6 +457,45 @@ jit = off
     );
     fs::write(&path, text).with_context(|| format!("writing {} failed", path.display()))?;
     hand_over(&path, runner)
+}
+
+/// What the server may have of the machine, in MiB.
+#[derive(Debug, PartialEq, Eq)]
+struct Portion {
+    /// Memory of its own.
+    buffers: u64,
+    /// Its log of changes, between two checkpoints.
+    log: u64,
+}
+
+impl Portion {
+    /// Of so many bytes of memory, and so many free on the disk.
+    fn of(memory: u64, free: u64) -> Self {
+        let part = |bytes: u64, part: u64, bounds: RangeInclusive<u64>| {
+            ((bytes >> 20) / part).clamp(*bounds.start(), *bounds.end())
+        };
+        Self {
+            buffers: part(memory, BUFFERS_PART, BUFFERS_MIB),
+            log: part(free, LOG_PART, LOG_MIB),
+        }
+    }
+}
+
+/// Memory of this machine, or of the container that this is.
+fn memory_bytes() -> u64 {
+    let machine = rustix::system::sysinfo();
+    let machine = machine.totalram.saturating_mul(machine.mem_unit.into());
+    let container = fs::read_to_string(CONTAINER_MEMORY).ok();
+    container
+        .and_then(|text| text.trim().parse().ok())
+        .map_or(machine, |container: u64| container.min(machine))
+}
+
+/// What is free on the disk of this folder.
+fn free_bytes(folder: &Path) -> anyhow::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)
+        .with_context(|| format!("asking how much is free at {} failed", folder.display()))?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// A folder for the socket whose path is short enough for one.
@@ -505,6 +558,15 @@ mod tests {
     fn server(database: &EmbeddedPostgres) -> Pid {
         let text = fs::read_to_string(database.folder().join("data/postmaster.pid")).unwrap();
         Pid::from_raw(text.lines().next().unwrap().parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_server_gets_its_part_of_the_machine_within_bounds() {
+        let of = |memory_gib: u64, free_gib: u64| Portion::of(memory_gib << 30, free_gib << 30);
+        let portion = |buffers, log| Portion { buffers, log };
+        assert_eq!(of(0, 0), portion(128, 1_024), "the least");
+        assert_eq!(of(4, 32), portion(512, 4_096), "a laptop");
+        assert_eq!(of(64, 1_000), portion(2_048, 8_192), "the most");
     }
 
     #[tokio::test]
