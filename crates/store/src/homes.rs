@@ -196,9 +196,9 @@ impl Tx {
                 .column(new.again.as_ref())
                 .column(new.partition)
                 .column(true)
-                .column(new.received_at)
-                .column(now)
-                .column(new.ends_on)
+                .column(new.received_at.to_sqlx())
+                .column(now.to_sqlx())
+                .column(new.ends_on.map(ToSqlx::to_sqlx))
                 .end();
         }
         let into = "signal_homes (signal_id, revision, filing, municipality, partner_id, kind, household_id, household_before, unplaced_reason,

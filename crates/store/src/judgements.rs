@@ -15,7 +15,8 @@ pub use known::{Hearing, Judged, JudgedGround, JudgedTask};
 pub use rules::{Activation, BacklogTakenUp, NewActivation};
 pub use shadow::{RuleComparison, ShadowRow};
 pub use written::{
-    GoneGround, GroundRow, MatchRow, NewHold, NewTask, SuppressionRow, SystemEvent, TaskBecomes,
+    EventDetail, GoneGround, GroundRow, MatchRow, NamedGround, NewHold, NewTask, SuppressionRow,
+    SystemEvent, TaskBecomes,
 };
 
 fn corrupt(table: &'static str, what: &'static str) -> StoreError {

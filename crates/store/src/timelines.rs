@@ -245,11 +245,14 @@ impl Tx {
             new.column(row.standing.code()).column(row.partner.as_str());
             new.column(row.partner_type.code())
                 .column(row.kind.as_str());
-            new.column(row.domain.as_str()).column(row.event_date);
-            new.column(row.first_received_at).column(row.received_at);
+            new.column(row.domain.as_str());
+            new.column(row.event_date.to_sqlx());
+            new.column(row.first_received_at.to_sqlx());
+            new.column(row.received_at.to_sqlx());
             new.column(row.amount.map(|amount| amount.get().cast_signed()));
             new.column(row.crisis).column(row.warm_handover);
-            new.column(row.supply_ends_on).column(row.age_unknown);
+            new.column(row.supply_ends_on.map(ToSqlx::to_sqlx));
+            new.column(row.age_unknown);
             new.column(row.debtor.map(DebtorId::uuid));
             new.column(row.area.as_ref().map(AreaId::as_str));
             new.column(row.fields.as_ref());

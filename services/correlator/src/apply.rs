@@ -8,7 +8,7 @@ use voorveld_detect::explain::Words;
 use voorveld_detect::{Ground, GroundKey, KnownTask, RuleSet, TaskChange};
 use voorveld_domain::{Purpose, TaskId, TaskState};
 use voorveld_store::judgements::{
-    GoneGround, GroundRow, NewHold, NewTask, SystemEvent, TaskBecomes,
+    EventDetail, GoneGround, GroundRow, NamedGround, NewHold, NewTask, SystemEvent, TaskBecomes,
 };
 use voorveld_store::timelines::TimelineRow;
 
@@ -184,7 +184,7 @@ pub(crate) fn apply(
                     .collect();
                 for task in open {
                     // Reads alike whatever the reason (K11).
-                    writes.event(task, "held", || serde_json::json!({}));
+                    writes.event(task, "held", || EventDetail::Nothing {});
                 }
             }
             TaskChange::Merge { task, into } => {
@@ -192,11 +192,7 @@ pub(crate) fn apply(
                     known.state = TaskState::Merged;
                     becomes.state = TaskState::Merged;
                 });
-                writes.event(
-                    task,
-                    "merged",
-                    || serde_json::json!({ "into": into.to_string() }),
-                );
+                writes.event(task, "merged", || EventDetail::Into { into });
             }
         }
     }
@@ -211,12 +207,7 @@ impl Writes {
         }
     }
 
-    fn event(
-        &mut self,
-        task: TaskId,
-        event: &'static str,
-        detail: impl FnOnce() -> serde_json::Value,
-    ) {
+    fn event(&mut self, task: TaskId, event: &'static str, detail: impl FnOnce() -> EventDetail) {
         if !self.unwritten {
             self.events.push(SystemEvent {
                 task,
@@ -330,12 +321,24 @@ fn lose(
     }
 }
 
-fn rule_names(grounds: &[Ground]) -> serde_json::Value {
-    serde_json::json!({ "grounds": grounds.iter().map(|ground| serde_json::json!({
-        "rule": ground.rule.as_str(), "anchor": ground.anchor.to_string(), "repeat": ground.repeat })).collect::<Vec<_>>() })
+fn rule_names(grounds: &[Ground]) -> EventDetail {
+    let named = |ground: &Ground| NamedGround {
+        rule: ground.rule.clone(),
+        anchor: ground.anchor.to_string(),
+        repeat: Some(ground.repeat),
+    };
+    EventDetail::Grounds {
+        grounds: grounds.iter().map(named).collect(),
+    }
 }
 
-fn key_names(keys: &[GroundKey]) -> serde_json::Value {
-    serde_json::json!({ "grounds": keys.iter().map(|key| serde_json::json!({
-        "rule": key.rule.as_str(), "anchor": key.anchor.to_string() })).collect::<Vec<_>>() })
+fn key_names(keys: &[GroundKey]) -> EventDetail {
+    let named = |key: &GroundKey| NamedGround {
+        rule: key.rule.clone(),
+        anchor: key.anchor.to_string(),
+        repeat: None,
+    };
+    EventDetail::Grounds {
+        grounds: keys.iter().map(named).collect(),
+    }
 }

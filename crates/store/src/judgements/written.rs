@@ -1,9 +1,12 @@
 //! What comes of judging, written set by set: a fixed number of statements, however many households.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
 
 use jiff::{Timestamp, civil::Date};
 use jiff_sqlx::ToSqlx;
+use serde::{Serialize, Serializer};
+use sqlx::types::Json;
 use uuid::Uuid;
 use voorveld_domain::{
     AreaId, HoldReason, HouseholdId, MunicipalityCode, Purpose, RuleId, SignalId, TaskId,
@@ -121,10 +124,46 @@ pub struct GoneGround {
 pub struct SystemEvent {
     /// Which task.
     pub task: TaskId,
-    /// raised, joined, annotated, flagged, withdrawn, merged.
+    /// raised, joined, annotated, flagged, withdrawn, held, merged.
     pub event: &'static str,
-    /// Codes and ids only.
-    pub detail: serde_json::Value,
+    /// What it tells.
+    pub detail: EventDetail,
+}
+
+/// What a line in a task's history tells: codes and ids only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum EventDetail {
+    /// Which grounds it is about.
+    Grounds {
+        /// In the order of the plan.
+        grounds: Vec<NamedGround>,
+    },
+    /// In which task this one goes on.
+    Into {
+        /// That task.
+        #[serde(serialize_with = "as_text")]
+        into: TaskId,
+    },
+    /// Nothing: it reads alike whatever the reason (K11).
+    Nothing {},
+}
+
+/// A ground by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedGround {
+    /// Which rule.
+    #[serde(serialize_with = "as_text")]
+    pub rule: RuleId,
+    /// Its anchor as text.
+    pub anchor: String,
+    /// Whether it is a repeat (K6); `None` where it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<bool>,
+}
+
+fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// A hold to put on a household.
@@ -293,8 +332,8 @@ impl Tx {
             new.column(row.anchor.as_str());
             new.column(row.municipality.as_str());
             new.column(row.version.cast_signed()).column(rule_set);
-            new.column(uuid_array(&row.witnesses).as_str());
-            new.column(texts(&row.evidence).as_str());
+            new.column(uuids(&row.witnesses))
+                .column(Json(&row.evidence));
             new.end();
         }
         let into = "matches (household_id, rule_id, anchor, municipality, rule_version, rule_set, witnesses, evidence)";
@@ -364,12 +403,14 @@ impl Tx {
             new.column(row.household.uuid()).column(row.purpose.code());
             new.column(becomes.state.code())
                 .column(becomes.urgency.code());
-            new.column(becomes.ladder_step).column(becomes.due_on);
+            new.column(becomes.ladder_step);
+            new.column(becomes.due_on.to_sqlx());
             new.column(row.team.as_str()).column(row.area.as_str());
-            new.column(row.raised_as_of)
-                .column(row.request_id.as_deref());
+            new.column(row.raised_as_of.to_sqlx());
+            new.column(row.request_id.as_deref());
             new.column(becomes.flagged).column(becomes.annotated);
-            new.column(now).column(is_over.then_some(now)).end();
+            new.column(now.to_sqlx());
+            new.column(is_over.then_some(now.to_sqlx())).end();
         }
         let into = "tasks (task_id, municipality, household_id, purpose, state, urgency, ladder_step, due_on, team_id, area_id, raised_as_of, \
                     request_id, flagged, annotated, raised_at, closed_at)";
@@ -496,10 +537,11 @@ impl Tx {
             new.column(row.task.uuid()).column(ground.rule.as_str());
             new.column(ground.anchor.as_str());
             new.column(ground.version.cast_signed()).column(rule_set);
-            new.column(uuid_array(&ground.witnesses).as_str());
-            new.column(texts(&ground.evidence).as_str());
-            new.column(row.words.as_str()).column(ground.due_on);
-            new.column(ground.added_as_of).column(ground.repeat).end();
+            new.column(uuids(&ground.witnesses));
+            new.column(Json(&ground.evidence)).column(&row.words);
+            new.column(ground.due_on.to_sqlx());
+            new.column(ground.added_as_of.to_sqlx());
+            new.column(ground.repeat).end();
         }
         let into = "task_grounds (task_id, rule_id, anchor, rule_version, rule_set, witnesses, evidence, words, due_on, added_as_of, repeat)";
         self.copy(into, new).await
@@ -538,8 +580,8 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let mut new = Rows::default();
         for row in rows {
-            new.column(row.task.uuid()).column(now);
-            new.column(row.event).column(&row.detail).end();
+            new.column(row.task.uuid()).column(now.to_sqlx());
+            new.column(row.event).column(Json(&row.detail)).end();
         }
         self.copy("task_events (task_id, happened_at, event, detail)", new)
             .await
@@ -590,9 +632,8 @@ fn is_said_by(stored: &serde_json::Value, texts: &[String]) -> bool {
     })
 }
 
-/// A JSON array of texts.
-fn texts(texts: &[String]) -> String {
-    serde_json::to_string(texts).expect("texts are JSON")
+fn uuids(signals: &[SignalId]) -> Vec<Uuid> {
+    signals.iter().map(|signal| signal.uuid()).collect()
 }
 
 /// The text form of an array of uuids.
