@@ -240,6 +240,10 @@ fn parse_boolean(raw: &str) -> Option<bool> {
     }
 }
 
+fn lower(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
+}
+
 impl SignalKind {
     /// The birthday on which a signal of an event date is over, of somebody born then; `None`: its retention ends no later. That day says when somebody was
     /// born, so it is told only where it is needed.
@@ -309,11 +313,10 @@ impl SignalCatalogue {
     /// The kind that is called so on screen and in templates, whatever its capitals; `None` when none or several are.
     #[must_use]
     pub fn named(&self, raw: &str) -> Option<&SignalKind> {
-        let wanted = raw.trim().to_lowercase();
         let mut called = self
             .0
             .values()
-            .filter(|kind| kind.name.to_lowercase() == wanted);
+            .filter(|kind| lower(&kind.name).eq(lower(raw.trim())));
         called.next().filter(|_| called.next().is_none())
     }
 
