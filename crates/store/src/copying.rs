@@ -69,7 +69,41 @@ impl Rows {
     }
 }
 
+/// Fewer rows than this, of which one may be there already, are sooner written by `INSERT`: one answer to wait for instead of four.
+pub(crate) const FEW: usize = 256;
+
 impl Tx {
+    /// Writes new rows of which hardly ever one is there already. `false`: one is; none of them was written, and the transaction goes on.
+    ///
+    /// # Errors
+    /// As [`Tx::copy`].
+    pub(crate) async fn copy_unless_there(
+        &mut self,
+        into: &str,
+        rows: Rows,
+    ) -> Result<bool, StoreError> {
+        if rows.bytes.is_empty() {
+            return Ok(true);
+        }
+        self.say("SAVEPOINT before_rows").await?;
+        match self.copy(into, rows).await {
+            Ok(()) => {
+                self.say("RELEASE SAVEPOINT before_rows").await?;
+                Ok(true)
+            }
+            Err(error) if error.is_unique_violation() => {
+                self.say("ROLLBACK TO SAVEPOINT before_rows").await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn say(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        sqlx::raw_sql(statement).execute(&mut *self.inner).await?;
+        Ok(())
+    }
+
     /// Writes new rows; one that is there already is refused, and with it all.
     ///
     /// # Errors
@@ -137,5 +171,48 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(same, 2);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn one_that_is_there_keeps_all_out_and_the_transaction_goes_on(pool: PgPool) {
+        sqlx::raw_sql("CREATE TABLE copied (i int PRIMARY KEY)")
+            .execute(&pool)
+            .await
+            .unwrap();
+        let store = Store::from_pool(pool.clone());
+        let numbers = |numbers: &[i32]| {
+            let mut rows = Rows::default();
+            for number in numbers {
+                rows.column(number).end();
+            }
+            rows
+        };
+        let mut tx = store.begin("copy").await.unwrap();
+        for (offered, expected) in [
+            (&[1, 2][..], true),
+            (&[3, 2], false),
+            (&[4], true),
+            (&[], true),
+        ] {
+            let copied = tx.copy_unless_there("copied", numbers(offered)).await;
+            assert_eq!(copied.unwrap(), expected, "{offered:?}");
+        }
+        let unknown = tx.copy_unless_there("nowhere", numbers(&[5])).await;
+        assert!(
+            matches!(unknown, Err(StoreError::Sql(_))),
+            "any other trouble is told"
+        );
+        drop(tx);
+        let mut tx = store.begin("copy").await.unwrap();
+        tx.copy_unless_there("copied", numbers(&[7])).await.unwrap();
+        tx.copy_unless_there("copied", numbers(&[6, 7]))
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let there: Vec<i32> = sqlx::query_scalar("SELECT i FROM copied")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+        assert_eq!(there, [7]);
     }
 }

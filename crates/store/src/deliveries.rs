@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
+use crate::copying::{FEW, Rows};
 use crate::feeds::NewMark;
 use crate::{Store, StoreError, Tx};
 
@@ -264,6 +265,60 @@ impl Tx {
         results: &[RowResult],
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if !self.copy_results(id, results).await? {
+            self.insert_results(id, results).await?;
+        }
+        let tally = |outcome: &str| {
+            stored(
+                results
+                    .iter()
+                    .filter(|result| result.outcome == outcome)
+                    .count() as u64,
+            )
+        };
+        let counted = sqlx::query!(
+            "UPDATE deliveries SET rows_read = rows_read + $2, rows_accepted = rows_accepted + $3, rows_corrected = rows_corrected + $4,
+                rows_unchanged = rows_unchanged + $5, rows_refused = rows_refused + $6, updated_at = $7
+             WHERE delivery_id = $1",
+            id,
+            stored(results.len() as u64),
+            tally("accepted"),
+            tally("corrected"),
+            tally("unchanged"),
+            tally("refused"),
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?
+        .rows_affected();
+        if counted == 0 {
+            return Err(StoreError::Corrupt {
+                table: "deliveries",
+                what: "rows of a delivery that is there",
+            });
+        }
+        Ok(())
+    }
+
+    /// `false`: too few to copy, or one is written down already; nothing was written.
+    async fn copy_results(&mut self, id: Uuid, results: &[RowResult]) -> Result<bool, StoreError> {
+        if results.len() < FEW {
+            return Ok(false);
+        }
+        let mut rows = Rows::default();
+        for result in results {
+            rows.column(id).column(stored(result.row));
+            rows.column(&result.outcome).column(result.signal);
+            rows.column(result.revision.map(u32::cast_signed));
+            rows.column(result.problems.as_ref());
+            rows.column(result.warnings.as_ref()).end();
+        }
+        let into = "delivery_rows (delivery_id, row_number, outcome, signal_id, revision, problems, warnings)";
+        self.copy_unless_there(into, rows).await
+    }
+
+    /// A row that is written down already stays as it is.
+    async fn insert_results(&mut self, id: Uuid, results: &[RowResult]) -> Result<(), StoreError> {
         let rows: Vec<i64> = results.iter().map(|result| stored(result.row)).collect();
         let outcomes: Vec<String> = results
             .iter()
@@ -296,35 +351,6 @@ impl Tx {
         )
         .execute(&mut *self.inner)
         .await?;
-        let tally = |outcome: &str| {
-            stored(
-                results
-                    .iter()
-                    .filter(|result| result.outcome == outcome)
-                    .count() as u64,
-            )
-        };
-        let counted = sqlx::query!(
-            "UPDATE deliveries SET rows_read = rows_read + $2, rows_accepted = rows_accepted + $3, rows_corrected = rows_corrected + $4,
-                rows_unchanged = rows_unchanged + $5, rows_refused = rows_refused + $6, updated_at = $7
-             WHERE delivery_id = $1",
-            id,
-            stored(results.len() as u64),
-            tally("accepted"),
-            tally("corrected"),
-            tally("unchanged"),
-            tally("refused"),
-            now.to_sqlx() as _,
-        )
-        .execute(&mut *self.inner)
-        .await?
-        .rows_affected();
-        if counted == 0 {
-            return Err(StoreError::Corrupt {
-                table: "deliveries",
-                what: "rows of a delivery that is there",
-            });
-        }
         Ok(())
     }
 }
@@ -443,5 +469,54 @@ mod tests {
         );
         let stopped = store.delivery("a", second.id).await.unwrap().unwrap();
         assert_eq!(stopped.state, "interrupted");
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_row_that_is_written_down_stays_as_it_is(pool: PgPool) {
+        sqlx::query(
+            "INSERT INTO partners VALUES ('a', 'A', '{0518}', '{}', '{}', 10, false, now(), NULL)",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let store = Store::from_pool(pool);
+        for many in [1, FEW as u64] {
+            let new = NewDelivery {
+                id: Uuid::now_v7(),
+                partner: "a".into(),
+                format: "csv",
+                file_digest: [1; 32],
+                rows_total: 3 * many,
+                not_imported: 0,
+                received_at: "2026-02-01T10:00:00Z".parse().unwrap(),
+            };
+            store.add_delivery(&new, &[]).await.unwrap();
+            let results = |rows: std::ops::Range<u64>, outcome: &str| -> Vec<RowResult> {
+                let result = |row| RowResult {
+                    row,
+                    outcome: outcome.to_owned(),
+                    signal: None,
+                    revision: Some(1),
+                    problems: Some(serde_json::json!([{ "code": "odd" }])),
+                    warnings: None,
+                };
+                rows.map(result).collect()
+            };
+            let mut tx = store.begin("test").await.unwrap();
+            for (rows, outcome) in [(1..many + 1, "accepted"), (1..2 * many + 1, "refused")] {
+                let results = results(rows, outcome);
+                tx.write_results(new.id, &results, new.received_at)
+                    .await
+                    .unwrap();
+            }
+            tx.commit().await.unwrap();
+            let written = store
+                .delivery_results(new.id, 0, None, u32::MAX)
+                .await
+                .unwrap();
+            let mut expected = results(1..many + 1, "accepted");
+            expected.extend(results(many + 1..2 * many + 1, "refused"));
+            assert_eq!(written, expected);
+        }
     }
 }

@@ -76,6 +76,12 @@ impl StoreError {
         }
     }
 
+    /// Whether a unique constraint said no.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(database)) if database.is_unique_violation())
+    }
+
     /// Whether a unique constraint of this name said no.
     #[must_use]
     pub fn is_unique_violation_of(&self, constraint: &str) -> bool {

@@ -10,6 +10,7 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 use voorveld_domain::{DebtorId, HouseholdId, MunicipalityCode};
 
+use crate::copying::{FEW, Rows};
 use crate::{StoreError, Tx};
 
 /// A keyed hash of something personal, within a municipality.
@@ -85,6 +86,58 @@ impl Tx {
         }
         // In key order, so that two owners that meet here wait for each other instead of deadlocking.
         fresh.sort_unstable_by_key(|(key, _)| *key);
+        let (ids, municipalities): (Vec<Uuid>, Vec<String>) = if self
+            .copy_addresses(version, &fresh)
+            .await?
+        {
+            households.extend(fresh.iter().copied().copied());
+            fresh
+                .iter()
+                .map(|((municipality, _), household)| (household.uuid(), municipality.to_string()))
+                .unzip()
+        } else {
+            self.settle_addresses(version, &fresh, &mut households)
+                .await?
+        };
+        sqlx::query!(
+            "INSERT INTO households (household_id, municipality, first_seen_at)
+             SELECT h.id, h.municipality, $3 FROM UNNEST($1::uuid[], $2::text[]) AS h (id, municipality)",
+            &ids,
+            &municipalities,
+            now.to_sqlx() as _,
+        )
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(households)
+    }
+
+    /// The addresses that nobody had met yet. `false`: too few to copy, or another owner met one of them meanwhile; nothing was written.
+    async fn copy_addresses(
+        &mut self,
+        version: &IndexVersion,
+        fresh: &[&(BlindKey, HouseholdId)],
+    ) -> Result<bool, StoreError> {
+        if fresh.len() < FEW {
+            return Ok(false);
+        }
+        let mut rows = Rows::default();
+        for ((municipality, key), household) in fresh {
+            rows.column(municipality.as_str());
+            rows.column(&version.key_id).column(version.normaliser);
+            rows.column(&key[..]).column(household.uuid()).end();
+        }
+        let into =
+            "address_index (municipality, key_id, normaliser_version, address_key, household_id)";
+        self.copy_unless_there(into, rows).await
+    }
+
+    /// The same one by one: where another owner met the same address first, its proposal stands. Ours that do stand, with their municipalities.
+    async fn settle_addresses(
+        &mut self,
+        version: &IndexVersion,
+        fresh: &[&(BlindKey, HouseholdId)],
+        households: &mut HashMap<BlindKey, HouseholdId>,
+    ) -> Result<(Vec<Uuid>, Vec<String>), StoreError> {
         let (municipalities, keys) = blind_columns(fresh.iter().map(|(key, _)| key));
         let ids: Vec<Uuid> = fresh
             .iter()
@@ -113,21 +166,11 @@ impl Tx {
         }
         // Where another owner met the same address first, its proposal stands and ours leaves no trace.
         let ours: HashSet<Uuid> = ids.into_iter().collect();
-        let (ids, municipalities): (Vec<Uuid>, Vec<String>) = settled
+        Ok(settled
             .into_iter()
             .filter(|row| ours.contains(&row.household_id))
             .map(|row| (row.household_id, row.municipality))
-            .unzip();
-        sqlx::query!(
-            "INSERT INTO households (household_id, municipality, first_seen_at)
-             SELECT h.id, h.municipality, $3 FROM UNNEST($1::uuid[], $2::text[]) AS h (id, municipality)",
-            &ids,
-            &municipalities,
-            now.to_sqlx() as _,
-        )
-        .execute(&mut *self.inner)
-        .await?;
-        Ok(households)
+            .unzip())
     }
 
     /// The random id of each keyed person that was seen before (S7).
@@ -175,6 +218,9 @@ impl Tx {
         // In key order, so that two owners that meet here wait for each other instead of deadlocking.
         let mut fresh: Vec<&(BlindKey, DebtorId)> = proposed.iter().collect();
         fresh.sort_unstable_by_key(|(key, _)| *key);
+        if self.copy_debtors(version, &fresh).await? {
+            return Ok(fresh.into_iter().copied().collect());
+        }
         let (municipalities, keys) = blind_columns(fresh.iter().map(|(key, _)| key));
         let ids: Vec<Uuid> = fresh.iter().map(|(_, debtor)| debtor.uuid()).collect();
         let rows = sqlx::query!(
@@ -199,6 +245,25 @@ impl Tx {
             );
         }
         Ok(debtors)
+    }
+
+    /// `false`: too few to copy, or another owner met one of them meanwhile; nothing was written.
+    async fn copy_debtors(
+        &mut self,
+        version: &IndexVersion,
+        fresh: &[&(BlindKey, DebtorId)],
+    ) -> Result<bool, StoreError> {
+        if fresh.len() < FEW {
+            return Ok(false);
+        }
+        let mut rows = Rows::default();
+        for ((municipality, key), debtor) in fresh {
+            rows.column(municipality.as_str());
+            rows.column(&version.key_id).column(version.normaliser);
+            rows.column(&key[..]).column(debtor.uuid()).end();
+        }
+        let into = "debtor_index (municipality, key_id, normaliser_version, person_key, debtor_id)";
+        self.copy_unless_there(into, rows).await
     }
 
     /// Which of these keyed addresses are excluded (K14).
@@ -272,6 +337,9 @@ impl Tx {
         if rows.is_empty() {
             return Ok(());
         }
+        if self.copy_sealed(rows).await? {
+            return Ok(());
+        }
         let signals: Vec<Uuid> = rows.iter().map(|row| row.signal).collect();
         let revisions: Vec<i32> = rows.iter().map(|row| row.revision.cast_signed()).collect();
         let envelopes: Vec<Vec<u8>> = rows.iter().map(|row| row.envelope.clone()).collect();
@@ -289,6 +357,21 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?;
         Ok(())
+    }
+
+    /// `false`: too few to copy, or one is kept already; nothing was written.
+    async fn copy_sealed(&mut self, sealed: &[SealedRow]) -> Result<bool, StoreError> {
+        if sealed.len() < FEW {
+            return Ok(false);
+        }
+        let mut rows = Rows::default();
+        for one in sealed {
+            rows.column(one.signal).column(one.revision.cast_signed());
+            rows.column(&one.envelope);
+            rows.column(one.received_at.to_sqlx()).end();
+        }
+        let into = "sealed_identities (signal_id, revision, envelope, received_at)";
+        self.copy_unless_there(into, rows).await
     }
 }
 
@@ -318,54 +401,136 @@ mod tests {
     use super::*;
     use crate::Store;
 
-    #[sqlx::test(migrations = "../../migrations")]
-    async fn of_two_who_propose_for_an_address_one_leaves_no_trace(pool: PgPool) {
-        let store = Store::from_pool(pool.clone());
-        let version = IndexVersion {
+    fn version() -> IndexVersion {
+        IndexVersion {
             key_id: "k".to_owned(),
             normaliser: 1,
-        };
-        let municipality: MunicipalityCode = "0518".parse().unwrap();
-        let proposal = |address: u8, household: u128| {
-            let id = HouseholdId::from_uuid(Uuid::from_u128(household));
-            ((municipality, [address; 32]), id)
-        };
+        }
+    }
+
+    fn key(number: usize) -> BlindKey {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&number.to_be_bytes());
+        ("0518".parse().unwrap(), key)
+    }
+
+    fn household(number: usize) -> HouseholdId {
+        HouseholdId::from_uuid(Uuid::from_u128(number as u128))
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn of_two_who_propose_for_an_address_one_leaves_no_trace(pool: PgPool) {
+        propose_for_the_same(1, &pool).await;
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn of_two_who_propose_for_many_addresses_one_leaves_no_trace(pool: PgPool) {
+        propose_for_the_same(FEW, &pool).await;
+    }
+
+    /// Two owners, each with `many` addresses for itself, and as many that both meet.
+    async fn propose_for_the_same(many: usize, pool: &PgPool) {
+        let store = Store::from_pool(pool.clone());
         let now = "2025-01-19T10:00:00Z".parse().unwrap();
-        let (ours, theirs) = (
-            [proposal(1, 10), proposal(2, 11)],
-            [proposal(2, 12), proposal(3, 13)],
-        );
+        let ours: Vec<_> = (0..2 * many).map(|at| (key(at), household(at))).collect();
+        let theirs: Vec<_> = (many..3 * many)
+            .map(|at| (key(at), household(at + 10 * many)))
+            .collect();
         let mut first = store.begin("first").await.unwrap();
-        let settled = first.households_of(&version, &ours, now).await.unwrap();
-        assert_eq!(settled, HashMap::from(ours));
+        let settled = first.households_of(&version(), &ours, now).await.unwrap();
+        assert_eq!(settled, ours.iter().copied().collect());
         let second = async {
             let mut second = store.begin("second").await.unwrap();
-            let settled = second.households_of(&version, &theirs, now).await.unwrap();
+            let settled = second
+                .households_of(&version(), &theirs, now)
+                .await
+                .unwrap();
             second.commit().await.unwrap();
             settled
         };
         let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
         let committing = async {
             while !sqlx::query_scalar::<_, bool>(waits)
-                .fetch_one(&pool)
+                .fetch_one(pool)
                 .await
                 .unwrap()
             {}
             first.commit().await.unwrap();
         };
         let (settled, ()) = tokio::join!(second, committing);
+        let met_first = ours.iter().skip(many).copied();
+        let met_by_them_alone = theirs.iter().skip(many).copied();
+        let expected: HashMap<_, _> = met_first.chain(met_by_them_alone).collect();
         assert_eq!(
-            settled,
-            HashMap::from([proposal(2, 11), proposal(3, 13)]),
-            "the first's household at the address of both"
+            settled, expected,
+            "the first's household at the addresses of both"
         );
         let there: Vec<(Uuid, bool)> = sqlx::query_as(
             "SELECT household_id, EXISTS (SELECT FROM address_index a WHERE a.household_id = h.household_id) FROM households h ORDER BY 1",
         )
-        .fetch_all(&pool)
+        .fetch_all(pool)
         .await
         .unwrap();
-        let expected = [10, 11, 13].map(|id| (Uuid::from_u128(id), true));
+        let expected: Vec<_> = (0..2 * many)
+            .chain(12 * many..13 * many)
+            .map(|id| (household(id).uuid(), true))
+            .collect();
         assert_eq!(there, expected);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_person_whom_another_owner_met_meanwhile_keeps_that_name(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        let debtor = |number: usize| DebtorId::from_uuid(Uuid::from_u128(number as u128));
+        for many in [1, FEW] {
+            let first: Vec<_> = (0..many).map(|at| (key(at), debtor(at))).collect();
+            let again: Vec<_> = (0..2 * many)
+                .map(|at| (key(at), debtor(at + 10 * FEW)))
+                .collect();
+            let mut tx = store.begin("test").await.unwrap();
+            let made = tx.new_debtors(&version(), &first).await.unwrap();
+            assert_eq!(made, first.iter().copied().collect());
+            let settled = tx.new_debtors(&version(), &again).await.unwrap();
+            let expected = first.iter().chain(&again[many..]).copied().collect();
+            assert_eq!(settled, expected);
+            let known = [key(0), key(2 * many - 1), key(2 * many)];
+            let known = tx.known_debtors(&version(), &known).await.unwrap();
+            let expected = [(key(0), debtor(0)), again[2 * many - 1]];
+            assert_eq!(known, HashMap::from(expected));
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn an_envelope_is_kept_once_in_its_last_form(pool: PgPool) {
+        let store = Store::from_pool(pool);
+        for many in [1, FEW] {
+            let sealed = |numbers: std::ops::Range<usize>, envelope: &[u8]| -> Vec<SealedRow> {
+                let row = |number| SealedRow {
+                    signal: household(number).uuid(),
+                    revision: 1,
+                    envelope: envelope.to_vec(),
+                    received_at: "2025-01-19T10:00:00Z".parse().unwrap(),
+                };
+                numbers.map(row).collect()
+            };
+            let mut tx = store.begin("test").await.unwrap();
+            tx.keep_sealed(&sealed(0..2 * many, b"first"))
+                .await
+                .unwrap();
+            tx.keep_sealed(&sealed(many..3 * many, b"again"))
+                .await
+                .unwrap();
+            let kept: Vec<(Vec<u8>, i64)> = sqlx::query_as(
+                "SELECT envelope, count(*) FROM sealed_identities GROUP BY 1 ORDER BY 1",
+            )
+            .fetch_all(&mut *tx.inner)
+            .await
+            .unwrap();
+            let many = i64::try_from(many).unwrap();
+            assert_eq!(
+                kept,
+                [(b"again".to_vec(), 2 * many), (b"first".to_vec(), many)]
+            );
+        }
     }
 }

@@ -11,6 +11,7 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::copying::{FEW, Rows};
 use crate::{Store, StoreError, Tx};
 
 /// The keyed index of a partner's reference.
@@ -202,35 +203,7 @@ impl Tx {
         if offered.is_empty() && sought.is_empty() {
             return Ok(HashMap::new());
         }
-        let indexes: Vec<Vec<u8>> = offered.iter().map(|one| one.index.to_vec()).collect();
-        let signals: Vec<Uuid> = offered.iter().map(|one| one.signal).collect();
-        let municipalities: Vec<String> =
-            offered.iter().map(|one| one.municipality.clone()).collect();
-        let kinds: Vec<String> = offered.iter().map(|one| one.kind.clone()).collect();
-        let digests: Vec<Vec<u8>> = offered.iter().map(|one| one.digest.to_vec()).collect();
-        let made: HashSet<Uuid> = sqlx::query_scalar!(
-            "INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, promise_id,
-                delivery_id, first_received_at, received_at)
-             SELECT n.signal_id, n.municipality, $6, n.reference_index, n.kind, 1, n.digest, 'promised', $9, $7, $8, $8
-             FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bytea[])
-                AS n(signal_id, municipality, reference_index, kind, digest)
-             ORDER BY n.reference_index
-             ON CONFLICT (partner_id, reference_index) DO NOTHING
-             RETURNING signal_id",
-            &signals,
-            &municipalities,
-            &indexes,
-            &kinds,
-            &digests,
-            from.partner,
-            from.delivery,
-            from.now.to_sqlx() as _,
-            from.promise,
-        )
-        .fetch_all(&mut *self.inner)
-        .await?
-        .into_iter()
-        .collect();
+        let made = self.make_receipts(from, offered).await?;
         let (new, known): (Vec<&OfferedReference>, Vec<&OfferedReference>) =
             offered.iter().partition(|one| made.contains(&one.signal));
         let mut locked: HashMap<ReferenceIndex, LockedReceipt> = new
@@ -292,6 +265,92 @@ impl Tx {
             }
         }
         Ok(locked)
+    }
+
+    /// Gives every new reference its receipt, in the order of their indexes. The signals of those that had none.
+    async fn make_receipts(
+        &mut self,
+        from: Provenance<'_>,
+        offered: &[OfferedReference],
+    ) -> Result<HashSet<Uuid>, StoreError> {
+        if FEW <= offered.len() {
+            let known = self.references_among(from.partner, offered).await?;
+            let mut new: Vec<&OfferedReference> = offered
+                .iter()
+                .filter(|one| !known.contains(&one.index[..]))
+                .collect();
+            new.sort_unstable_by_key(|one| one.index);
+            if self.copy_receipts(from, &new).await? {
+                return Ok(new.into_iter().map(|one| one.signal).collect());
+            }
+        }
+        let indexes: Vec<Vec<u8>> = offered.iter().map(|one| one.index.to_vec()).collect();
+        let signals: Vec<Uuid> = offered.iter().map(|one| one.signal).collect();
+        let municipalities: Vec<String> =
+            offered.iter().map(|one| one.municipality.clone()).collect();
+        let kinds: Vec<String> = offered.iter().map(|one| one.kind.clone()).collect();
+        let digests: Vec<Vec<u8>> = offered.iter().map(|one| one.digest.to_vec()).collect();
+        Ok(sqlx::query_scalar!(
+            "INSERT INTO signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, promise_id,
+                delivery_id, first_received_at, received_at)
+             SELECT n.signal_id, n.municipality, $6, n.reference_index, n.kind, 1, n.digest, 'promised', $9, $7, $8, $8
+             FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bytea[])
+                AS n(signal_id, municipality, reference_index, kind, digest)
+             ORDER BY n.reference_index
+             ON CONFLICT (partner_id, reference_index) DO NOTHING
+             RETURNING signal_id",
+            &signals,
+            &municipalities,
+            &indexes,
+            &kinds,
+            &digests,
+            from.partner,
+            from.delivery,
+            from.now.to_sqlx() as _,
+            from.promise,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .collect())
+    }
+
+    /// Which of these this partner sent before.
+    async fn references_among(
+        &mut self,
+        partner: &str,
+        offered: &[OfferedReference],
+    ) -> Result<HashSet<Vec<u8>>, StoreError> {
+        let indexes: Vec<&[u8]> = offered.iter().map(|one| &one.index[..]).collect();
+        Ok(sqlx::query_scalar!(
+            "SELECT reference_index FROM signal_receipts WHERE partner_id = $1 AND reference_index = ANY($2)",
+            partner,
+            &indexes as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?
+        .into_iter()
+        .collect())
+    }
+
+    /// `false`: somebody else sent one of them meanwhile, and none was written.
+    async fn copy_receipts(
+        &mut self,
+        from: Provenance<'_>,
+        new: &[&OfferedReference],
+    ) -> Result<bool, StoreError> {
+        let now = from.now.to_sqlx();
+        let mut rows = Rows::default();
+        for one in new {
+            rows.column(one.signal).column(&one.municipality);
+            rows.column(from.partner).column(&one.index[..]);
+            rows.column(&one.kind).column(1_i32).column(&one.digest[..]);
+            rows.column("promised").column(from.promise);
+            rows.column(from.delivery).column(now).column(now).end();
+        }
+        let into = "signal_receipts (signal_id, municipality, partner_id, reference_index, kind, revision, digest, state, promise_id, \
+                    delivery_id, first_received_at, received_at)";
+        self.copy_unless_there(into, rows).await
     }
 
     /// Which of these promises are open. To be asked once the receipts are locked: a statement that waited for a lock does not see what was promised
@@ -654,6 +713,60 @@ mod tests {
             Some(locked)
         );
         assert_eq!(tx.lock_receipt("b", first.signal).await.unwrap(), None);
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn of_many_references_that_two_requests_bring_each_is_one_signal(pool: PgPool) {
+        let store = store(pool.clone()).await;
+        let offers = |numbers: std::ops::Range<usize>| -> Vec<OfferedReference> {
+            let numbered = |number: usize| {
+                let mut offered = offer(0, 1);
+                offered.index[..8].copy_from_slice(&number.to_be_bytes());
+                offered
+            };
+            numbers.map(numbered).collect()
+        };
+        let (ours, theirs) = (offers(0..2 * FEW), offers(FEW..3 * FEW));
+        let mut first = store.begin("first").await.unwrap();
+        let locked = first.lock_references(from(), &ours, &[]).await.unwrap();
+        assert!(ours.iter().all(|one| locked[&one.index].is_new));
+        let second = async {
+            let mut second = store.begin("second").await.unwrap();
+            let locked = second.lock_references(from(), &theirs, &[]).await.unwrap();
+            second.commit().await.unwrap();
+            locked
+        };
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        let committing = async {
+            while !sqlx::query_scalar::<_, bool>(waits)
+                .fetch_one(&pool)
+                .await
+                .unwrap()
+            {}
+            first.commit().await.unwrap();
+        };
+        let (locked, ()) = tokio::join!(second, committing);
+        let is_whose = |offered: &[OfferedReference], is_new: bool| {
+            let receipt = |one: &OfferedReference| &locked[&one.index];
+            let is_so = |one| receipt(one).signal == one.signal && receipt(one).is_new == is_new;
+            offered.iter().all(is_so)
+        };
+        assert_eq!(locked.len(), 2 * FEW);
+        assert!(is_whose(&ours[FEW..], false), "whose the first was");
+        assert!(is_whose(&theirs[FEW..], true));
+
+        let mut third = store.begin("third").await.unwrap();
+        let offered = offers(0..4 * FEW);
+        let locked = third.lock_references(from(), &offered, &[]).await.unwrap();
+        let new = offered.iter().filter(|one| locked[&one.index].is_new);
+        assert_eq!(
+            new.map(|one| one.signal).collect::<Vec<_>>(),
+            offered[3 * FEW..]
+                .iter()
+                .map(|one| one.signal)
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(locked[&ours[0].index].signal, ours[0].signal);
     }
 
     fn settled(kept: Option<Uuid>, counts: &HashMap<IntakeCount, u64>) -> Settled<'_> {
