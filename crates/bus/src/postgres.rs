@@ -243,7 +243,7 @@ impl Backend for PostgresLog {
     ) -> Result<Vec<(i32, i64)>, BusError> {
         let (partitions, offsets): (Vec<i32>, Vec<i64>) = positions.iter().copied().unzip();
         let rows = sqlx::query!(
-            r#"SELECT found.partition, (extract(epoch FROM found.appended_at) * 1000)::bigint AS "appended_at_ms!"
+            r#"SELECT found.partition, (date_part('epoch', found.appended_at) * 1000)::bigint AS "appended_at_ms!"
                FROM unnest($2::int[], $3::bigint[]) AS wanted (partition, from_offset)
                CROSS JOIN LATERAL (
                    SELECT partition, appended_at FROM log_records
@@ -540,7 +540,7 @@ impl Tables {
         let limit = i64::try_from(MAX_BATCH).expect("a batch is small");
         let rows = sqlx::query!(
             r#"SELECT found.partition, record_offset, record_key, record_value, request_id,
-                      (extract(epoch FROM appended_at) * 1000)::bigint AS "appended_at_ms!"
+                      (date_part('epoch', appended_at) * 1000)::bigint AS "appended_at_ms!"
                FROM unnest($2::int[], $3::bigint[]) AS wanted (partition, from_offset)
                CROSS JOIN LATERAL (
                    SELECT * FROM log_records
