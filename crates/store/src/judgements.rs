@@ -1,5 +1,6 @@
 //! Judging: what is read of a household under lock, what comes of it, and which rules were in force.
 
+mod events;
 mod known;
 mod pages;
 mod rules;
@@ -11,13 +12,11 @@ use voorveld_domain::HouseholdId;
 
 use crate::StoreError;
 
+pub use events::{EventDetail, NamedGround, SystemEvent};
 pub use known::{Hearing, Judged, JudgedGround, JudgedTask};
 pub use rules::{Activation, BacklogTakenUp, NewActivation};
 pub use shadow::{RuleComparison, ShadowRow};
-pub use written::{
-    EventDetail, GoneGround, GroundRow, MatchRow, NamedGround, NewHold, NewTask, SuppressionRow,
-    SystemEvent, TaskBecomes,
-};
+pub use written::{GoneGround, GroundRow, MatchRow, NewHold, NewTask, SuppressionRow, TaskBecomes};
 
 fn corrupt(table: &'static str, what: &'static str) -> StoreError {
     StoreError::Corrupt { table, what }
