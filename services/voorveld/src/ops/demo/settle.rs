@@ -30,9 +30,11 @@ impl Rest {
         Ok(())
     }
 
-    /// Whether it has. Looks from the door to the end: what has come to rest upstream adds nothing to what is looked at next.
+    /// Whether it has. Looks from the door to the end: what has come to rest upstream adds nothing to what is looked at next. Only where the last stage
+    /// has nothing to read, since to count what waits at the door takes the database longer than all other looks.
     pub async fn is_reached(&self) -> anyhow::Result<bool> {
-        Ok(self.is_resolved().await?
+        Ok(self.is_at_the_end("correlator", RESOLVED_TOPIC).await?
+            && self.is_resolved().await?
             && self.is_at_the_end("correlator", RESOLVED_TOPIC).await?
             && self
                 .store
@@ -43,6 +45,9 @@ impl Rest {
 
     /// Whether everything that was taken in has its household, or waits for a person to find it.
     pub async fn is_resolved(&self) -> anyhow::Result<bool> {
+        if !self.is_at_the_end("resolver", RECEIVED_TOPIC).await? {
+            return Ok(false);
+        }
         let today = self.clock.today();
         let way = self.store.on_the_way(today).await?;
         if way.pending_receipts + way.open_deliveries > 0
