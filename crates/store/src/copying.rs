@@ -123,7 +123,7 @@ impl Tx {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use jiff::Timestamp;
     use jiff::civil::Date;
     use jiff_sqlx::ToSqlx;
@@ -133,6 +133,17 @@ mod tests {
 
     use super::*;
     use crate::Store;
+
+    /// Waits until as many connections wait for a lock. PostgreSQL tells nobody that one does, so it is asked again and again.
+    pub(crate) async fn until_blocked(many: i64, pool: &PgPool) {
+        let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(blocked)
+            .fetch_one(pool)
+            .await
+            .unwrap()
+            != many
+        {}
+    }
 
     #[sqlx::test(migrations = "../../migrations")]
     async fn what_is_copied_is_what_was_written(pool: PgPool) {

@@ -47,6 +47,12 @@ pub struct SealedRow {
     pub received_at: Timestamp,
 }
 
+/// The columns of [`Tx::copy_keyed`].
+const ADDRESSES: &str =
+    "address_index (municipality, key_id, normaliser_version, address_key, household_id)";
+const PERSONS: &str =
+    "debtor_index (municipality, key_id, normaliser_version, person_key, debtor_id)";
+
 impl Tx {
     /// The household of each keyed address; one that was never seen gets the proposed id. Two owners that propose for the same address get the same answer.
     pub async fn households_of(
@@ -86,8 +92,11 @@ impl Tx {
         }
         // In key order, so that two owners that meet here wait for each other instead of deadlocking.
         fresh.sort_unstable_by_key(|(key, _)| *key);
+        let proposals = fresh
+            .iter()
+            .map(|(key, household)| (*key, household.uuid()));
         let (ids, municipalities): (Vec<Uuid>, Vec<String>) = if self
-            .copy_addresses(version, &fresh)
+            .copy_keyed(ADDRESSES, version, proposals)
             .await?
         {
             households.extend(fresh.iter().copied().copied());
@@ -111,23 +120,22 @@ impl Tx {
         Ok(households)
     }
 
-    /// The addresses that nobody had met yet. `false`: too few to copy, or another owner met one of them meanwhile; nothing was written.
-    async fn copy_addresses(
+    /// Whom or what nobody had met yet, by key. `false`: too few to copy, or another owner met one of them meanwhile; nothing was written.
+    async fn copy_keyed(
         &mut self,
+        into: &str,
         version: &IndexVersion,
-        fresh: &[&(BlindKey, HouseholdId)],
+        fresh: impl ExactSizeIterator<Item = (BlindKey, Uuid)>,
     ) -> Result<bool, StoreError> {
         if fresh.len() < FEW {
             return Ok(false);
         }
         let mut rows = Rows::default();
-        for ((municipality, key), household) in fresh {
+        for ((municipality, key), id) in fresh {
             rows.column(municipality.as_str());
             rows.column(&version.key_id).column(version.normaliser);
-            rows.column(&key[..]).column(household.uuid()).end();
+            rows.column(&key[..]).column(id).end();
         }
-        let into =
-            "address_index (municipality, key_id, normaliser_version, address_key, household_id)";
         self.copy_unless_there(into, rows).await
     }
 
@@ -218,7 +226,8 @@ impl Tx {
         // In key order, so that two owners that meet here wait for each other instead of deadlocking.
         let mut fresh: Vec<&(BlindKey, DebtorId)> = proposed.iter().collect();
         fresh.sort_unstable_by_key(|(key, _)| *key);
-        if self.copy_debtors(version, &fresh).await? {
+        let proposals = fresh.iter().map(|(key, debtor)| (*key, debtor.uuid()));
+        if self.copy_keyed(PERSONS, version, proposals).await? {
             return Ok(fresh.into_iter().copied().collect());
         }
         let (municipalities, keys) = blind_columns(fresh.iter().map(|(key, _)| key));
@@ -245,25 +254,6 @@ impl Tx {
             );
         }
         Ok(debtors)
-    }
-
-    /// `false`: too few to copy, or another owner met one of them meanwhile; nothing was written.
-    async fn copy_debtors(
-        &mut self,
-        version: &IndexVersion,
-        fresh: &[&(BlindKey, DebtorId)],
-    ) -> Result<bool, StoreError> {
-        if fresh.len() < FEW {
-            return Ok(false);
-        }
-        let mut rows = Rows::default();
-        for ((municipality, key), debtor) in fresh {
-            rows.column(municipality.as_str());
-            rows.column(&version.key_id).column(version.normaliser);
-            rows.column(&key[..]).column(debtor.uuid()).end();
-        }
-        let into = "debtor_index (municipality, key_id, normaliser_version, person_key, debtor_id)";
-        self.copy_unless_there(into, rows).await
     }
 
     /// Which of these keyed addresses are excluded (K14).
@@ -400,6 +390,7 @@ mod tests {
 
     use super::*;
     use crate::Store;
+    use crate::copying::tests::until_blocked;
 
     fn version() -> IndexVersion {
         IndexVersion {
@@ -448,13 +439,8 @@ mod tests {
             second.commit().await.unwrap();
             settled
         };
-        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
         let committing = async {
-            while !sqlx::query_scalar::<_, bool>(waits)
-                .fetch_one(pool)
-                .await
-                .unwrap()
-            {}
+            until_blocked(1, pool).await;
             first.commit().await.unwrap();
         };
         let (settled, ()) = tokio::join!(second, committing);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::copying::tests::until_blocked;
 use sqlx::PgPool;
 
 const GROUND: &str = "INSERT INTO task_grounds (task_id, rule_id, anchor, rule_version, rule_set, witnesses, evidence, words, due_on,
@@ -141,13 +142,8 @@ async fn of_many_references_that_two_requests_bring_each_is_one_signal(pool: PgP
         second.commit().await.unwrap();
         locked
     };
-    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
     let committing = async {
-        while !sqlx::query_scalar::<_, bool>(waits)
-            .fetch_one(&pool)
-            .await
-            .unwrap()
-        {}
+        until_blocked(1, &pool).await;
         first.commit().await.unwrap();
     };
     let (locked, ()) = tokio::join!(second, committing);
@@ -284,18 +280,7 @@ async fn who_waited_for_a_receipt_sees_what_was_promised_meanwhile(pool: PgPool)
     };
     let correct = async {
         // Both stand before the lock, with what they saw before.
-        loop {
-            let blocked: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-            )
-            .fetch_one(&pool)
-            .await
-            .unwrap();
-            if blocked == 2 {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        until_blocked(2, &pool).await;
         let again = [revision(one.signal, 2, 2, None)];
         correcting.promise(from(), &again, &[]).await.unwrap();
         correcting.commit().await.unwrap();
