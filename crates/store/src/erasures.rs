@@ -87,7 +87,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let columns = columns(expired);
         let woken = sqlx::query!(
-            // Kind by kind, from one to the next, so that only what is over is read of the index.
+            // Kind by kind, from one to the next, so that only what is over is read of the index; and only its households of those that were judged.
             "WITH RECURSIVE kinds (kind) AS (
                  SELECT min(kind) FROM signals
                  UNION ALL
@@ -96,7 +96,8 @@ impl Store {
                  SELECT DISTINCT s.household_id FROM kinds k LEFT JOIN UNNEST($2::text[], $3::date[]) AS given (kind, last) USING (kind)
                  CROSS JOIN LATERAL (SELECT household_id FROM signals WHERE kind = k.kind AND event_date <= coalesce(given.last, $4) OFFSET 0) s)
              INSERT INTO wake_ups (topic, partition, household_id, due, reason)
-             SELECT $1, j.partition, j.household_id, $5, $6 FROM over JOIN household_judgements j USING (household_id)
+             SELECT $1, j.partition, j.household_id, $5, $6 FROM over
+             CROSS JOIN LATERAL (SELECT household_id, partition FROM household_judgements WHERE household_id = over.household_id OFFSET 0) j
              WHERE j.partition IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM wake_ups w WHERE w.topic = $1 AND w.partition = j.partition
                                  AND w.household_id = j.household_id AND w.reason = $6)
