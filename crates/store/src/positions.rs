@@ -1,16 +1,10 @@
 //! Partition positions and epochs (I3): who owns a partition, and how far it is.
 
-use std::pin::pin;
-use std::time::Duration;
-
-use futures::future::{Either, select};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use tokio::time::sleep;
-use tracing::warn;
 
 use crate::held::Held;
-use crate::{STANDS_STILL_MAX, Store, StoreError, Tx};
+use crate::{Store, StoreError, Tx};
 
 /// A partition that was claimed, and where to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,100 +61,42 @@ impl Store {
         owner: &str,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
-        self.claim(reader, topic_id, first, owner, now, STANDS_STILL_MAX)
-            .await
-    }
-
-    async fn claim(
-        &self,
-        reader: Reader<'_>,
-        topic_id: &str,
-        first: &[(i32, i64)],
-        owner: &str,
-        now: Timestamp,
-        patience: Duration,
-    ) -> Result<Claimed, StoreError> {
         let mut tx = Held::begin(&self.pool, "BEGIN").await?;
-        let process = sqlx::query_scalar!(r#"SELECT pg_backend_pid() AS "process!""#)
-            .fetch_one(&mut *tx)
-            .await?;
-        let claiming = claim(tx, reader, topic_id, first, owner, now);
-        let clearing = self.end_who_stands_in_the_way_of(process, patience);
-        match select(pin!(claiming), pin!(clearing)).await {
-            Either::Left((claimed, _)) => claimed,
-            Either::Right((error, _)) => Err(error),
-        }
-    }
-
-    /// Ends, for as long as it is asked to, whose transaction keeps this process of the server waiting and whose client has said nothing for so long. The
-    /// server itself ends who stands still between two statements ([`STANDS_STILL_MAX`]); for who stands still while rows are copied it would wait for
-    /// ever.
-    async fn end_who_stands_in_the_way_of(&self, process: i32, patience: Duration) -> StoreError {
-        loop {
-            sleep(patience).await;
-            let ended = sqlx::query_scalar!(
-                r#"SELECT pg_terminate_backend(a.pid) AS "ended!"
-                   FROM unnest(pg_blocking_pids($1)) AS blocking (pid) JOIN pg_stat_activity a USING (pid)
-                   WHERE a.wait_event = 'ClientRead' AND a.query_start < clock_timestamp() - make_interval(secs => $2)"#,
-                process,
-                patience.as_secs_f64(),
+        let (partitions, offsets): (Vec<i32>, Vec<i64>) = first.iter().copied().unzip();
+        let rows = sqlx::query!(
+                r#"INSERT INTO partition_positions AS mine
+                     (stage, topic, partition, topic_id, next_offset, epoch, owner, updated_at)
+                   SELECT $1, $2, new.partition, $3, new.next_offset, 1, $6, $7
+                   FROM (SELECT * FROM UNNEST($4::int[], $5::bigint[]) AS n (partition, next_offset) ORDER BY partition) AS new
+                   ON CONFLICT (stage, topic, partition) DO UPDATE
+                     SET epoch = mine.epoch + 1, owner = excluded.owner, updated_at = excluded.updated_at
+                   RETURNING partition, topic_id, next_offset, epoch"#,
+                reader.stage,
+                reader.topic,
+                topic_id,
+                &partitions,
+                &offsets,
+                owner,
+                now.to_sqlx() as _,
             )
-            .fetch_all(&self.pool)
-            .await;
-            match ended {
-                Ok(ended) if ended.is_empty() => {}
-                Ok(ended) => warn!(
-                    ended = ended.len(),
-                    "an owner that stood still was in the way; its transaction was ended"
-                ),
-                Err(error) => return error.into(),
-            }
-        }
-    }
-}
-
-async fn claim(
-    mut tx: Held,
-    reader: Reader<'_>,
-    topic_id: &str,
-    first: &[(i32, i64)],
-    owner: &str,
-    now: Timestamp,
-) -> Result<Claimed, StoreError> {
-    let (partitions, offsets): (Vec<i32>, Vec<i64>) = first.iter().copied().unzip();
-    let rows = sqlx::query!(
-            r#"INSERT INTO partition_positions AS mine
-                 (stage, topic, partition, topic_id, next_offset, epoch, owner, updated_at)
-               SELECT $1, $2, new.partition, $3, new.next_offset, 1, $6, $7
-               FROM (SELECT * FROM UNNEST($4::int[], $5::bigint[]) AS n (partition, next_offset) ORDER BY partition) AS new
-               ON CONFLICT (stage, topic, partition) DO UPDATE
-                 SET epoch = mine.epoch + 1, owner = excluded.owner, updated_at = excluded.updated_at
-               RETURNING partition, topic_id, next_offset, epoch"#,
-            reader.stage,
-            reader.topic,
-            topic_id,
-            &partitions,
-            &offsets,
-            owner,
-            now.to_sqlx() as _,
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-    if let Some(row) = rows.iter().find(|row| row.topic_id != topic_id) {
-        return Ok(Claimed::AnotherLog {
-            partition: row.partition,
-        });
-    }
-    tx.commit().await?;
-    Ok(Claimed::Ours(
-        rows.into_iter()
-            .map(|row| Claim {
+            .fetch_all(&mut *tx)
+            .await?;
+        if let Some(row) = rows.iter().find(|row| row.topic_id != topic_id) {
+            return Ok(Claimed::AnotherLog {
                 partition: row.partition,
-                next_offset: row.next_offset,
-                epoch: row.epoch,
-            })
-            .collect(),
-    ))
+            });
+        }
+        tx.commit().await?;
+        Ok(Claimed::Ours(
+            rows.into_iter()
+                .map(|row| Claim {
+                    partition: row.partition,
+                    next_offset: row.next_offset,
+                    epoch: row.epoch,
+                })
+                .collect(),
+        ))
+    }
 }
 
 impl Tx {
@@ -262,43 +198,6 @@ mod tests {
             Err(StoreError::Fenced { .. })
         ));
         advance(&store, second, 12).await.expect("moves");
-    }
-
-    #[sqlx::test(migrations = "../../migrations")]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this owner breaks off in the middle"
-    )]
-    async fn an_owner_that_stands_still_while_it_copies_rows_loses_its_locks(pool: PgPool) {
-        let store = Store::from_pool(pool);
-        let first = claim(&store, "a").await;
-        let mut frozen = store.begin("frozen").await.unwrap();
-        let step = Step {
-            partition: 0,
-            from: first.next_offset,
-            to: 9,
-            epoch: first.epoch,
-        };
-        frozen
-            .advance_positions(READER, &[step], Timestamp::UNIX_EPOCH)
-            .await
-            .unwrap();
-        let copying = frozen.inner.copy_in_raw("COPY households FROM STDIN");
-        let copying = copying.await.unwrap();
-        let patience = Duration::from_millis(100);
-        let claimed = store.claim(
-            READER,
-            "log-1",
-            &[(0, 5)],
-            "b",
-            Timestamp::UNIX_EPOCH,
-            patience,
-        );
-        let Claimed::Ours(claims) = claimed.await.unwrap() else {
-            panic!("the same log");
-        };
-        assert_eq!((claims[0].next_offset, claims[0].epoch), (5, 2));
-        assert!(copying.finish().await.is_err(), "who wakes up joins anew");
     }
 
     #[sqlx::test(migrations = "../../migrations")]

@@ -13,3 +13,4 @@ mod in_force;
 pub mod keys;
 pub mod ops;
 pub mod roles;
+mod standstill;

@@ -25,6 +25,7 @@ use crate::housekeeping;
 use crate::in_force;
 use crate::keys;
 use crate::ops::office;
+use crate::standstill;
 
 /// Only all roles together keep a database of their own.
 const NO_DATABASE: &str = "no database is configured: set postgres.url or postgres.url_file";
@@ -216,6 +217,10 @@ impl House {
             );
             lifecycle.spawn("policy", watching);
         }
+        lifecycle.spawn(
+            "standstill",
+            standstill::watch(hall.store.clone(), lifecycle.draining()),
+        );
         lifecycle.spawn(
             "health",
             health::watch(
