@@ -124,6 +124,8 @@ impl Tx {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::Duration;
+
     use jiff::Timestamp;
     use jiff::civil::Date;
     use jiff_sqlx::ToSqlx;
@@ -134,15 +136,25 @@ pub(crate) mod tests {
     use super::*;
     use crate::Store;
 
+    /// How often it is asked whether somebody waits for a lock, and how long between two looks: half a minute together.
+    const LOOKS: u32 = 3_000;
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
     /// Waits until as many connections wait for a lock. PostgreSQL tells nobody that one does, so it is asked again and again.
     pub(crate) async fn until_blocked(many: i64, pool: &PgPool) {
-        let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while sqlx::query_scalar::<_, i64>(blocked)
+        for _ in 0..LOOKS {
+            let blocked: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
             .fetch_one(pool)
             .await
-            .unwrap()
-            != many
-        {}
+            .unwrap();
+            if blocked == many {
+                return;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        panic!("never as many as {many} wait for a lock");
     }
 
     #[sqlx::test(migrations = "../../migrations")]
@@ -186,7 +198,7 @@ pub(crate) mod tests {
 
     #[sqlx::test(migrations = "../../migrations")]
     async fn one_that_is_there_keeps_all_out_and_the_transaction_goes_on(pool: PgPool) {
-        sqlx::raw_sql("CREATE TABLE copied (i int PRIMARY KEY)")
+        sqlx::raw_sql("CREATE TABLE copied (i int PRIMARY KEY CHECK (i < 100))")
             .execute(&pool)
             .await
             .unwrap();
@@ -208,12 +220,15 @@ pub(crate) mod tests {
             let copied = tx.copy_unless_there("copied", numbers(offered)).await;
             assert_eq!(copied.unwrap(), expected, "{offered:?}");
         }
-        let unknown = tx.copy_unless_there("nowhere", numbers(&[5])).await;
-        assert!(
-            matches!(unknown, Err(StoreError::Sql(_))),
-            "any other trouble is told"
-        );
         drop(tx);
+        for (into, refused) in [("nowhere", 5), ("copied", 100)] {
+            let mut tx = store.begin("copy").await.unwrap();
+            let told = tx.copy_unless_there(into, numbers(&[refused])).await;
+            assert!(
+                matches!(told, Err(StoreError::Sql(_))),
+                "any other trouble is told: {into} {refused}"
+            );
+        }
         let mut tx = store.begin("copy").await.unwrap();
         tx.copy_unless_there("copied", numbers(&[7])).await.unwrap();
         tx.copy_unless_there("copied", numbers(&[6, 7]))

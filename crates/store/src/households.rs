@@ -464,6 +464,64 @@ mod tests {
         assert_eq!(there, expected);
     }
 
+    /// Two owners, one of which has everything in the order of its keys and the other the other way round, do `propose` while somebody holds the key in
+    /// the middle: whoever begins at either end gets as far as that.
+    async fn meet_in_the_middle(
+        many: usize,
+        pool: &PgPool,
+        propose: impl AsyncFn(&mut Tx, Vec<usize>) -> Result<(), StoreError>,
+    ) {
+        let store = Store::from_pool(pool.clone());
+        let mut in_the_middle = store.begin("in the middle").await.unwrap();
+        propose(&mut in_the_middle, vec![many / 2]).await.unwrap();
+        let meet = async |numbers: Vec<usize>| {
+            let mut tx = store.begin("test").await?;
+            propose(&mut tx, numbers).await?;
+            tx.commit().await
+        };
+        let letting_go = async {
+            until_blocked(2, pool).await;
+            drop(in_the_middle);
+        };
+        let forth = meet((0..many).collect());
+        let back = meet((0..many).rev().collect());
+        let (forth, back, ()) = tokio::join!(forth, back, letting_go);
+        forth.and(back).unwrap();
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn owners_that_meet_the_same_addresses_in_another_order_do_not_deadlock(pool: PgPool) {
+        for (many, key_id) in [(50, "few"), (2 * FEW, "many")] {
+            meet_in_the_middle(many, &pool, async |tx, numbers| {
+                let version = IndexVersion {
+                    key_id: key_id.to_owned(),
+                    normaliser: 1,
+                };
+                let one = |at: usize| (key(at), HouseholdId::from_uuid(Uuid::new_v4()));
+                let proposed: Vec<_> = numbers.into_iter().map(one).collect();
+                let now = "2025-01-19T10:00:00Z".parse().unwrap();
+                tx.households_of(&version, &proposed, now).await.map(drop)
+            })
+            .await;
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn owners_that_meet_the_same_persons_in_another_order_do_not_deadlock(pool: PgPool) {
+        for (many, key_id) in [(50, "few"), (2 * FEW, "many")] {
+            meet_in_the_middle(many, &pool, async |tx, numbers| {
+                let version = IndexVersion {
+                    key_id: key_id.to_owned(),
+                    normaliser: 1,
+                };
+                let one = |at: usize| (key(at), DebtorId::from_uuid(Uuid::new_v4()));
+                let proposed: Vec<_> = numbers.into_iter().map(one).collect();
+                tx.new_debtors(&version, &proposed).await.map(drop)
+            })
+            .await;
+        }
+    }
+
     #[sqlx::test(migrations = "../../migrations")]
     async fn a_person_whom_another_owner_met_meanwhile_keeps_that_name(pool: PgPool) {
         let store = Store::from_pool(pool);

@@ -188,6 +188,7 @@ async fn sweep(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::copying::tests::until_blocked;
     use sqlx::PgPool;
 
     /// Each table with a row just past its retention and one that may stay a little longer, or for as long as something stands. Invented.
@@ -356,12 +357,8 @@ mod tests {
         let now: Zoned = "2026-04-01T00:00:00+02:00[Europe/Amsterdam]"
             .parse()
             .expect("an instant");
-        let stands_still = || {
-            sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')")
-                .fetch_one(&pool)
-        };
         let writing = async {
-            while !stands_still().await.expect("looks") {}
+            until_blocked(1, &pool).await;
             colleague.commit().await.expect("commits");
         };
         let (swept, ()) = tokio::join!(store.sweep(&now, 1_095), writing);

@@ -264,6 +264,14 @@ impl Tx {
                 receipt.said.insert(digest, said_in);
             }
         }
+        // Known when they were looked for, and erased before they were locked: they are new again.
+        let is_gone = |one: &&OfferedReference| !locked.contains_key(&one.index);
+        let gone: Vec<OfferedReference> = offered.iter().filter(is_gone).cloned().collect();
+        if !gone.is_empty() {
+            let made = self.insert_receipts(from, &gone).await?;
+            let new = gone.iter().filter(|one| made.contains(&one.signal));
+            locked.extend(new.map(|one| (one.index, LockedReceipt::made(one, from.now))));
+        }
         Ok(locked)
     }
 
@@ -284,6 +292,15 @@ impl Tx {
                 return Ok(new.into_iter().map(|one| one.signal).collect());
             }
         }
+        self.insert_receipts(from, offered).await
+    }
+
+    /// The same where some have one already.
+    async fn insert_receipts(
+        &mut self,
+        from: Provenance<'_>,
+        offered: &[OfferedReference],
+    ) -> Result<HashSet<Uuid>, StoreError> {
         let indexes: Vec<Vec<u8>> = offered.iter().map(|one| one.index.to_vec()).collect();
         let signals: Vec<Uuid> = offered.iter().map(|one| one.signal).collect();
         let municipalities: Vec<String> =

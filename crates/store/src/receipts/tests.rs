@@ -30,6 +30,13 @@ fn offer(index: u8, digest: u8) -> OfferedReference {
     }
 }
 
+/// A reference of which there may be more than a byte counts; `by` keeps them apart from others.
+fn numbered(by: u8, number: usize) -> OfferedReference {
+    let mut one = offer(by, 1);
+    one.index[..8].copy_from_slice(&number.to_be_bytes());
+    one
+}
+
 fn from() -> Provenance<'static> {
     Provenance {
         partner: "a",
@@ -112,12 +119,7 @@ async fn a_reference_keeps_its_signal_and_remembers_what_every_revision_said(poo
 async fn of_many_references_that_two_requests_bring_each_is_one_signal(pool: PgPool) {
     let store = store(pool.clone()).await;
     let offers = |numbers: std::ops::Range<usize>| -> Vec<OfferedReference> {
-        let numbered = |number: usize| {
-            let mut offered = offer(0, 1);
-            offered.index[..8].copy_from_slice(&number.to_be_bytes());
-            offered
-        };
-        numbers.map(numbered).collect()
+        numbers.map(|number| numbered(0, number)).collect()
     };
     let (ours, theirs) = (offers(0..2 * FEW), offers(FEW..3 * FEW));
     let mut first = store.begin("first").await.unwrap();
@@ -396,18 +398,65 @@ async fn a_partner_learns_that_a_task_ended_and_never_that_the_safety_desk_had_i
 
 #[sqlx::test(migrations = "../../migrations")]
 async fn two_requests_with_the_same_references_in_another_order_do_not_deadlock(pool: PgPool) {
-    let store = store(pool).await;
-    let forth: Vec<_> = (0..50).map(|n| offer(n, n)).collect();
-    let back: Vec<_> = (0..50).rev().map(|n| offer(n, n)).collect();
-    let take = async |offers: Vec<OfferedReference>| {
-        let mut tx = store.begin("test").await?;
-        let locked = tx.lock_references(from(), &offers, &[]).await?;
-        let made = locked.values().filter(|one| one.is_new).count();
-        tx.commit().await?;
-        Ok::<usize, StoreError>(made)
+    let store = store(pool.clone()).await;
+    // So few are inserted, so many are copied.
+    for (many, by) in [(50, 1), (2 * FEW, 2)] {
+        let offered = |number| numbered(by, number);
+        let forth: Vec<_> = (0..many).map(offered).collect();
+        let back: Vec<_> = (0..many).rev().map(offered).collect();
+        // Whoever begins at either end of them gets as far as the middle.
+        let mut in_the_middle = store.begin("in the middle").await.unwrap();
+        in_the_middle
+            .lock_references(from(), &[offered(many / 2)], &[])
+            .await
+            .unwrap();
+        let take = async |offers: Vec<OfferedReference>| {
+            let mut tx = store.begin("test").await?;
+            let locked = tx.lock_references(from(), &offers, &[]).await?;
+            let made = locked.values().filter(|one| one.is_new).count();
+            tx.commit().await?;
+            Ok::<usize, StoreError>(made)
+        };
+        let letting_go = async {
+            until_blocked(2, &pool).await;
+            drop(in_the_middle);
+        };
+        let (one, two, ()) = tokio::join!(take(forth), take(back), letting_go);
+        assert_eq!(one.unwrap() + two.unwrap(), many);
+    }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_reference_that_is_erased_while_it_is_offered_is_new(pool: PgPool) {
+    let store = store(pool.clone()).await;
+    let offers = || (0..FEW).map(|number| numbered(0, number));
+    let known: Vec<_> = offers().take(2).collect();
+    let mut tx = store.begin("before").await.unwrap();
+    tx.lock_references(from(), &known, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut erasing = store.begin("erasing").await.unwrap();
+    sqlx::query("DELETE FROM signal_receipts WHERE reference_index = $1")
+        .bind(&known[0].index[..])
+        .execute(&mut *erasing.inner)
+        .await
+        .unwrap();
+    let sending = async {
+        let mut tx = store.begin("sending").await.unwrap();
+        let again: Vec<_> = offers().collect();
+        let locked = tx.lock_references(from(), &again, &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        again
+            .iter()
+            .map(|one| locked[&one.index].is_new)
+            .collect::<Vec<_>>()
     };
-    let (one, two) = tokio::join!(take(forth), take(back));
-    assert_eq!(one.unwrap() + two.unwrap(), 50);
+    let committing = async {
+        until_blocked(1, &pool).await;
+        erasing.commit().await.unwrap();
+    };
+    let (is_new, ()) = tokio::join!(sending, committing);
+    let but_the_other: Vec<bool> = (0..FEW).map(|number| number != 1).collect();
+    assert_eq!(is_new, but_the_other);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
