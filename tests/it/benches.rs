@@ -62,8 +62,8 @@ fn who_begins_anew_has_nothing_at_hand() {
     // Each household is read once by who filled it, and once more by each who began anew; and again where the second reader of a process came so late
     // to its share that the first had read some of it.
     let filled = going_on.iter().chain([&size["filling"]]);
-    let loaded = filled.map(|run| of(run, "householdsLoaded"));
-    assert!(loaded.sum::<u64>() >= 1_000, "{told:#}");
+    let loaded: u64 = filled.map(|run| of(run, "householdsLoaded")).sum();
+    assert!((1_000..2_000).contains(&loaded), "{told:#}");
 }
 
 #[test]

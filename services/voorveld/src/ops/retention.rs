@@ -17,7 +17,7 @@ pub async fn run(settings: &Settings, store: &Store, clock: &Clock) -> anyhow::R
 }
 
 async fn told(settings: &Settings, store: &Store, clock: &Clock) -> anyhow::Result<String> {
-    let policy = office::policy(settings)?;
+    let policy = office::policy_in_force(settings, store).await?;
     let retention = voorveld_correlator::Retention::of(policy.rules());
     let now = clock.now().to_zoned(TimeZone::get(CIVIL_ZONE)?);
     let expiring = store.expiring(&retention.over_on(clock.today())).await?;
