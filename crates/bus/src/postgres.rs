@@ -1,8 +1,8 @@
 //! The log as tables in PostgreSQL: the default where no broker is configured. Here stand its topics, its appender and all its SQL;
 //! `reader` is what a subscription does with them.
 //!
-//! Appenders hold the row of a partition until they commit, so offsets are dense and nobody sees a record before all lower ones (design,
-//! *Log*). Readers share partitions by leases on the database's clock: whoever looks, under the group's lock, buries the expired,
+//! Appenders hold the row of a partition until they commit, so offsets are dense and nobody sees a record before all lower
+//! ones. Readers share partitions by leases on the database's clock: whoever looks, under the group's lock, buries the expired,
 //! gives back what is above its share and takes what is free. No reader decides for another.
 
 mod reader;

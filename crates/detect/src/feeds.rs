@@ -1,4 +1,4 @@
-//! How far the feeds are complete: what an absence may be concluded from (design §4).
+//! How far the feeds are complete: what an absence may be concluded from (docs/rules.md, *When: something did not come*).
 //!
 //! No watermark decides anything: a partner says in so many words "delivered through June", and until every feed that matters has said so an
 //! absence is not concluded.

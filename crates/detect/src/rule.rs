@@ -47,7 +47,7 @@ pub struct Rule {
     /// The days on which its ground is in force here, by itself and by its profile (I7): an event of another day gives it no ground to judge.
     /// The door refuses such a signal when it comes in (S6), but these days may be changed afterwards.
     pub in_force: Period,
-    /// From which place in the log on this version judges here: it raises only with a witness that came there or later (design §5). `None`: always
+    /// From which place in the log on this version judges here: it raises only with a witness that came there or later. `None`: always
     /// did. A place and not a moment: what waited in the log when the version came into force was judged by nobody before.
     pub active_from: Option<i64>,
 }
@@ -113,7 +113,7 @@ impl Ladder {
     pub const LAST_STEP: u8 = 4;
 }
 
-/// Which of the settings may keep a rule from raising. Nothing mutes a crisis, a warm handover or a supply end (K5, K6, M6).
+/// Which of the settings may keep a rule from raising. A crisis, a warm handover or a supply end is muted by neither of the first two (K5, K6, M6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -328,7 +328,7 @@ impl RuleSet {
         part
     }
 
-    /// The same rules with the places in the log from which they judge (design §5, rules in force). A rule that is not named keeps
+    /// The same rules with the places in the log from which they judge (adr 16). A rule that is not named keeps
     /// what it had.
     #[must_use]
     pub fn with_activations(mut self, from: &BTreeMap<RuleId, i64>) -> Self {

@@ -331,7 +331,7 @@ pub enum SuppressedBy {
         /// How old it may be.
         limit_days: u16,
     },
-    /// All its unanswered witnesses came before this version came into force (design §5).
+    /// All its unanswered witnesses came before this version came into force (adr 16).
     BeforeActivation,
     /// No amount rose since somebody saw to it (`unless_risen`).
     NotRisen,

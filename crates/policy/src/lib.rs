@@ -92,7 +92,7 @@ impl Policy {
         Self::of_files(&files, errors)
     }
 
-    /// What was published, read by the same checks (design §5: a task keeps the version that raised it).
+    /// What was published, read by the same checks (M3: a task keeps the version that raised it).
     pub fn of_bundle(bundle: &Bundle) -> Result<Self, PolicyErrors> {
         Self::of_files(bundle.as_files(), PolicyErrors::default())
     }

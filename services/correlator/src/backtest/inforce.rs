@@ -15,7 +15,7 @@ use crate::rules::active_from;
 pub enum Judges {
     /// These rules, as if they had always been in force.
     Always(RuleSet),
-    /// The rules that were in force at each place (design §5).
+    /// The rules that were in force at each place.
     AsActivated(Activated),
 }
 

@@ -1,4 +1,4 @@
-//! How far a partner has delivered: said with a file or by itself, and read back. What an absence may be concluded from (design §4).
+//! How far a partner has delivered: said with a file or by itself, and read back. What an absence may be concluded from (docs/rules.md, *When: something did not come*).
 //!
 //! What is told here is what was said and nothing of what became of signals (K12): not whether a mark has taken effect, since that would tell
 //! that one of them waits somewhere.

@@ -1,4 +1,4 @@
-//! The decision told a second time, from semantics.md and from what `condition.rs` promises: for every day anew, with sets, slow and plain.
+//! The decision told a second time, from docs/semantics.md and from what `condition.rs` promises: for every day anew, with sets, slow and plain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
