@@ -72,7 +72,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(|connection, _| Box::pin(limit_standing_still(connection)))
+            .after_connect(|connection, _| Box::pin(set_up(connection)))
             .connect_with(options.application_name("voorveld"))
             .await?;
         Ok(Self { pool })
@@ -127,9 +127,12 @@ impl Store {
 }
 
 /// Said once the connection stands: a pooler in front of the server refuses what is said while connecting.
-async fn limit_standing_still(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+///
+/// Who stands still is ended ([`STANDS_STILL_MAX`]); and nothing is compiled. What a server guesses of tables that it has not looked at yet makes it compile statements that
+/// take a millisecond: over a second for one that reads nothing.
+async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let limit = format!("{}ms", STANDS_STILL_MAX.as_millis());
-    sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, false)")
+    sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, false), set_config('jit', 'off', false)")
         .bind(limit)
         .execute(connection)
         .await
@@ -218,6 +221,11 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(limit, format!("{}s", STANDS_STILL_MAX.as_secs()));
+        let compiles: String = sqlx::query_scalar("SHOW jit")
+            .fetch_one(&mut *tx.inner)
+            .await
+            .unwrap();
+        assert_eq!(compiles, "off");
         let process: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
             .fetch_one(&mut *tx.inner)
             .await
