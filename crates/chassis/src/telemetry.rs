@@ -3,10 +3,7 @@
 //! Which words a line may hold is in `docs/logging.md`; never a name, an address, an amount of a household, a body or a
 //! token. The filter can be changed while the process runs.
 
-use std::fs::OpenOptions;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use tracing::Subscriber;
@@ -35,15 +32,13 @@ pub enum LogFormat {
 }
 
 /// Where lines go.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogTarget {
     /// Standard output: the roles.
     #[default]
     Stdout,
     /// Standard error: commands, whose standard output is their answer.
     Stderr,
-    /// At the end of a file: the demo, whose screen is for people.
-    File(PathBuf),
 }
 
 /// How to log.
@@ -63,14 +58,6 @@ pub enum TelemetryError {
     /// The filter is not in the `target=level,…` form.
     #[error("the log filter is not valid: {0}")]
     Filter(String),
-    /// The log file cannot be opened.
-    #[error("opening the log file {} failed", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// Something else in this process logs already.
     #[error("logging was already started")]
     AlreadyStarted,
@@ -117,20 +104,9 @@ fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
 pub fn init(options: &LogOptions) -> Result<LogFilter, TelemetryError> {
     let filter = parse(options.filter.as_deref().unwrap_or(DEFAULT_FILTER))?;
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = match &options.target {
+    let lines = match options.target {
         LogTarget::Stdout => lines(options.format, io::stdout().is_terminal(), io::stdout),
         LogTarget::Stderr => lines(options.format, io::stderr().is_terminal(), io::stderr),
-        LogTarget::File(path) => {
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)
-                .map_err(|source| TelemetryError::File {
-                    path: path.clone(),
-                    source,
-                })?;
-            lines(options.format, false, Arc::new(file))
-        }
     };
     tracing_subscriber::registry()
         .with(filter)
@@ -168,7 +144,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);

@@ -151,7 +151,7 @@ code_list!(
         SafetyDesk = "safety_desk", "veiligheidsdesk";
         /// Runs the system; sees counts, never people.
         Operations = "operations", "beheer";
-        /// Reads the log of who opened what.
+        /// Answers for who opens what; the log of it is read at the command line (`voorveld audit`).
         PrivacyOfficer = "privacy_officer", "functionaris gegevensbescherming";
     }
 );

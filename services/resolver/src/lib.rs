@@ -1,7 +1,6 @@
 //! Whose signal is this? Reads `signals.received`, opens the seal, decides the household and writes `signals.resolved`.
 //!
-//! One of the two rooms that may open an envelope (I9). It decides nothing about a household; it only finds out which one it is. A later
-//! stage of this room adds persons and the BRP behind the same protocol.
+//! One of the two rooms that may open an envelope (I9). It decides nothing about a household; it only finds out which one it is.
 
 pub mod database;
 mod decide;
