@@ -50,8 +50,8 @@ pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a transaction may stand still between two statements before the server ends it and gives its locks to others: an owner that is frozen, or
 /// whose machine is gone, must not keep its partitions from who takes over. Far above what is decided between two
-/// statements of ours. Who only reads a moment of the past locks nothing, and says that it may take its time. Who stands still in the middle of a `COPY`
-/// is not ended by the server: see [`Store::end_who_stands_in_the_way`].
+/// statements of ours. Who only reads a moment of the past locks nothing, and says that it may take its time. Who stands still in the middle of a
+/// statement is not ended by the server: see [`Store::end_who_stands_in_the_way`].
 pub const STANDS_STILL_MAX: Duration = Duration::from_secs(30);
 
 /// How a transaction begins that finds every row by its key. The server keeps the plan of a statement that it was asked before, also one it made when the

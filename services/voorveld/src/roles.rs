@@ -217,9 +217,10 @@ impl House {
             );
             lifecycle.spawn("policy", watching);
         }
-        lifecycle.spawn(
+        // To the last: who is told to stop may be waiting for somebody who stands still.
+        lifecycle.spawn_last(
             "standstill",
-            standstill::watch(hall.store.clone(), lifecycle.draining()),
+            standstill::watch(hall.store.clone(), lifecycle.leaving()),
         );
         lifecycle.spawn(
             "health",

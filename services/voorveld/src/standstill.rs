@@ -11,19 +11,19 @@ use voorveld_store::Store;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Looks until told to stop. Whether the database answers is told elsewhere.
-pub async fn watch(store: Store, draining: CancellationToken) -> Result<(), Infallible> {
+pub async fn watch(store: Store, leaving: CancellationToken) -> Result<(), Infallible> {
     let mut beat = tokio::time::interval(EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = draining.cancelled() => return Ok(()),
+            () = leaving.cancelled() => return Ok(()),
             _ = beat.tick() => {}
         }
         match store.end_who_stands_in_the_way().await {
             Ok(0) => {}
             Ok(ended) => tracing::warn!(
                 ended,
-                "somebody stood still in the middle of its rows and in the way of others; its transaction was ended"
+                "somebody stood still in the way of others; its transaction was ended"
             ),
             Err(error) => tracing::debug!(
                 error = &error as &dyn std::error::Error,
