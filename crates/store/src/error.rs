@@ -24,6 +24,12 @@ pub enum StoreError {
         /// Which invariant, never the value.
         what: &'static str,
     },
+    /// A row that was there was erased by somebody while it was waited for: repeated, the same finds it gone.
+    #[error("a row of {table} was erased meanwhile")]
+    Gone {
+        /// Which table.
+        table: &'static str,
+    },
     /// Another owner has this partition, or its position is not the expected one: drop the batch and the cache.
     #[error("partition {partition} of {topic} has another owner")]
     Fenced {
@@ -72,6 +78,7 @@ impl StoreError {
                 }),
                 _ => false,
             },
+            Self::Gone { .. } => true,
             Self::Migration(_) | Self::Corrupt { .. } | Self::Fenced { .. } => false,
         }
     }

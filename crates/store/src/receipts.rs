@@ -264,13 +264,11 @@ impl Tx {
                 receipt.said.insert(digest, said_in);
             }
         }
-        // Known when they were looked for, and erased before they were locked: they are new again.
-        let is_gone = |one: &&OfferedReference| !locked.contains_key(&one.index);
-        let gone: Vec<OfferedReference> = offered.iter().filter(is_gone).cloned().collect();
-        if !gone.is_empty() {
-            let made = self.insert_receipts(from, &gone).await?;
-            let new = gone.iter().filter(|one| made.contains(&one.signal));
-            locked.extend(new.map(|one| (one.index, LockedReceipt::made(one, from.now))));
+        // Known when it was looked for, and erased before it was locked. To make it now, with others under lock, is to wait out of order.
+        if offered.iter().any(|one| !locked.contains_key(&one.index)) {
+            return Err(StoreError::Gone {
+                table: "signal_receipts",
+            });
         }
         Ok(locked)
     }
@@ -292,15 +290,6 @@ impl Tx {
                 return Ok(new.into_iter().map(|one| one.signal).collect());
             }
         }
-        self.insert_receipts(from, offered).await
-    }
-
-    /// The same where some have one already.
-    async fn insert_receipts(
-        &mut self,
-        from: Provenance<'_>,
-        offered: &[OfferedReference],
-    ) -> Result<HashSet<Uuid>, StoreError> {
         let indexes: Vec<Vec<u8>> = offered.iter().map(|one| one.index.to_vec()).collect();
         let signals: Vec<Uuid> = offered.iter().map(|one| one.signal).collect();
         let municipalities: Vec<String> =
