@@ -17,6 +17,8 @@ const POLL: Duration = Duration::from_millis(100);
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
 const DOING: &str = "looking up how long a record waits";
 const ASKING: &str = "asking how far a group is";
+/// The group of who only looks.
+const NOBODY: &str = "voorveld.look";
 
 /// `(partition, milliseconds since 1970)` of the first record at or after each `(partition, offset)`. Blocks.
 pub(super) fn appended_at(
@@ -36,7 +38,7 @@ pub(super) fn appended_at(
         // One record of each is wanted, not a megabyte.
         .set("fetch.message.max.bytes", "16384")
         // Never joined; librdkafka merely wants one to be named.
-        .set("group.id", "voorveld.look")
+        .set("group.id", config.name(NOBODY))
         .create()
         .map_err(fail)?;
     let mut from = TopicPartitionList::new();
