@@ -416,6 +416,8 @@ impl<D: Database> Work for Resolver<D> {
     }
 
     async fn claimed(&mut self, held: &[Step]) -> Result<(), StageError> {
+        // Nobody looked in what came just now.
+        self.looked = None;
         self.quiet(held).await.map(drop)
     }
 
