@@ -80,7 +80,7 @@ impl<'a> Alone<'a> {
     /// Runs it while something is done beside it.
     pub async fn during<T>(
         &self,
-        work: impl AsyncFnOnce(&Progress<'_>) -> anyhow::Result<T>,
+        work: impl AsyncFnOnce(&mut Progress<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let registry = Registry::new();
         let lifecycle = Lifecycle::new();
@@ -94,13 +94,14 @@ impl<'a> Alone<'a> {
             cached_bytes: self.cached_bytes,
         };
         forget_peak();
-        let progress = Progress {
+        let mut progress = Progress {
             registry,
             room: self.room,
             begin: Stopwatch::start(),
+            told: None,
         };
         voorveld_correlator::start(&parts, &lifecycle);
-        attended(&lifecycle, self.grace, work(&progress)).await
+        attended(&lifecycle, self.grace, work(&mut progress)).await
     }
 }
 
@@ -109,10 +110,18 @@ pub struct Progress<'a> {
     registry: Registry,
     room: &'a Room,
     begin: Stopwatch,
+    /// As far as has been told.
+    told: Option<Told<'a>>,
+}
+
+/// Up to where something was told.
+struct Told<'a> {
+    committed: Committed,
+    meter: Meter<'a>,
 }
 
 /// What a correlator has committed since its start.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Committed {
     batches: u64,
     records: f64,
@@ -121,14 +130,17 @@ struct Committed {
     loaded: f64,
 }
 
-impl Progress<'_> {
-    /// Waits until so many records are committed since its start, and says what those took that were not when it was called.
-    pub async fn reached(&self, records: u64) -> anyhow::Result<Taken> {
-        while self.gauge("voorveld_correlator_partitions") == 0.0 {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        let before = self.committed();
-        let meter = Meter::begin(&self.room.database.store).await?;
+impl<'a> Progress<'a> {
+    /// Waits until so many records are committed since its start, and says what was taken since this was last said: from the moment it had its partitions,
+    /// where it never was.
+    pub async fn reached(&mut self, records: u64) -> anyhow::Result<Taken> {
+        let Told {
+            committed: before,
+            meter,
+        } = match self.told.take() {
+            Some(told) => told,
+            None => self.at_its_partitions().await?,
+        };
         let mut first_commit_seconds = None;
         let now = loop {
             let now = self.committed();
@@ -140,14 +152,30 @@ impl Progress<'_> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         };
+        let (used, meter) = meter.lap().await?;
+        self.told = Some(Told {
+            committed: now,
+            meter,
+        });
         Ok(Taken {
             records: whole(now.records - before.records),
-            used: meter.read().await?,
+            used,
             batches: now.batches - before.batches,
             batch_seconds: now.seconds - before.seconds,
             households_found: whole(now.found - before.found),
             households_loaded: whole(now.loaded - before.loaded),
             first_commit_seconds: first_commit_seconds.unwrap_or_default(),
+        })
+    }
+
+    /// What it commits before somebody looks again is counted.
+    async fn at_its_partitions(&self) -> anyhow::Result<Told<'a>> {
+        while self.gauge("voorveld_correlator_partitions") == 0.0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(Told {
+            committed: Committed::default(),
+            meter: Meter::begin(&self.room.database.store).await?,
         })
     }
 

@@ -51,17 +51,31 @@ impl<'a> Meter<'a> {
 
     /// What was used since.
     pub async fn read(&self) -> anyhow::Result<Used> {
+        Ok(self.lap().await?.0)
+    }
+
+    /// What was used since, and what goes on from there: what the one does not tell the next one does.
+    pub async fn lap(&self) -> anyhow::Result<(Used, Self)> {
         let seconds = self.watch.elapsed().as_secs_f64();
+        let watch = Stopwatch::start();
         let own = Usage::now();
         let server = server_cpu_seconds(self.store).await?;
         let log = self.store.log_written().await?;
-        Ok(Used {
+        let used = Used {
             seconds,
             cpu_seconds: own.cpu_seconds - self.own.cpu_seconds,
             server_cpu_seconds: server - self.server,
             peak_bytes: own.peak_bytes,
             log_bytes: log.bytes - self.log.bytes,
             log_pages: log.pages - self.log.pages,
-        })
+        };
+        let next = Self {
+            store: self.store,
+            own,
+            server,
+            log,
+            watch,
+        };
+        Ok((used, next))
     }
 }
