@@ -534,8 +534,15 @@ impl ClientContext for Told {
     }
 }
 
+/// What librdkafka calls progress that was not noted: what a reader had read is somebody else's by then, at every rebalance. Where readers go on stands in
+/// the database; what is noted is for dashboards, and to see that a database is behind its log.
+const NOT_NOTED: &str = "COMMITFAIL";
+
 fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
+        _ if facility == NOT_NOTED => {
+            debug!(kafka.message = message, "progress was not noted");
+        }
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
