@@ -1,6 +1,6 @@
 -- What the rows of `signals` and each of its indexes cost (docs/benchmarks.md): a million invented rows copied in parts of 5,000 by one connection, as the
--- correlator does, into tables with more and fewer indexes, and into one with codes where there are words. Makes and drops a schema of its own, and a
--- temporary file of the server's.
+-- correlator does, into tables with more and fewer indexes, and into one with codes where there are words. Makes and drops a schema of its own, and
+-- leaves a file `measured.copy` of some 1 MB in the server's folder.
 --
 --   psql "$(scripts/postgres.sh start)" -f scripts/measure/indexes_of_signals.sql
 

@@ -19,7 +19,7 @@ use crate::config::Settings;
 /// How often it is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// What one reader took, from the moment it had its partitions to its last commit.
+/// What one correlator took, from the moment it had its partitions, or from where this was last said, to its last commit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Taken {
@@ -36,7 +36,7 @@ pub struct Taken {
     pub households_found: u64,
     /// See [`Taken::households_found`].
     pub households_loaded: u64,
-    /// From the start to the first commit, joining the group and taking the partitions included.
+    /// From its start to the first commit among these, joining the group and taking the partitions included.
     pub first_commit_seconds: f64,
 }
 
